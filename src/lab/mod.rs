@@ -1,0 +1,16 @@
+//! A Proxmox-compatible API and hosts to try and test everything without a server.
+//!
+//! One process (`infra lab serve`) holds a lab: the API (`api`) answers from its own model and asks a
+//! [`backend::Backend`] to power guests; `namespace` and `scripted` are the two backends. [`state::LabState`] is
+//! the file by which `infra --lab` finds it.
+//!
+//! Invariant: shares no wire type with `providers`; common are the ids of `model` only.
+//! Invariant: never touches the machine's own network, Docker or firewall.
+
+pub mod api;
+pub mod backend;
+pub mod images;
+pub mod namespace;
+pub mod scripted;
+pub mod state;
+pub mod zfs_twin;

@@ -1,0 +1,53 @@
+//! The file by which `infra --lab` finds a running lab.
+
+use crate::model::ids::HostName;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+
+/// How the lab's guests are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LabKind {
+    /// Real Debian in namespaces; needs root.
+    Namespace,
+    /// In-process hosts over real SSH.
+    Scripted,
+}
+
+/// `<lab folder>/state.json`, mode 0600. `--lab` replaces endpoint, TLS pin, token, SSH trust and image catalogue by
+/// it, and nothing else.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LabState {
+    /// Format version, 1.
+    pub version: u32,
+    /// Kind of guests.
+    pub kind: LabKind,
+    /// Process that holds the lab.
+    pub pid: u32,
+    /// Name of the inventory that it was made for.
+    pub system: String,
+    /// Where the API answers, as seen from `operator_netns`.
+    pub api: SocketAddr,
+    /// SHA-256 of the API's certificate, lower-case hex.
+    pub fingerprint: String,
+    /// `user@realm!tokenid`.
+    pub token_id: String,
+    /// The token's secret; worth nothing outside this lab.
+    pub token_secret: String,
+    /// Network namespace in which `infra --lab` does its network I/O; none for scripted labs.
+    pub operator_netns: Option<PathBuf>,
+    /// `known_hosts` lines of nodes and external hosts (guests are pinned by infra itself).
+    pub known_hosts: Vec<String>,
+    /// SSH private key that nodes, external hosts and guests accept.
+    pub operator_key: PathBuf,
+    /// Public half, an `authorized_keys` line.
+    pub operator_public_key: String,
+    /// Scripted labs: where each host's SSH really listens.
+    pub ssh: BTreeMap<HostName, SocketAddr>,
+    /// Image catalogue: inventory image name -> lab URL and checksum (`sha256`, hex).
+    pub images: BTreeMap<String, (String, String)>,
+    /// Factor on the lab's delays; 1 is real time, 0.05 is twenty times faster.
+    pub clock: f64,
+    /// Image references that are stand-ins, with what they really run.
+    pub stand_ins: BTreeMap<String, String>,
+}

@@ -1,0 +1,48 @@
+//! `infra`: one binary and one inventory that run a Proxmox/ZFS homelab.
+//!
+//! This file is the floor plan: one line per room with what it is for, and its licence to touch the
+//! world. `clippy.toml` bans effects everywhere; a room without a licence is pure.
+//! `docs/architecture.md` has the picture, `tests/architecture.rs` checks the arrows.
+
+/// What a person should look at: a coded, located problem with help. Data only.
+pub mod diagnostic;
+/// The nouns of the homelab. Pure.
+pub mod model;
+
+/// The systems embedded in the binary, and how `infra init` writes them out.
+pub mod builtin;
+/// What the owner wrote: inventory files -> `Desired` or diagnostics.
+pub mod inventory;
+/// Secret references -> values.
+pub mod secrets;
+
+/// What every managed host must look like before its stacks: packages, files, units. Pure.
+pub mod baseline;
+/// The flow matrix compiler. Pure.
+pub mod firewall;
+/// Desired + observed -> plan. Pure.
+pub mod plan;
+/// Ordered runbooks over hosts. Pure.
+pub mod playbook;
+/// Releases of compose stacks: hash, files, order, diff. Pure.
+pub mod release;
+/// Tera templates -> text with secret placeholders. Pure.
+pub mod template;
+
+/// Walks a plan. No decisions.
+pub mod apply;
+/// Asks every provider at once. Partial answers are data.
+pub mod observe;
+/// The world: one room per thing we speak to.
+pub mod providers;
+/// Runs the owner's checks against the live system.
+pub mod verify;
+
+/// A Proxmox-compatible API and real or scripted hosts, to try and test everything.
+#[cfg(feature = "lab")]
+pub mod lab;
+
+/// The front desk: clap types and one file per verb.
+pub mod cli;
+/// All that is printed.
+pub mod view;

@@ -1,0 +1,167 @@
+//! What was seen on a host.
+
+use super::{ids::DatasetName, ufw::Ufw};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a host is asked for, all in one round trip.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FactsRequest {
+    /// Packages to look up.
+    pub packages: Vec<String>,
+    /// Files and directories to look at (content hash, owner, mode).
+    pub paths: Vec<String>,
+    /// Units.
+    pub units: Vec<String>,
+    /// Kernel settings.
+    pub sysctls: Vec<String>,
+    /// Whether UFW is of interest.
+    pub ufw: bool,
+    /// Whether Docker is of interest.
+    pub docker: bool,
+    /// zpools of interest, with all their datasets; empty for none.
+    pub zpools: Vec<String>,
+}
+
+/// What a host answered. A thing that was asked for and is not there is present with its "absent" value.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HostFacts {
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// `dpkg --print-architecture`.
+    pub architecture: String,
+    /// `VERSION_CODENAME` of os-release.
+    pub os: String,
+    /// Installed version, none when not installed.
+    pub packages: BTreeMap<String, Option<String>>,
+    /// What stands at each path, none when nothing does.
+    pub paths: BTreeMap<String, Option<PathFact>>,
+    /// Units.
+    pub units: BTreeMap<String, UnitFact>,
+    /// Kernel settings, none when unknown.
+    pub sysctls: BTreeMap<String, Option<String>>,
+    /// Live mounts by mount point.
+    pub mounts: BTreeMap<String, MountFact>,
+    /// UFW, none when not installed or not asked for.
+    pub ufw: Option<Ufw>,
+    /// Docker, none when not running or not asked for.
+    pub docker: Option<DockerFacts>,
+    /// Datasets of the pools that were asked for.
+    pub datasets: BTreeMap<DatasetName, DatasetFact>,
+    /// Health of the pools that were asked for; a pool that is not imported is absent.
+    pub zpools: BTreeMap<String, ZpoolFact>,
+}
+
+/// What stands at a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathFact {
+    /// `file`, `directory`, `link` or `other`.
+    pub kind: String,
+    /// Owner name.
+    pub owner: String,
+    /// Group name.
+    pub group: String,
+    /// Numeric owner.
+    pub uid: u32,
+    /// Numeric group.
+    pub gid: u32,
+    /// Permission bits.
+    pub mode: u32,
+    /// Lower-case hex of the content, files only.
+    pub sha256: Option<String>,
+    /// Link target, links only.
+    pub target: Option<String>,
+}
+
+/// A systemd unit.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct UnitFact {
+    /// `LoadState`.
+    pub load: String,
+    /// `ActiveState`.
+    pub active: String,
+    /// `UnitFileState`.
+    pub enabled: String,
+}
+
+/// A live mount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountFact {
+    /// Filesystem type.
+    pub fstype: String,
+    /// Source.
+    pub source: String,
+    /// Mount options.
+    pub options: String,
+}
+
+/// Docker on a host.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DockerFacts {
+    /// Engine version.
+    pub version: String,
+    /// `iptables` or `nftables`.
+    pub firewall_backend: String,
+    /// Containers that carry a compose project label, running or not.
+    pub containers: Vec<ContainerFact>,
+    /// The live rules of our chain behind DOCKER-USER, one `iptables-save` line each, IPv4 then IPv6; none when absent.
+    pub docker_user: Option<Vec<String>>,
+}
+
+/// A container.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ContainerFact {
+    /// Container name.
+    pub name: String,
+    /// Compose project.
+    pub project: String,
+    /// Compose service.
+    pub service: String,
+    /// infra's release label, none for a container that is not ours.
+    pub release: Option<String>,
+    /// infra's system label.
+    pub system: Option<String>,
+    /// Image reference as created.
+    pub image: String,
+    /// Image id (`sha256:...`).
+    pub image_id: String,
+    /// `running`, `exited`, `created`, `restarting` ...
+    pub state: String,
+    /// `healthy`, `unhealthy`, `starting`, or empty without a healthcheck.
+    pub health: String,
+    /// Exit code of a stopped one.
+    pub exit_code: i64,
+    /// Restarts by policy since creation.
+    pub restarts: u64,
+    /// RFC 3339 time of the last start.
+    pub started_at: String,
+}
+
+/// A dataset with its properties.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DatasetFact {
+    /// `filesystem` or `volume`.
+    pub kind: String,
+    /// Properties by name, user properties included.
+    pub properties: BTreeMap<String, PropertyFact>,
+}
+
+/// A property's value and source.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PropertyFact {
+    /// Parsable value (`-p`).
+    pub value: String,
+    /// `local`, `default`, `inherited from X`, `received`, `temporary`, `-`.
+    pub source: String,
+}
+
+/// A zpool.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ZpoolFact {
+    /// `ONLINE`, `DEGRADED` ...
+    pub health: String,
+    /// Bytes in all.
+    pub size: u64,
+    /// Bytes free.
+    pub free: u64,
+}

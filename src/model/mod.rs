@@ -1,0 +1,24 @@
+//! The nouns of the homelab, in the words of Proxmox, ZFS and compose.
+//!
+//! [`desired::Desired`] is what the owner wants, resolved and valid; [`observed::Observed`] is what was
+//! seen, possibly in part. Both are plain data that every other room shares.
+//!
+//! Invariant: no I/O, no async, and no serde attribute that follows somebody else's wire format.
+//! Invariant: ordered collections only, so that nothing printed ever depends on hashing.
+
+pub mod address;
+pub mod check;
+pub mod dataset;
+pub mod desired;
+pub mod facts;
+pub mod firewall;
+pub mod flow;
+pub mod guest;
+pub mod host;
+pub mod ids;
+pub mod observed;
+pub mod resource;
+pub mod secret;
+pub mod size;
+pub mod stack;
+pub mod ufw;

@@ -1,0 +1,111 @@
+//! What was seen, with what could not be.
+
+use super::{
+    facts::HostFacts,
+    firewall::PveFirewall,
+    ids::{HostName, Vmid},
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The whole live state, possibly in part.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Observed {
+    /// What the API said; none for a system without Proxmox.
+    pub proxmox: Option<Reading<ObservedProxmox>>,
+    /// What each host said.
+    pub hosts: BTreeMap<HostName, Reading<HostFacts>>,
+}
+
+/// One answer, or why there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reading<T> {
+    /// Seen.
+    Seen(T),
+    /// Cannot be there yet: the guest does not exist or is stopped.
+    Absent,
+    /// Asked, and not answered.
+    Failed {
+        /// The error with its causes, one line.
+        why: String,
+        /// What the operator can do.
+        hint: Option<String>,
+    },
+}
+
+impl<T> Reading<T> {
+    /// The value, if seen.
+    pub fn seen(&self) -> Option<&T> {
+        match self {
+            Self::Seen(value) => Some(value),
+            Self::Absent | Self::Failed { .. } => None,
+        }
+    }
+}
+
+/// What the API said.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ObservedProxmox {
+    /// `9.2.11`.
+    pub version: String,
+    /// Nodes by name.
+    pub nodes: BTreeMap<HostName, ObservedNode>,
+    /// Every guest of the cluster, ours and others'.
+    pub guests: BTreeMap<Vmid, ObservedGuest>,
+    /// Directory mappings: id -> `map` entries as listed.
+    pub dir_mappings: BTreeMap<String, Vec<String>>,
+    /// Ids of PCI mappings.
+    pub pci_mappings: Vec<String>,
+    /// Cluster, groups, nodes, and the guests that were asked for.
+    pub firewall: PveFirewall,
+}
+
+/// A node.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ObservedNode {
+    /// `online`.
+    pub status: String,
+    /// Storages by id.
+    pub storages: BTreeMap<String, ObservedStorage>,
+    /// Bridges: interface name -> addresses in CIDR form.
+    pub bridges: BTreeMap<String, Vec<String>>,
+}
+
+/// A storage on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ObservedStorage {
+    /// Type: `dir`, `zfspool`, `lvmthin` ...
+    pub kind: String,
+    /// Content types it accepts.
+    pub content: Vec<String>,
+    /// Enabled and active.
+    pub active: bool,
+    /// Bytes free.
+    pub available: u64,
+    /// Volume ids that were listed (`local:iso/x.iso`), for the content types asked for, with their size in bytes.
+    pub volumes: BTreeMap<String, u64>,
+}
+
+/// A guest.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ObservedGuest {
+    /// Node where it lives now.
+    pub node: String,
+    /// Name.
+    pub name: String,
+    /// `qemu` or `lxc`.
+    pub kind: String,
+    /// `running`, `stopped`, `unknown`.
+    pub status: String,
+    /// A template.
+    pub template: bool,
+    /// Configuration as it runs (`current=1`), all values as strings; only for guests that were asked for.
+    pub config: Option<BTreeMap<String, String>>,
+    /// Values that wait for the next stop and start: key -> new value, none for a deletion.
+    pub pending: BTreeMap<String, Option<String>>,
+    /// Digest of the configuration.
+    pub digest: Option<String>,
+    /// Lock (`backup`, `clone` ...), if any.
+    pub lock: Option<String>,
+}

@@ -1,0 +1,78 @@
+//! UFW as wanted and as seen.
+
+use super::address::{PortRange, Proto};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// What a rule does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UfwAction {
+    /// Accept.
+    Allow,
+    /// Drop.
+    Deny,
+    /// Refuse with an answer.
+    Reject,
+    /// Accept at most six connections in 30 s from an address.
+    Limit,
+}
+
+/// Which chain a rule belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UfwDirection {
+    /// Into the host.
+    In,
+    /// Out of the host.
+    Out,
+    /// Through the host (`ufw route`).
+    Route,
+}
+
+/// One rule. `None` means anywhere, any port, any protocol.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UfwRule {
+    /// What it does.
+    pub action: UfwAction,
+    /// Chain.
+    pub direction: UfwDirection,
+    /// Protocol; needed when ports are given.
+    pub proto: Option<Proto>,
+    /// Source network.
+    pub from: Option<IpNet>,
+    /// Destination network.
+    pub to: Option<IpNet>,
+    /// Destination ports, at most 15 a rule.
+    pub ports: Vec<PortRange>,
+    /// Interface.
+    pub interface: Option<String>,
+    /// Comment; ours start with `infra:`.
+    pub comment: Option<String>,
+}
+
+impl UfwRule {
+    /// Whether infra made it.
+    pub fn is_ours(&self) -> bool {
+        self.comment
+            .as_deref()
+            .is_some_and(|comment| comment.starts_with("infra:"))
+    }
+}
+
+/// A host's UFW.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ufw {
+    /// Running, and started at boot.
+    pub enabled: bool,
+    /// Default for incoming: `deny`, `allow` or `reject`.
+    pub incoming: UfwAction,
+    /// Default for outgoing.
+    pub outgoing: UfwAction,
+    /// Default for routed.
+    pub routed: UfwAction,
+    /// IPv6 rules too (`IPV6=yes`).
+    pub ipv6: bool,
+    /// Rules in order.
+    pub rules: Vec<UfwRule>,
+}

@@ -1,0 +1,15 @@
+//! The world: one room per thing we speak to.
+//!
+//! Each room has the same shape: pure `command` (intent -> argv), pure `parse` (text -> facts), `client` (the
+//! I/O) and `error`. Reading and writing are separate traits, so that what only looks cannot touch.
+//!
+//! Invariant: nothing here decides what should be; a provider does what it is told and says what it saw.
+//! Invariant: `zfs`, `ufw`, `compose` and `host` know [`shell::Shell`] and never `ssh`.
+
+pub mod compose;
+pub mod host;
+pub mod proxmox;
+pub mod shell;
+pub mod ssh;
+pub mod ufw;
+pub mod zfs;

@@ -1,0 +1,3 @@
+//! The Proxmox VE API: auth, encoding, errors, tasks.
+//!
+//! Invariant: TLS is pinned or CA-checked; an ambiguous write is never sent twice.

@@ -1,0 +1,3 @@
+//! `zfs` and `zpool` over a shell, machine formats only.
+//!
+//! Invariant: never `destroy -r`, never `-R`, never `-f`.
