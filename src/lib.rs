@@ -26,6 +26,8 @@ pub mod plan;
 pub mod playbook;
 /// Releases of compose stacks: hash, files, order, diff. Pure.
 pub mod release;
+/// NoCloud seeds: cloud-init documents and the ISO image that carries them. Pure.
+pub mod seed;
 /// Tera templates -> text with secret placeholders. Pure.
 pub mod template;
 

@@ -19,6 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("template", &["model", "diagnostic"]),
     ("baseline", &["model", "firewall"]),
     ("release", &["model", "template", "diagnostic"]),
+    ("seed", &["model"]),
     (
         "plan",
         &[
@@ -33,7 +34,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("playbook", &["model", "plan", "template", "diagnostic"]),
     ("providers", &["model"]),
     ("observe", &["model", "plan", "providers"]),
-    ("apply", &["model", "plan", "providers"]),
+    ("apply", &["model", "plan", "providers", "seed"]),
     ("verify", &["model", "providers"]),
     ("lab", &["model"]),
     (
