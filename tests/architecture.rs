@@ -53,6 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "template",
             "baseline",
             "release",
+            "seed",
             "plan",
             "playbook",
             "providers",
