@@ -11,6 +11,11 @@ pub mod api;
 pub mod backend;
 pub mod images;
 pub mod namespace;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "binds the lab's sockets, in its namespaces"
+)]
+pub mod netns;
 pub mod scripted;
 pub mod state;
 pub mod zfs_twin;
