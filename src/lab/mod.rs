@@ -10,6 +10,7 @@
 pub mod api;
 pub mod backend;
 pub mod images;
+pub mod iso;
 pub mod namespace;
 #[expect(
     clippy::disallowed_methods,
