@@ -28,6 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "template",
             "baseline",
             "release",
+            "seed",
             "diagnostic",
         ],
     ),

@@ -1,3 +1,33 @@
 //! What every managed host must look like before its stacks: packages, files, units, kernel settings.
 //!
+//! [`resources`] lists them per host. A node gets the least (routing, where it routes); a guest gets Docker, UFW,
+//! fail2ban, unattended upgrades, key-only SSH and its mounts.
+//!
 //! Invariant: pure. It lists resources in the order in which they must be true; it never asks what is there.
+
+mod guest;
+mod mounts;
+mod router;
+
+pub use mounts::unit_name;
+
+use crate::model::{desired::Desired, ids::HostName, resource::Resource};
+use std::collections::BTreeMap;
+
+/// The wanted resources of every host, in order.
+pub fn resources(desired: &Desired) -> BTreeMap<HostName, Vec<Resource>> {
+    let mut out = BTreeMap::new();
+    for node in desired.nodes.values() {
+        out.insert(node.name.clone(), router::resources(desired, node));
+    }
+    for host in desired.hosts.keys() {
+        out.insert(host.clone(), guest::resources(desired, host));
+    }
+    for (name, guest) in &desired.guests {
+        let mut list = guest::resources(desired, name);
+        list.splice(0..0, guest::agent());
+        list.extend(mounts::resources(desired, guest));
+        out.insert(name.clone(), list);
+    }
+    out
+}

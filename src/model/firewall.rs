@@ -119,3 +119,101 @@ pub struct PveFirewall {
     /// Guest level.
     pub guests: BTreeMap<Vmid, PveScope>,
 }
+
+/// Where a rule list, options, aliases or sets live.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FirewallScope {
+    /// Datacenter.
+    Cluster,
+    /// A security group (rules only).
+    Group(String),
+    /// A node.
+    Node(HostName),
+    /// A guest on its node.
+    Guest {
+        /// Node where it lives.
+        node: HostName,
+        /// Id.
+        vmid: Vmid,
+    },
+}
+
+/// One step that brings the Proxmox firewall closer to what is wanted. `firewall` decides them, `apply` carries them out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PveStep {
+    /// Sets and deletes options.
+    SetOptions {
+        /// Scope.
+        scope: FirewallScope,
+        /// Options to set.
+        set: BTreeMap<String, String>,
+        /// Options to delete.
+        delete: Vec<String>,
+    },
+    /// Creates an alias, or corrects it when it exists.
+    PutAlias {
+        /// Scope.
+        scope: FirewallScope,
+        /// Name.
+        name: String,
+        /// Value.
+        alias: PveAlias,
+        /// It exists and is corrected.
+        exists: bool,
+    },
+    /// Deletes an alias of ours.
+    DeleteAlias {
+        /// Scope.
+        scope: FirewallScope,
+        /// Name.
+        name: String,
+    },
+    /// Brings an IP set to its members, creating it when needed: adds before it removes.
+    PutIpset {
+        /// Scope.
+        scope: FirewallScope,
+        /// Name.
+        name: String,
+        /// It has to be created first.
+        create: bool,
+        /// Comment of a created set.
+        comment: Option<String>,
+        /// Members to add, with `nomatch`.
+        add: BTreeMap<String, bool>,
+        /// Members to remove.
+        remove: Vec<String>,
+    },
+    /// Deletes an IP set of ours.
+    DeleteIpset {
+        /// Scope.
+        scope: FirewallScope,
+        /// Name.
+        name: String,
+    },
+    /// Creates a security group.
+    CreateGroup {
+        /// Name.
+        name: String,
+        /// Comment.
+        comment: Option<String>,
+    },
+    /// Deletes a security group of ours; its rules were deleted before.
+    DeleteGroup {
+        /// Name.
+        name: String,
+    },
+    /// Changes a rule list: inserts first, deletes afterwards, orders last. Positions and digests are read anew
+    /// before each write, since the API inserts at position 0 and every write shifts the rest.
+    Rules {
+        /// Scope.
+        scope: FirewallScope,
+        /// Rules to insert, in evaluation order.
+        insert: Vec<PveRule>,
+        /// Rules of ours to delete, each by equality.
+        delete: Vec<PveRule>,
+        /// The order of our rules when all is done; foreign rules keep their places behind them.
+        order: Vec<PveRule>,
+    },
+}

@@ -49,3 +49,24 @@ pub struct ExternalHost {
     /// The zone it stands in, if any.
     pub zone: Option<ZoneName>,
 }
+
+/// The seed of a guest: what cloud-init reads at the first boot. The host key is not part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestSeed {
+    /// Guest.
+    pub guest: HostName,
+    /// File name in the ISO storage.
+    pub filename: String,
+    /// cloud-init's instance id; a change of it re-runs everything, host keys included.
+    pub instance_id: String,
+    /// Login user.
+    pub user: String,
+    /// Keys that may log in.
+    pub authorized_keys: Vec<String>,
+    /// IANA time zone.
+    pub timezone: String,
+    /// DNS servers.
+    pub nameservers: Vec<IpAddr>,
+    /// Cards, `net0` first.
+    pub nics: Vec<super::guest::Nic>,
+}

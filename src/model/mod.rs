@@ -17,6 +17,7 @@ pub mod guest;
 pub mod host;
 pub mod ids;
 pub mod observed;
+pub mod release;
 pub mod resource;
 pub mod secret;
 pub mod size;

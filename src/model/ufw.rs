@@ -76,3 +76,25 @@ pub struct Ufw {
     /// Rules in order.
     pub rules: Vec<UfwRule>,
 }
+
+/// What brings a host's UFW to its wanted state: adds before deletes, switched on last.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct UfwSteps {
+    /// Rules to add, in order; the operator's own way in comes first.
+    pub add: Vec<UfwRule>,
+    /// Rules of ours to delete, each by equality.
+    pub delete: Vec<UfwRule>,
+    /// Default policies to set.
+    pub defaults: Vec<(UfwDirection, UfwAction)>,
+    /// `IPV6=yes` has to be written.
+    pub ipv6: bool,
+    /// It has to be switched on.
+    pub enable: bool,
+}
+
+impl UfwSteps {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self == &Self::default()
+    }
+}

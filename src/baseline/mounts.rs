@@ -1,0 +1,120 @@
+//! Datasets mounted into a guest, as systemd mount units, so that everything that needs the data can say so.
+
+use crate::model::{
+    desired::Desired,
+    guest::{Guest, GuestMount, MountVia},
+    resource::{FileResource, Reaction, Resource},
+    secret::Content,
+};
+use std::fmt::Write as _;
+
+/// The mount units of a guest.
+pub(super) fn resources(desired: &Desired, guest: &Guest) -> Vec<Resource> {
+    guest
+        .mounts
+        .iter()
+        .flat_map(|mount| {
+            let unit = unit_name(&mount.at);
+            let file = FileResource {
+                path: format!("/etc/systemd/system/{unit}"),
+                content: Content::text(unit_text(desired, mount)),
+                owner: "root".to_owned(),
+                group: "root".to_owned(),
+                mode: 0o644,
+                then: vec![Reaction::DaemonReload],
+                purpose: format!("{} is mounted at {}", mount.dataset, mount.at),
+            };
+            [
+                Resource::File(file),
+                Resource::Unit {
+                    name: unit,
+                    enabled: true,
+                    active: true,
+                },
+            ]
+        })
+        .collect()
+}
+
+fn unit_text(desired: &Desired, mount: &GuestMount) -> String {
+    let options = if mount.read_only {
+        "ro,nosuid,nodev"
+    } else {
+        "nosuid,nodev"
+    };
+    let (what, kind) = match mount.via {
+        MountVia::Virtiofs => (mount.tag(), "virtiofs"),
+        MountVia::Nfs => {
+            let server = desired
+                .datasets
+                .get(&mount.dataset)
+                .and_then(|dataset| desired.access(&dataset.host))
+                .map(|(address, _)| address.to_string())
+                .unwrap_or_default();
+            let path = desired
+                .datasets
+                .get(&mount.dataset)
+                .and_then(|dataset| dataset.properties.get("mountpoint"))
+                .cloned()
+                .unwrap_or_else(|| format!("/{}", mount.dataset));
+            (format!("{server}:{path}"), "nfs4")
+        }
+    };
+    let network = if mount.via == MountVia::Nfs {
+        "After=network-online.target\n"
+    } else {
+        ""
+    };
+    format!(
+        "# Made by infra; edits are replaced.\n\
+         [Unit]\n\
+         Description={} (infra)\n\
+         {network}\
+         \n\
+         [Mount]\n\
+         What={what}\n\
+         Where={}\n\
+         Type={kind}\n\
+         Options={options}\n\
+         \n\
+         [Install]\n\
+         WantedBy=multi-user.target\n",
+        mount.dataset, mount.at,
+    )
+}
+
+/// The systemd unit that mounts a path, escaped as `systemd-escape --path --suffix=mount` does.
+pub fn unit_name(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() {
+        return "-.mount".to_owned();
+    }
+    let mut out = String::new();
+    for (index, byte) in parts.join("/").bytes().enumerate() {
+        match byte {
+            b'/' => out.push('-'),
+            b'.' if index > 0 => out.push('.'),
+            b':' | b'_' => out.push(char::from(byte)),
+            _ if byte.is_ascii_alphanumeric() => out.push(char::from(byte)),
+            _ => {
+                let _ = write!(out, "\\x{byte:02x}");
+            }
+        }
+    }
+    out + ".mount"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Expected values printed by `systemd-escape --path --suffix=mount` of systemd 252.
+    #[test]
+    fn unit_names_are_escaped_as_systemd_does() {
+        assert_eq!(unit_name("/mnt/tank/media"), "mnt-tank-media.mount");
+        assert_eq!(unit_name("/mnt/my-data"), r"mnt-my\x2ddata.mount");
+        assert_eq!(unit_name("/mnt/a b"), r"mnt-a\x20b.mount");
+        assert_eq!(unit_name("/"), "-.mount");
+        assert_eq!(unit_name("/srv/.hidden/x_y"), "srv-.hidden-x_y.mount");
+    }
+}
