@@ -106,6 +106,8 @@ pub struct DockerFacts {
     pub containers: Vec<ContainerFact>,
     /// The live rules of our chain behind DOCKER-USER, one `iptables-save` line each, IPv4 then IPv6; none when absent.
     pub docker_user: Option<Vec<String>>,
+    /// Releases that stacks stand on: stack -> release id, from the link `current` of its folder.
+    pub current: BTreeMap<String, String>,
 }
 
 /// A container.

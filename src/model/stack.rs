@@ -20,6 +20,10 @@ pub struct Stack {
     pub files: Vec<StackFile>,
     /// Variables: the manifest's defaults with the owner's values over them.
     pub variables: BTreeMap<String, serde_json::Value>,
+    /// Image references by name, from `templates/images.yaml`: the one list of tags.
+    pub images: BTreeMap<String, String>,
+    /// Where the datasets that the stack was given are mounted on its host: name in the template -> absolute path.
+    pub mounts: BTreeMap<String, String>,
     /// Ports published on the host.
     pub publish: Vec<Publish>,
     /// Host paths that must be real mounts before the stack may start.
@@ -65,7 +69,7 @@ pub struct Publish {
 /// A directory that a stack needs on its host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct StackDirectory {
-    /// Absolute path.
+    /// Absolute path once rendered: `{{ mounts.appdata }}/jellyfin`.
     pub path: String,
     /// Numeric owner.
     pub uid: u32,
