@@ -106,8 +106,6 @@ pub struct DockerFacts {
     pub containers: Vec<ContainerFact>,
     /// The live rules of our chain behind DOCKER-USER, one `iptables-save` line each, IPv4 then IPv6; none when absent.
     pub docker_user: Option<Vec<String>>,
-    /// Releases that stacks stand on: stack -> release id, from the link `current` of its folder.
-    pub current: BTreeMap<String, String>,
 }
 
 /// A container.
@@ -119,7 +117,7 @@ pub struct ContainerFact {
     pub project: String,
     /// Compose service.
     pub service: String,
-    /// infra's release label, none for a container that is not ours.
+    /// Label `infra.release` ([`super::release::ReleaseService::release`]), none for a container that is not ours.
     pub release: Option<String>,
     /// infra's system label.
     pub system: Option<String>,

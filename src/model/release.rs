@@ -37,6 +37,26 @@ pub struct Release {
     pub settle_seconds: u32,
     /// Seconds until health must be reached.
     pub timeout_seconds: u32,
+    /// Starts the stack at boot, after its mounts and in the order that compose wants.
+    pub unit: ReleaseUnit,
+}
+
+/// A systemd unit that calls compose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseUnit {
+    /// Name with suffix.
+    pub name: String,
+    /// Text of the unit file.
+    pub text: String,
+    /// SHA-256 of the text, lower-case hex.
+    pub sha256: String,
+}
+
+impl ReleaseUnit {
+    /// Where the unit file stands; root's, `0o644`.
+    pub fn path(&self) -> String {
+        format!("/etc/systemd/system/{}", self.name)
+    }
 }
 
 impl Release {
@@ -63,7 +83,8 @@ pub struct ReleaseFile {
     pub path: String,
     /// Content, secrets by name.
     pub content: Content,
-    /// SHA-256 of the content with its secrets filled in, lower-case hex: what must be seen on the host.
+    /// SHA-256 of the content with its secrets filled in, lower-case hex: what must be seen on the host. Where a secret had
+    /// no value, of the redacted text, which no host shows.
     pub sha256: String,
     /// Permission bits.
     pub mode: u32,
@@ -78,6 +99,12 @@ pub struct ReleaseFile {
 pub struct ReleaseService {
     /// Name in the compose file.
     pub name: String,
+    /// What its containers carry as label `infra.release`: a hash over what this one service uses (its entry, its image, the
+    /// release files it mounts, the secrets in them). It changes only when its containers must be made anew, so a new release
+    /// does not restart services that it does not touch.
+    pub release: String,
+    /// Release files that it mounts or reads; its containers must be made anew when one of them was repaired.
+    pub files: Vec<String>,
     /// Image reference.
     pub image: String,
     /// Runs once and ends with exit code 0.
