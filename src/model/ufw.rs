@@ -77,24 +77,32 @@ pub struct Ufw {
     pub rules: Vec<UfwRule>,
 }
 
-/// What brings a host's UFW to its wanted state: adds before deletes, switched on last.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct UfwSteps {
-    /// Rules to add, in order; the operator's own way in comes first.
-    pub add: Vec<UfwRule>,
-    /// Rules of ours to delete, each by equality.
-    pub delete: Vec<UfwRule>,
-    /// Default policies to set.
-    pub defaults: Vec<(UfwDirection, UfwAction)>,
-    /// `IPV6=yes` has to be written.
-    pub ipv6: bool,
-    /// It has to be switched on.
-    pub enable: bool,
+/// One thing to do to a host's UFW.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UfwStep {
+    /// `IPV6=yes` or `no` in `/etc/default/ufw`; takes effect with the next start.
+    Ipv6(bool),
+    /// A rule before all others: the operator's own way in.
+    Prepend(UfwRule),
+    /// A rule after all others.
+    Append(UfwRule),
+    /// Removes a rule, by rule and never by number.
+    Delete(UfwRule),
+    /// A default policy.
+    Default(UfwDirection, UfwAction),
+    /// Starts it, now and at boot. Always last.
+    Enable,
 }
+
+/// What to do to a host's UFW, in order: what opens comes before what closes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UfwSteps(pub Vec<UfwStep>);
 
 impl UfwSteps {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self == &Self::default()
+        self.0.is_empty()
     }
 }

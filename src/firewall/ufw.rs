@@ -1,0 +1,179 @@
+//! The matrix as UFW rules of one host.
+
+use super::{
+    addresses::Addresses,
+    comment::mark,
+    matrix::{Machine, MachineKind, Matrix, covers},
+    opening::{Opening, inbound, outbound, pieces, port_lists},
+};
+use crate::model::{
+    address::{Port, PortRange, Proto},
+    flow::Endpoint,
+    ufw::{Ufw, UfwAction, UfwDirection, UfwRule},
+};
+use ipnet::IpNet;
+
+/// Compiles the matrix for a guest or an external host.
+pub(crate) fn compile(matrix: &Matrix, machine: &Machine<'_>) -> Ufw {
+    let openings = inbound(matrix, &machine.addresses);
+    let mut rules = rules(matrix, machine, UfwDirection::In, &openings);
+    let mut outgoing = UfwAction::Allow;
+    let named = matrix.rows.iter().any(|row| {
+        let is_machine = |endpoint: &Endpoint| *endpoint == Endpoint::Host(machine.name.clone());
+        row.place.is_some() && row.from.iter().any(|end| is_machine(&end.endpoint))
+    });
+    if machine.kind == MachineKind::External && named {
+        outgoing = UfwAction::Deny;
+        let openings = outbound(matrix, &machine.addresses);
+        rules.extend(self::rules(matrix, machine, UfwDirection::Out, &openings));
+    }
+    Ufw {
+        enabled: true,
+        incoming: UfwAction::Deny,
+        outgoing,
+        routed: UfwAction::Deny,
+        ipv6: true,
+        rules,
+    }
+}
+
+/// UFW has no sets, so "the Internet" is written last: what is in a zone and not allowed by another row is denied,
+/// then everybody is allowed. All specific rows come before.
+fn rules(
+    matrix: &Matrix,
+    machine: &Machine<'_>,
+    direction: UfwDirection,
+    openings: &[Opening<'_>],
+) -> Vec<UfwRule> {
+    let (outside, known): (Vec<_>, Vec<_>) = openings
+        .iter()
+        .partition(|opening| opening.peer.endpoint == Endpoint::Internet);
+    let mut out = Vec::new();
+    for opening in &known {
+        let peers = networks(opening);
+        write(
+            &mut out,
+            direction,
+            UfwAction::Allow,
+            opening,
+            machine,
+            &peers,
+            &opening.row.ports,
+        );
+    }
+    for opening in &outside {
+        let others = || known.iter().flat_map(|other| &other.row.ports);
+        let ports = opening.row.ports.iter();
+        for port in ports.flat_map(|port| pieces(*port, others())) {
+            let allowed = known
+                .iter()
+                .filter(|other| other.own.is_none() || other.own == opening.own)
+                .filter(|other| other.row.ports.iter().any(|p| covers(*p, port)))
+                .fold(Addresses::default(), |all, other| {
+                    all.union(&other.peer.addresses)
+                });
+            let closed: Vec<_> = matrix.zones.without(&allowed).networks();
+            let closed: Vec<_> = closed.into_iter().map(Some).collect();
+            write(
+                &mut out,
+                direction,
+                UfwAction::Deny,
+                opening,
+                machine,
+                &closed,
+                &[port],
+            );
+        }
+    }
+    for opening in &outside {
+        write(
+            &mut out,
+            direction,
+            UfwAction::Allow,
+            opening,
+            machine,
+            &[None],
+            &opening.row.ports,
+        );
+    }
+    out
+}
+
+fn networks(opening: &Opening<'_>) -> Vec<Option<IpNet>> {
+    if opening.peer.endpoint == Endpoint::Any {
+        return vec![None];
+    }
+    let networks = opening.peer.addresses.networks();
+    networks.into_iter().map(Some).collect()
+}
+
+fn write(
+    out: &mut Vec<UfwRule>,
+    direction: UfwDirection,
+    action: UfwAction,
+    opening: &Opening<'_>,
+    machine: &Machine<'_>,
+    peers: &[Option<IpNet>],
+    ports: &[Port],
+) {
+    let own: Vec<Option<IpNet>> = match &opening.own {
+        None => vec![None],
+        Some(own) => own.networks().into_iter().map(Some).collect(),
+    };
+    for (peer, own) in peers.iter().flat_map(|p| own.iter().map(move |o| (*p, *o))) {
+        let is_mixed = |a: IpNet, b: IpNet| a.addr().is_ipv4() != b.addr().is_ipv4();
+        if peer.zip(own).is_some_and(|(a, b)| is_mixed(a, b)) || !reaches(machine, peer) {
+            continue;
+        }
+        for (proto, list) in port_lists(ports) {
+            // UFW's own before.rules answer echo requests; a rule of ours could neither open nor close them.
+            if proto == Proto::Icmp {
+                continue;
+            }
+            let (from, to) = match direction {
+                UfwDirection::Out => (own, peer),
+                UfwDirection::In | UfwDirection::Route => (peer, own),
+            };
+            let rule = UfwRule {
+                action,
+                direction,
+                proto: Some(proto),
+                from,
+                to,
+                ports: any_port(&list),
+                interface: None,
+                comment: Some(mark(&opening.row.id, &opening.row.reason)),
+            };
+            let known = out.iter().any(|other| {
+                UfwRule {
+                    comment: None,
+                    ..other.clone()
+                } == UfwRule {
+                    comment: None,
+                    ..rule.clone()
+                }
+            });
+            if !known {
+                out.push(rule);
+            }
+        }
+    }
+}
+
+/// A peer of a family in which the machine has no address can never come: such a rule would only be noise.
+fn reaches(machine: &Machine<'_>, peer: Option<IpNet>) -> bool {
+    match peer {
+        None => true,
+        Some(IpNet::V4(_)) => machine.addresses.has_v4(),
+        Some(IpNet::V6(_)) => machine.addresses.has_v6(),
+    }
+}
+
+/// All ports are written as no port.
+fn any_port(list: &[PortRange]) -> Vec<PortRange> {
+    if list.iter().any(|r| r.first <= 1 && r.last == u16::MAX) {
+        Vec::new()
+    } else {
+        list.to_vec()
+    }
+}
