@@ -1,0 +1,11 @@
+//! The outside world as the lab's guests see it: names, mirrors, registries. Loopback only, no root.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "plays the guest and the mirror: opens connections and folders of its own"
+)]
+
+mod forwarder;
+mod names;
+mod registry;
+mod support;
