@@ -59,6 +59,8 @@ pub struct ObservedProxmox {
     pub pci_mappings: Vec<String>,
     /// Cluster, groups, nodes, and the guests that were asked for.
     pub firewall: PveFirewall,
+    /// What Proxmox itself finds wrong, one sentence each: rules that it skips because their alias or set is gone.
+    pub complaints: Vec<String>,
 }
 
 /// A node.

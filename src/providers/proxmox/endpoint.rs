@@ -1,0 +1,307 @@
+//! The table of every request that infra can make. A test compares it with the published API schema.
+
+use std::fmt;
+
+/// HTTP methods that pveproxy knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Method {
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        })
+    }
+}
+
+/// When a request that failed may be sent again without looking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// It only reads: after any passing failure.
+    Always,
+    /// Sent twice it does what it does once: after a lock that was not obtained.
+    AfterLock,
+    /// Only when it never left.
+    Never,
+}
+
+/// One row: method, path template, and the parameters beside those of the path. `net[n]` stands for `net0`, `net1` ...
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) method: Method,
+    pub(super) path: &'static str,
+    pub(super) repeat: Repeat,
+    pub(super) parameters: &'static [&'static str],
+    /// Also takes the VM options of [`VM_OPTIONS`].
+    pub(super) takes_vm_options: bool,
+}
+
+impl Endpoint {
+    /// Whether a parameter may be given.
+    pub(super) fn takes(&self, parameter: &str) -> bool {
+        let options: &[&str] = if self.takes_vm_options {
+            VM_OPTIONS
+        } else {
+            &[]
+        };
+        let stem = parameter.trim_end_matches(|c: char| c.is_ascii_digit());
+        self.parameters
+            .iter()
+            .chain(options)
+            .any(|listed| match listed.strip_suffix("[n]") {
+                Some(family) => family == stem && stem.len() < parameter.len(),
+                None => *listed == parameter,
+            })
+    }
+}
+
+/// The VM options that infra may set. `args`, `lock`, `hookscript` and raw devices are root's alone and absent;
+/// `force`, which turns detaching a disk into destroying it, is absent on purpose.
+pub(super) const VM_OPTIONS: &[&str] = &[
+    "agent",
+    "balloon",
+    "bios",
+    "boot",
+    "cicustom",
+    "ciupgrade",
+    "ciuser",
+    "cores",
+    "cpu",
+    "description",
+    "efidisk0",
+    "hostpci[n]",
+    "hotplug",
+    "ide[n]",
+    "ipconfig[n]",
+    "machine",
+    "memory",
+    "name",
+    "nameserver",
+    "net[n]",
+    "numa",
+    "onboot",
+    "ostype",
+    "protection",
+    "rng0",
+    "scsi[n]",
+    "scsihw",
+    "searchdomain",
+    "serial[n]",
+    "smbios1",
+    "sockets",
+    "sshkeys",
+    "startup",
+    "tablet",
+    "tags",
+    "tpmstate0",
+    "vga",
+    "virtio[n]",
+    "virtiofs[n]",
+];
+
+const RULE: &[&str] = &[
+    "type",
+    "action",
+    "enable",
+    "proto",
+    "source",
+    "dest",
+    "sport",
+    "dport",
+    "icmp-type",
+    "macro",
+    "iface",
+    "log",
+    "comment",
+];
+const RULE_CHANGE: &[&str] = &[
+    "type",
+    "action",
+    "enable",
+    "proto",
+    "source",
+    "dest",
+    "sport",
+    "dport",
+    "icmp-type",
+    "macro",
+    "iface",
+    "log",
+    "comment",
+    "delete",
+    "digest",
+    "moveto",
+];
+const CLUSTER_OPTIONS: &[&str] = &[
+    "enable",
+    "policy_in",
+    "policy_out",
+    "policy_forward",
+    "ebtables",
+    "log_ratelimit",
+    "delete",
+    "digest",
+];
+const NODE_OPTIONS: &[&str] = &[
+    "enable",
+    "log_level_in",
+    "log_level_out",
+    "log_level_forward",
+    "log_nf_conntrack",
+    "ndp",
+    "nftables",
+    "nosmurfs",
+    "smurf_log_level",
+    "tcpflags",
+    "tcp_flags_log_level",
+    "nf_conntrack_allow_invalid",
+    "nf_conntrack_helpers",
+    "nf_conntrack_max",
+    "nf_conntrack_tcp_timeout_established",
+    "nf_conntrack_tcp_timeout_syn_recv",
+    "protection_synflood",
+    "protection_synflood_burst",
+    "protection_synflood_rate",
+    "delete",
+    "digest",
+];
+const GUEST_OPTIONS: &[&str] = &[
+    "enable",
+    "policy_in",
+    "policy_out",
+    "dhcp",
+    "ipfilter",
+    "macfilter",
+    "ndp",
+    "radv",
+    "log_level_in",
+    "log_level_out",
+    "delete",
+    "digest",
+];
+
+macro_rules! endpoints {
+    ($($name:ident = $method:ident $path:literal $repeat:ident $parameters:expr $(, $vm:ident)?;)*) => {
+        $(pub(super) static $name: Endpoint = Endpoint {
+            method: Method::$method,
+            path: $path,
+            repeat: Repeat::$repeat,
+            parameters: $parameters,
+            takes_vm_options: endpoints!(@vm $($vm)?),
+        };)*
+        /// Every row.
+        #[cfg(test)]
+        pub(super) static ALL: &[&Endpoint] = &[$(&$name),*];
+    };
+    (@vm) => { false };
+    (@vm vm_options) => { true };
+}
+
+endpoints! {
+    TICKET = Post "/access/ticket" AfterLock &["username", "password"];
+    VERSION = Get "/version" Always &[];
+    RESOURCES = Get "/cluster/resources" Always &["type"];
+
+    NODE_STORAGES = Get "/nodes/{node}/storage" Always &[];
+    STORAGE_CONTENT = Get "/nodes/{node}/storage/{storage}/content" Always &["content"];
+    NODE_NETWORK = Get "/nodes/{node}/network" Always &[];
+    DOWNLOAD_URL = Post "/nodes/{node}/storage/{storage}/download-url" Never
+        &["content", "filename", "url", "checksum", "checksum-algorithm"];
+    UPLOAD = Post "/nodes/{node}/storage/{storage}/upload" Never
+        &["content", "filename", "checksum", "checksum-algorithm"];
+    VOLUME_DELETE = Delete "/nodes/{node}/storage/{storage}/content/{volume}" Never &[];
+
+    TASK_STATUS = Get "/nodes/{node}/tasks/{upid}/status" Always &[];
+    TASK_LOG = Get "/nodes/{node}/tasks/{upid}/log" Always &["limit", "start"];
+
+    DIR_MAPPINGS = Get "/cluster/mapping/dir" Always &[];
+    DIR_MAPPING_CREATE = Post "/cluster/mapping/dir" Never &["id", "map", "description"];
+    DIR_MAPPING_UPDATE = Put "/cluster/mapping/dir/{id}" AfterLock &["map", "description", "digest"];
+    PCI_MAPPINGS = Get "/cluster/mapping/pci" Always &[];
+
+    VM_CREATE = Post "/nodes/{node}/qemu" Never &["vmid", "pool"], vm_options;
+    VM_CONFIG = Get "/nodes/{node}/qemu/{vmid}/config" Always &["current"];
+    VM_PENDING = Get "/nodes/{node}/qemu/{vmid}/pending" Always &[];
+    VM_STATUS = Get "/nodes/{node}/qemu/{vmid}/status/current" Always &[];
+    VM_UPDATE = Post "/nodes/{node}/qemu/{vmid}/config" Never &["delete", "revert", "digest"], vm_options;
+    VM_RESIZE = Put "/nodes/{node}/qemu/{vmid}/resize" Never &["disk", "size", "digest"];
+    VM_START = Post "/nodes/{node}/qemu/{vmid}/status/start" AfterLock &["timeout"];
+    VM_STOP = Post "/nodes/{node}/qemu/{vmid}/status/stop" AfterLock &["timeout"];
+    VM_SHUTDOWN = Post "/nodes/{node}/qemu/{vmid}/status/shutdown" AfterLock &["timeout", "forceStop"];
+    VM_REBOOT = Post "/nodes/{node}/qemu/{vmid}/status/reboot" Never &["timeout"];
+
+    CLUSTER_FW_OPTIONS = Get "/cluster/firewall/options" Always &[];
+    CLUSTER_FW_OPTIONS_SET = Put "/cluster/firewall/options" AfterLock CLUSTER_OPTIONS;
+    CLUSTER_FW_RULES = Get "/cluster/firewall/rules" Always &[];
+    CLUSTER_FW_RULE_INSERT = Post "/cluster/firewall/rules" Never RULE;
+    CLUSTER_FW_RULE_CHANGE = Put "/cluster/firewall/rules/{pos}" Never RULE_CHANGE;
+    CLUSTER_FW_RULE_DELETE = Delete "/cluster/firewall/rules/{pos}" Never &["digest"];
+    CLUSTER_ALIASES = Get "/cluster/firewall/aliases" Always &[];
+    CLUSTER_ALIAS_CREATE = Post "/cluster/firewall/aliases" Never &["name", "cidr", "comment"];
+    CLUSTER_ALIAS_UPDATE = Put "/cluster/firewall/aliases/{name}" AfterLock &["cidr", "comment", "digest"];
+    CLUSTER_ALIAS_DELETE = Delete "/cluster/firewall/aliases/{name}" AfterLock &["digest"];
+    CLUSTER_IPSETS = Get "/cluster/firewall/ipset" Always &[];
+    CLUSTER_IPSET_CREATE = Post "/cluster/firewall/ipset" Never &["name", "comment"];
+    CLUSTER_IPSET_DELETE = Delete "/cluster/firewall/ipset/{name}" Never &["force"];
+    CLUSTER_IPSET_MEMBERS = Get "/cluster/firewall/ipset/{name}" Always &[];
+    CLUSTER_IPSET_ADD = Post "/cluster/firewall/ipset/{name}" Never &["cidr", "nomatch", "comment"];
+    CLUSTER_IPSET_REMOVE = Delete "/cluster/firewall/ipset/{name}/{cidr}" Never &["digest"];
+    GROUPS = Get "/cluster/firewall/groups" Always &[];
+    GROUP_CREATE = Post "/cluster/firewall/groups" Never &["group", "comment"];
+    GROUP_DELETE = Delete "/cluster/firewall/groups/{group}" Never &[];
+    GROUP_RULES = Get "/cluster/firewall/groups/{group}" Always &[];
+    GROUP_RULE_INSERT = Post "/cluster/firewall/groups/{group}" Never RULE;
+    GROUP_RULE_CHANGE = Put "/cluster/firewall/groups/{group}/{pos}" Never RULE_CHANGE;
+    GROUP_RULE_DELETE = Delete "/cluster/firewall/groups/{group}/{pos}" Never &["digest"];
+
+    NODE_FW_OPTIONS = Get "/nodes/{node}/firewall/options" Always &[];
+    NODE_FW_OPTIONS_SET = Put "/nodes/{node}/firewall/options" AfterLock NODE_OPTIONS;
+    NODE_FW_RULES = Get "/nodes/{node}/firewall/rules" Always &[];
+    NODE_FW_RULE_INSERT = Post "/nodes/{node}/firewall/rules" Never RULE;
+    NODE_FW_RULE_CHANGE = Put "/nodes/{node}/firewall/rules/{pos}" Never RULE_CHANGE;
+    NODE_FW_RULE_DELETE = Delete "/nodes/{node}/firewall/rules/{pos}" Never &["digest"];
+
+    GUEST_FW_OPTIONS = Get "/nodes/{node}/qemu/{vmid}/firewall/options" Always &[];
+    GUEST_FW_OPTIONS_SET = Put "/nodes/{node}/qemu/{vmid}/firewall/options" AfterLock GUEST_OPTIONS;
+    GUEST_FW_RULES = Get "/nodes/{node}/qemu/{vmid}/firewall/rules" Always &[];
+    GUEST_FW_RULE_INSERT = Post "/nodes/{node}/qemu/{vmid}/firewall/rules" Never RULE;
+    GUEST_FW_RULE_CHANGE = Put "/nodes/{node}/qemu/{vmid}/firewall/rules/{pos}" Never RULE_CHANGE;
+    GUEST_FW_RULE_DELETE = Delete "/nodes/{node}/qemu/{vmid}/firewall/rules/{pos}" Never &["digest"];
+    GUEST_ALIASES = Get "/nodes/{node}/qemu/{vmid}/firewall/aliases" Always &[];
+    GUEST_ALIAS_CREATE = Post "/nodes/{node}/qemu/{vmid}/firewall/aliases" Never &["name", "cidr", "comment"];
+    GUEST_ALIAS_UPDATE = Put "/nodes/{node}/qemu/{vmid}/firewall/aliases/{name}" AfterLock
+        &["cidr", "comment", "digest"];
+    GUEST_ALIAS_DELETE = Delete "/nodes/{node}/qemu/{vmid}/firewall/aliases/{name}" AfterLock &["digest"];
+    GUEST_IPSETS = Get "/nodes/{node}/qemu/{vmid}/firewall/ipset" Always &[];
+    GUEST_IPSET_CREATE = Post "/nodes/{node}/qemu/{vmid}/firewall/ipset" Never &["name", "comment"];
+    GUEST_IPSET_DELETE = Delete "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}" Never &["force"];
+    GUEST_IPSET_MEMBERS = Get "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}" Always &[];
+    GUEST_IPSET_ADD = Post "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}" Never &["cidr", "nomatch", "comment"];
+    GUEST_IPSET_REMOVE = Delete "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}/{cidr}" Never &["digest"];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_listed_parameters_pass() {
+        assert!(
+            VM_CREATE.takes("net0") && VM_CREATE.takes("scsi12") && VM_CREATE.takes("efidisk0")
+        );
+        assert!(!VM_CREATE.takes("net") && !VM_CREATE.takes("args") && !VM_CREATE.takes("digest"));
+        assert!(
+            !VM_UPDATE.takes("force"),
+            "`force` would destroy the disk that `delete` detaches"
+        );
+        assert!(CLUSTER_FW_RULE_INSERT.takes("icmp-type") && !CLUSTER_FW_RULE_INSERT.takes("pos"));
+    }
+}

@@ -1,0 +1,267 @@
+//! Looking at the firewall: rules, options, aliases and sets of each scope.
+
+use super::{
+    client::Client,
+    endpoint::{self, Endpoint},
+    error::ProxmoxError,
+    observe::is_off,
+    read::ProxmoxRequest,
+    request::Request,
+    wire::{
+        Text,
+        firewall::{Alias, Group, Ipset, Member, Options, Rule},
+    },
+    write::FirewallScope,
+};
+use crate::model::{
+    firewall::{PveAlias, PveFirewall, PveGroup, PveIpset, PveRules, PveScope},
+    ids::{HostName, Vmid},
+    observed::ObservedProxmox,
+};
+use futures_util::future::try_join_all;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+
+/// A value, and what Proxmox says is wrong with it.
+#[derive(Debug, Default)]
+pub(super) struct Seen<T> {
+    pub(super) value: T,
+    pub(super) complaints: Vec<String>,
+}
+
+/// Everything but the guests.
+#[derive(Debug, Default)]
+pub(super) struct ClusterFirewall {
+    pub(super) firewall: PveFirewall,
+    pub(super) complaints: Vec<String>,
+}
+
+/// The endpoints by which a scope is read.
+struct ScopeEndpoints {
+    options: &'static Endpoint,
+    aliases: Option<&'static Endpoint>,
+    ipsets: Option<(&'static Endpoint, &'static Endpoint)>,
+}
+
+const CLUSTER: ScopeEndpoints = ScopeEndpoints {
+    options: &endpoint::CLUSTER_FW_OPTIONS,
+    aliases: Some(&endpoint::CLUSTER_ALIASES),
+    ipsets: Some((&endpoint::CLUSTER_IPSETS, &endpoint::CLUSTER_IPSET_MEMBERS)),
+};
+const NODE: ScopeEndpoints = ScopeEndpoints {
+    options: &endpoint::NODE_FW_OPTIONS,
+    aliases: None,
+    ipsets: None,
+};
+const GUEST: ScopeEndpoints = ScopeEndpoints {
+    options: &endpoint::GUEST_FW_OPTIONS,
+    aliases: Some(&endpoint::GUEST_ALIASES),
+    ipsets: Some((&endpoint::GUEST_IPSETS, &endpoint::GUEST_IPSET_MEMBERS)),
+};
+
+impl Client {
+    /// The cluster's scope, the groups and the nodes, when the firewall is wanted.
+    pub(super) async fn firewall_of_cluster(
+        &self,
+        request: &ProxmoxRequest,
+    ) -> Result<ClusterFirewall, ProxmoxError> {
+        if !request.firewall {
+            return Ok(ClusterFirewall::default());
+        }
+        let nodes = request.nodes.iter().map(|name| async move {
+            let scope = FirewallScope::Node(name.as_str().to_owned());
+            match self.scope(&scope, &NODE, &[name.as_str()]).await {
+                Err(error) if is_elsewhere(&error) => Ok(None),
+                answer => answer.map(|seen| Some((name.clone(), seen))),
+            }
+        });
+        let (cluster, groups, nodes) = tokio::try_join!(
+            self.scope(&FirewallScope::Cluster, &CLUSTER, &[]),
+            self.groups(),
+            try_join_all(nodes),
+        )?;
+        let mut complaints = cluster.complaints;
+        complaints.extend(groups.complaints);
+        let mut firewall = PveFirewall {
+            cluster: cluster.value,
+            groups: groups.value,
+            ..PveFirewall::default()
+        };
+        for (name, seen) in nodes.into_iter().flatten() {
+            complaints.extend(seen.complaints);
+            firewall.nodes.insert(name, seen.value);
+        }
+        Ok(ClusterFirewall {
+            firewall,
+            complaints,
+        })
+    }
+
+    /// A guest's scope, when the firewall is wanted: where the guest lives, or where it would be made.
+    pub(super) async fn firewall_of_guest(
+        &self,
+        request: &ProxmoxRequest,
+        seen: &ObservedProxmox,
+        vmid: Vmid,
+        node: &HostName,
+    ) -> Result<Option<(Vmid, Seen<PveScope>)>, ProxmoxError> {
+        let node = seen
+            .guests
+            .get(&vmid)
+            .map_or(node.as_str(), |guest| guest.node.as_str());
+        if !request.firewall || is_off(seen, node) {
+            return Ok(None);
+        }
+        let scope = FirewallScope::Guest {
+            node: node.to_owned(),
+            vmid,
+        };
+        let number = vmid.to_string();
+        match self.scope(&scope, &GUEST, &[node, number.as_str()]).await {
+            Err(error) if error.is_not_found() => Ok(None),
+            answer => answer.map(|seen| Some((vmid, seen))),
+        }
+    }
+
+    /// One list of rules.
+    pub(super) async fn rule_list(
+        &self,
+        scope: &FirewallScope,
+    ) -> Result<Seen<PveRules>, ProxmoxError> {
+        let request = match scope {
+            FirewallScope::Cluster => Request::new(&endpoint::CLUSTER_FW_RULES, &[]),
+            FirewallScope::Group(name) => Request::new(&endpoint::GROUP_RULES, &[name.as_str()]),
+            FirewallScope::Node(name) => Request::new(&endpoint::NODE_FW_RULES, &[name.as_str()]),
+            FirewallScope::Guest { node, vmid } => Request::new(
+                &endpoint::GUEST_FW_RULES,
+                &[node.as_str(), vmid.to_string().as_str()],
+            ),
+        };
+        let rows: Vec<Rule> = self.fetch(&request).await?;
+        let garbled = |why| ProxmoxError::Garbled {
+            request: request.to_string(),
+            why,
+        };
+        in_order(scope, rows).map_err(garbled)
+    }
+
+    async fn groups(&self) -> Result<Seen<BTreeMap<String, PveGroup>>, ProxmoxError> {
+        let groups: Vec<Group> = self.fetch(&Request::new(&endpoint::GROUPS, &[])).await?;
+        let each = groups.into_iter().map(|group| async move {
+            let rules = self
+                .rule_list(&FirewallScope::Group(group.group.clone()))
+                .await?;
+            Ok::<_, ProxmoxError>((group, rules))
+        });
+        let mut seen: Seen<BTreeMap<String, PveGroup>> = Seen::default();
+        for (group, rules) in try_join_all(each).await? {
+            let value = PveGroup {
+                comment: group.comment,
+                rules: rules.value,
+            };
+            seen.complaints.extend(rules.complaints);
+            seen.value.insert(group.group, value);
+        }
+        Ok(seen)
+    }
+
+    async fn scope(
+        &self,
+        scope: &FirewallScope,
+        endpoints: &ScopeEndpoints,
+        names: &[&str],
+    ) -> Result<Seen<PveScope>, ProxmoxError> {
+        let options = Request::new(endpoints.options, names);
+        let (options, rules, aliases, ipsets) = tokio::try_join!(
+            self.fetch::<Options>(&options),
+            self.rule_list(scope),
+            self.listed::<Alias>(endpoints.aliases, names),
+            self.ipsets(endpoints.ipsets, names),
+        )?;
+        let option = |(key, text): (String, Option<Text>)| {
+            let Text(text) = text?;
+            (key != "digest").then_some((key, text))
+        };
+        let value = PveScope {
+            options: options.into_iter().filter_map(option).collect(),
+            rules: rules.value,
+            aliases: aliases
+                .into_iter()
+                .map(Alias::into_model)
+                .collect::<BTreeMap<String, PveAlias>>(),
+            ipsets,
+        };
+        Ok(Seen {
+            value,
+            complaints: rules.complaints,
+        })
+    }
+
+    async fn listed<T: DeserializeOwned>(
+        &self,
+        endpoint: Option<&'static Endpoint>,
+        names: &[&str],
+    ) -> Result<Vec<T>, ProxmoxError> {
+        match endpoint {
+            Some(endpoint) => self.fetch(&Request::new(endpoint, names)).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn ipsets(
+        &self,
+        endpoints: Option<(&'static Endpoint, &'static Endpoint)>,
+        names: &[&str],
+    ) -> Result<BTreeMap<String, PveIpset>, ProxmoxError> {
+        let Some((list, members)) = endpoints else {
+            return Ok(BTreeMap::new());
+        };
+        let sets: Vec<Ipset> = self.listed(Some(list), names).await?;
+        let each = sets.into_iter().map(|set| async move {
+            let names: Vec<&str> = names.iter().copied().chain([set.name.as_str()]).collect();
+            let rows: Vec<Member> = self.fetch(&Request::new(members, &names)).await?;
+            let members = rows
+                .into_iter()
+                .map(|row| (row.cidr, row.nomatch.0))
+                .collect();
+            Ok::<_, ProxmoxError>((
+                set.name,
+                PveIpset {
+                    members,
+                    comment: set.comment,
+                },
+            ))
+        });
+        Ok(try_join_all(each).await?.into_iter().collect())
+    }
+}
+
+/// Whether the question was about a node that is off or unknown.
+fn is_elsewhere(error: &ProxmoxError) -> bool {
+    error.is_not_found() || matches!(error, ProxmoxError::Gateway { .. })
+}
+
+/// Rules by position, with the digest that all of them carry. An empty list has no digest.
+fn in_order(scope: &FirewallScope, mut rows: Vec<Rule>) -> Result<Seen<PveRules>, String> {
+    rows.sort_by_key(|row| row.pos.0);
+    let digest = rows.first().and_then(|row| row.digest.clone());
+    let complaint = |row: &Rule| {
+        let why: Vec<&str> = row.errors.values().map(|text| text.trim()).collect();
+        (!why.is_empty()).then(|| {
+            format!(
+                "Proxmox skips rule {} of {scope}: {}",
+                row.pos.0,
+                why.join(", ")
+            )
+        })
+    };
+    let complaints = rows.iter().filter_map(complaint).collect();
+    let rules = rows
+        .into_iter()
+        .map(Rule::into_model)
+        .collect::<Result<Vec<_>, String>>()?;
+    Ok(Seen {
+        value: PveRules { rules, digest },
+        complaints,
+    })
+}
