@@ -1,0 +1,28 @@
+//! The codes of this room; `docs/diagnostics.md` explains each.
+
+use crate::diagnostic::Code;
+
+/// A template folder without `compose.yaml`.
+pub const NO_COMPOSE: Code = Code("REL001");
+/// A compose file that is not YAML, or names no service.
+pub const BAD_COMPOSE: Code = Code("REL002");
+/// A port that compose publishes and the manifest does not name.
+pub const UNDECLARED: Code = Code("REL003");
+/// A port that the manifest names and no service publishes.
+pub const NOT_PUBLISHED: Code = Code("REL004");
+/// An image without a tag, or with `latest`.
+pub const UNPINNED: Code = Code("REL005");
+/// Stacks that wait for each other.
+pub const CYCLE: Code = Code("REL006");
+/// A service that is built on the host.
+pub const BUILDS: Code = Code("REL007");
+/// A relative path that is no file of the template.
+pub const MISSING_FILE: Code = Code("REL008");
+/// A variable with a name that infra uses itself.
+pub const RESERVED: Code = Code("REL009");
+/// A bind mount below a dataset that the stack does not wait for.
+pub const FOREIGN_MOUNT: Code = Code("REL010");
+/// A secret in the compose file itself.
+pub const SECRET_IN_COMPOSE: Code = Code("REL011");
+/// A path that leaves where it must stay.
+pub const PATH: Code = Code("REL012");

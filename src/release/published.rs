@@ -1,0 +1,205 @@
+//! What compose publishes, against what the manifest says.
+
+use super::{
+    code::{NOT_PUBLISHED, UNDECLARED},
+    compose::{Compose, Entry},
+};
+use crate::diagnostic::Diagnostic;
+use crate::model::{
+    address::{Port, PortRange, Proto},
+    stack::Stack,
+};
+use serde_json::Value;
+use std::net::IpAddr;
+
+/// A published port of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Published {
+    /// None when Docker would choose one.
+    port: Option<Port>,
+    address: Option<IpAddr>,
+}
+
+/// Compares both lists. A port on loopback is nobody's business; a service in the host's own network publishes nothing that
+/// compose knows of, so with one of those a declared port may be missing.
+pub(super) fn check(stack: &Stack, file: &str, compose: &Compose) -> Vec<Diagnostic> {
+    let mut out = Vec::new();
+    let mut seen = Vec::new();
+    for entry in compose.services() {
+        for item in entry.list("ports") {
+            let Some(published) = parse(item) else {
+                out.push(Diagnostic::error(
+                    UNDECLARED,
+                    format!("`{file}`: {item} of service `{}` is not a port", entry.name),
+                ));
+                continue;
+            };
+            if published
+                .address
+                .is_some_and(|address| address.is_loopback())
+            {
+                continue;
+            }
+            out.extend(undeclared(stack, file, entry, &published));
+            seen.extend(published.port);
+        }
+    }
+    let host_network = compose.services().any(|entry| entry.uses_host_network());
+    for publish in &stack.publish {
+        if !seen.contains(&publish.port) && !host_network {
+            let problem = format!(
+                "the manifest of `{}` publishes {} as `{}`, and no service of `{file}` does",
+                stack.template, publish.port, publish.service
+            );
+            out.push(
+                Diagnostic::error(NOT_PUBLISHED, problem)
+                    .help("write the port in the compose file as `{{ publish.NAME.port }}`"),
+            );
+        }
+    }
+    out
+}
+
+fn undeclared(
+    stack: &Stack,
+    file: &str,
+    entry: Entry<'_>,
+    published: &Published,
+) -> Option<Diagnostic> {
+    let problem = match published.port {
+        None => format!(
+            "`{file}`: service `{}` leaves the port on its host to Docker",
+            entry.name
+        ),
+        Some(port) if stack.publish.iter().any(|publish| publish.port == port) => return None,
+        Some(port) => format!(
+            "`{file}`: service `{}` publishes {port}, which the manifest does not name",
+            entry.name
+        ),
+    };
+    let help = "name it under `publish` in the template's stack.yaml: flows are written by that name, and a port without one is open to nobody's knowledge";
+    Some(Diagnostic::error(UNDECLARED, problem).help(help))
+}
+
+fn parse(item: &Value) -> Option<Published> {
+    match item {
+        Value::String(text) => short(text),
+        Value::Object(long) => {
+            let text = |key: &str| match long.get(key) {
+                Some(Value::String(text)) => Some(text.clone()),
+                Some(Value::Number(number)) => Some(number.to_string()),
+                Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) | None => {
+                    None
+                }
+            };
+            let proto = proto(text("protocol").as_deref())?;
+            let port = match text("published") {
+                Some(published) => Some(Port {
+                    proto,
+                    range: range(&published)?,
+                }),
+                None => None,
+            };
+            let address = match text("host_ip") {
+                Some(address) => Some(address.parse().ok()?),
+                None => None,
+            };
+            Some(Published { port, address })
+        }
+        Value::Number(_) => Some(Published {
+            port: None,
+            address: None,
+        }),
+        Value::Null | Value::Bool(_) | Value::Array(_) => None,
+    }
+}
+
+/// `[ADDRESS:][PUBLISHED:]TARGET[/PROTO]`.
+fn short(text: &str) -> Option<Published> {
+    let (ports, proto_text) = match text.split_once('/') {
+        Some((ports, proto)) => (ports, Some(proto)),
+        None => (text, None),
+    };
+    let proto = proto(proto_text)?;
+    let Some((front, _target)) = ports.rsplit_once(':') else {
+        return Some(Published {
+            port: None,
+            address: None,
+        });
+    };
+    let (address, published) = match front.rsplit_once(':') {
+        Some((address, published)) => (Some(address), published),
+        None => (None, front),
+    };
+    let address = match address {
+        Some(text) => Some(text.trim_matches(['[', ']']).parse().ok()?),
+        None => None,
+    };
+    let port = if published.is_empty() {
+        None
+    } else {
+        Some(Port {
+            proto,
+            range: range(published)?,
+        })
+    };
+    Some(Published { port, address })
+}
+
+fn proto(text: Option<&str>) -> Option<Proto> {
+    match text {
+        None | Some("tcp") => Some(Proto::Tcp),
+        Some("udp") => Some(Proto::Udp),
+        Some(_) => None,
+    }
+}
+
+fn range(text: &str) -> Option<PortRange> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    Some(PortRange {
+        first: first.parse().ok()?,
+        last: last.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_way_to_write_a_port_is_understood() {
+        let shown = |item: Value| {
+            parse(&item).map(|published| {
+                (
+                    published.port.map(|port| port.to_string()),
+                    published.address.map(|address| address.to_string()),
+                )
+            })
+        };
+        let some = |port: &str, address: Option<&str>| {
+            Some((Some(port.to_owned()), address.map(str::to_owned)))
+        };
+        assert_eq!(shown(json!("8080:80")), some("8080/tcp", None));
+        assert_eq!(shown(json!("1194:1194/udp")), some("1194/udp", None));
+        assert_eq!(
+            shown(json!("127.0.0.1:5432:5432")),
+            some("5432/tcp", Some("127.0.0.1"))
+        );
+        assert_eq!(shown(json!("[::1]:80:80")), some("80/tcp", Some("::1")));
+        assert_eq!(
+            shown(json!("6000-6010:6000-6010")),
+            some("6000-6010/tcp", None)
+        );
+        assert_eq!(
+            shown(
+                json!({"target": 80, "published": "8080", "protocol": "udp", "host_ip": "10.0.0.1"})
+            ),
+            some("8080/udp", Some("10.0.0.1"))
+        );
+        assert_eq!(shown(json!(80)), Some((None, None)));
+        assert_eq!(shown(json!("80")), Some((None, None)));
+        assert_eq!(shown(json!("x:80")), None);
+        assert_eq!(shown(json!("80:80/sctp")), None);
+    }
+}
