@@ -17,6 +17,7 @@ pub mod namespace;
     reason = "binds the lab's sockets, in its namespaces"
 )]
 pub mod netns;
+pub mod pve_firewall;
 pub mod scripted;
 pub mod state;
 pub mod zfs_twin;
