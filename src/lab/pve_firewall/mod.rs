@@ -6,6 +6,11 @@
 //! the result in the network namespace of the node. Rules that are disabled, or refer to something that is gone,
 //! are skipped without a word, as Proxmox does.
 //!
+//! A firewall bridge must keep quiet: with `arp_ignore` 0 it answers ARP for the node's own addresses, and what a guest
+//! then sends to the bridge's MAC climbs into the node past the guest's OUT chain (seen with Linux 6.18). [`LOAD`] sets
+//! `net.ipv4.conf.<fwbr>.arp_ignore=8` and `net.ipv6.conf.<fwbr>.disable_ipv6=1` on all that it finds; whoever makes a
+//! bridge should do the same before the guest's first packet.
+//!
 //! Left out because they never change a verdict that this system relies on: logging, smurf and TCP flag checks
 //! (off by default), ebtables (ARP), IPS queues, and the quiet drops before a DROP policy.
 //!
