@@ -1,5 +1,6 @@
 //! The firewall from the matrix to the packet.
 
+#![expect(clippy::print_stdout, reason = "says when and why it skips")]
 #![expect(
     clippy::disallowed_methods,
     reason = "reads its case folders, and sends packets in network namespaces of its own"
