@@ -8,10 +8,8 @@ use super::{
     node::add_node,
     rule::add_groups,
 };
-use crate::{
-    lab::backend::{FirewallScope, FirewallSnapshot},
-    model::ids::Vmid,
-};
+use crate::lab::backend::{FirewallScope, FirewallSnapshot};
+use crate::model::ids::Vmid;
 use ipnet::IpNet;
 use std::{collections::BTreeMap, net::Ipv6Addr};
 
