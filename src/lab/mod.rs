@@ -9,8 +9,13 @@
 
 pub mod api;
 pub mod backend;
+pub mod folder;
 pub mod images;
 pub mod iso;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "builds images, networks and containers on this machine"
+)]
 pub mod namespace;
 #[expect(
     clippy::disallowed_methods,

@@ -1,0 +1,13 @@
+//! Real guests on this machine. Needs root, a few Debian packages and `INFRA_LAB_TESTS=1`; says so and passes otherwise.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "runs programs of this machine and looks at what they left"
+)]
+#![expect(
+    clippy::print_stdout,
+    reason = "says why it skipped and how long the machine took"
+)]
+
+mod guests;
+mod support;

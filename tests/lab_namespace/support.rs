@@ -1,0 +1,372 @@
+//! A lab of two guests, and what the machine looks like without it.
+
+use infra::{
+    lab::{
+        backend::{VmNic, VmSpec},
+        folder::LabFolder,
+        namespace::{self, Key, Machine, Place, Plan, Topology},
+    },
+    model::{
+        host::SshAccess,
+        ids::{BridgeName, HostName, Vmid},
+    },
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+/// Whether real guests can and may run here; prints why not.
+pub(crate) fn ready() -> bool {
+    if std::env::var_os("INFRA_LAB_TESTS").is_none() {
+        println!("skipped: INFRA_LAB_TESTS is not set");
+        return false;
+    }
+    let missing = namespace::missing();
+    if missing.is_empty() {
+        return true;
+    }
+    let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    println!("skipped: this machine lacks {}", missing.join(", "));
+    false
+}
+
+/// The cache that all labs of this user share.
+pub(crate) fn cache() -> PathBuf {
+    let home = std::env::var_os("HOME").expect("HOME");
+    std::env::var_os("XDG_CACHE_HOME")
+        .map_or_else(|| Path::new(&home).join(".cache"), PathBuf::from)
+        .join("infra/lab")
+}
+
+pub(crate) fn vmid(number: u32) -> Vmid {
+    Vmid::new(number).expect("valid")
+}
+
+fn bridge(name: &str) -> BridgeName {
+    BridgeName::new(name).expect("valid")
+}
+
+/// A LAN with a router and an operator, and a second network behind the node.
+pub(crate) fn topology() -> Topology {
+    let pve = HostName::new("pve").expect("valid");
+    let net = |text: &str| text.parse().expect("network");
+    let address = |text: &str| text.parse().expect("address");
+    let routes = vec![(net("10.10.10.0/24"), address("192.168.1.10"))];
+    Topology {
+        node: Some(pve.clone()),
+        node_address: Some(address("192.168.1.10")),
+        bridges: BTreeMap::from([
+            (bridge("vmbr0"), vec![net("192.168.1.10/24")]),
+            (bridge("vmbr1"), vec![net("10.10.10.1/24")]),
+        ]),
+        node_gateways: vec![address("192.168.1.1")],
+        router: vec![Place {
+            bridge: bridge("vmbr0"),
+            addresses: vec![net("192.168.1.1/24")],
+            gateways: vec![],
+            routes: routes.clone(),
+        }],
+        internet: BTreeSet::from([namespace::PUBLIC_ADDRESS.into()]),
+        operator: Some(Place {
+            bridge: bridge("vmbr0"),
+            addresses: vec![net("192.168.1.50/24")],
+            gateways: vec![address("192.168.1.1")],
+            routes,
+        }),
+        hosts: BTreeMap::new(),
+        access: BTreeMap::from([(
+            pve,
+            SshAccess {
+                user: "root".to_owned(),
+                port: 22,
+                jump: None,
+                identity: None,
+            },
+        )]),
+    }
+}
+
+/// A guest with its address and the host key that its seed brings.
+pub(crate) struct TestGuest {
+    pub(crate) spec: VmSpec,
+    pub(crate) address: &'static str,
+    host_key: Key,
+}
+
+impl TestGuest {
+    pub(crate) fn new(
+        folder: &Path,
+        operator: &Key,
+        number: u32,
+        on: &str,
+        address: &'static str,
+        gateway: &str,
+    ) -> Self {
+        let name = format!("guest{number}");
+        let host_key = Key::at(&folder.join(format!("{name}.key")), &name).expect("key");
+        let mac = format!("BC:24:11:00:00:{:02X}", number % 100);
+        let seed = folder.join(format!("{name}.iso"));
+        let private = fs::read_to_string(host_key.path()).expect("key");
+        let indented = private.trim_end().replace('\n', "\n    ");
+        write_seed(
+            &seed,
+            &[
+                (
+                    "user-data",
+                    format!(
+                        "#cloud-config\nhostname: {name}\nmanage_etc_hosts: true\nusers:\n- name: ops\n  shell: /bin/bash\n  \
+                         sudo: ALL=(ALL) NOPASSWD:ALL\n  ssh_authorized_keys: ['{}']\nssh_deletekeys: true\nssh_keys:\n  \
+                         ed25519_private: |\n    {indented}\n  ed25519_public: {}\n",
+                        operator.public(),
+                        host_key.public(),
+                    ),
+                ),
+                (
+                    "meta-data",
+                    format!("instance-id: {name}\nlocal-hostname: {name}\n"),
+                ),
+                (
+                    "network-config",
+                    format!(
+                        "version: 1\nconfig:\n- type: physical\n  name: eth0\n  mac_address: '{}'\n  subnets:\n  - {{type: static, \
+                         address: '{address}/24', gateway: '{gateway}'}}\n- type: nameserver\n  address: ['192.168.1.1']\n",
+                        mac.to_lowercase()
+                    ),
+                ),
+            ],
+        );
+        Self {
+            spec: VmSpec {
+                vmid: vmid(number),
+                name,
+                node: "pve".to_owned(),
+                cores: 1,
+                memory_mib: 512,
+                nics: vec![VmNic {
+                    index: 0,
+                    bridge: on.to_owned(),
+                    mac,
+                    firewall: true,
+                    vlan: None,
+                }],
+                seed: Some(seed),
+                image: None,
+                disk_bytes: 4 << 30,
+                shares: Vec::new(),
+            },
+            address,
+            host_key,
+        }
+    }
+
+    /// Runs a command in the guest, over SSH from the operator's namespace, trusting the given host key only.
+    pub(crate) fn ssh(&self, lab: &TestLab, command: &str) -> Output {
+        lab.ssh(
+            &format!("ops@{}", self.address),
+            &format!("{} {}", self.address, self.host_key.bare()),
+            command,
+        )
+    }
+
+    /// The command's output, which must succeed.
+    pub(crate) fn demand(&self, lab: &TestLab, command: &str) -> String {
+        text(&self.ssh(lab, command))
+    }
+
+    /// Asks until SSH answers; returns the seconds that it took.
+    pub(crate) fn wait_for_ssh(&self, lab: &TestLab) -> f64 {
+        let begun = std::time::Instant::now();
+        while !self.ssh(lab, "true").status.success() {
+            assert!(
+                begun.elapsed().as_secs() < 60,
+                "guest {} does not answer:\n{}",
+                self.spec.vmid,
+                fs::read_to_string(lab.plan.folder.guest(self.spec.vmid).join("console.log"))
+                    .unwrap_or_default()
+            );
+        }
+        begun.elapsed().as_secs_f64()
+    }
+}
+
+pub(crate) fn text(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+fn write_seed(path: &Path, files: &[(&str, String)]) {
+    let folder = tempfile::tempdir().expect("folder");
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).expect("written");
+    }
+    let status = Command::new("bsdtar")
+        .args([
+            "--create",
+            "--format=iso9660",
+            "--options=joliet,volume-id=cidata",
+            "--file",
+        ])
+        .arg(path)
+        .arg("--directory")
+        .arg(folder.path())
+        .args(files.iter().map(|(name, _)| *name))
+        .status()
+        .expect("bsdtar");
+    assert!(status.success());
+}
+
+/// A lab in a folder of its own.
+pub(crate) struct TestLab {
+    pub(crate) machine: Machine,
+    pub(crate) plan: Plan,
+}
+
+impl TestLab {
+    pub(crate) fn build(folder: &Path) -> Self {
+        let image = namespace::build_image(&cache(), &|line| println!("{line}")).expect("image");
+        let folder = LabFolder::new(folder);
+        let plan = Plan {
+            operator: Key::at(&folder.operator_key(), "infra-lab").expect("key"),
+            folder,
+            image,
+            topology: topology(),
+            ca: None,
+            program: Some(PathBuf::from(env!("CARGO_BIN_EXE_infra"))),
+        };
+        let machine = Machine::build(plan.clone()).unwrap_or_else(|error| {
+            let _ = namespace::sweep(&plan.folder);
+            panic!("{}", error.chain())
+        });
+        Self { machine, plan }
+    }
+
+    /// Runs a command on a host, from the operator's namespace.
+    pub(crate) fn ssh(&self, login: &str, known: &str, command: &str) -> Output {
+        let hosts = self.plan.folder.root().join("known_hosts");
+        fs::write(&hosts, format!("{known}\n")).expect("written");
+        Command::new("ip")
+            .args([
+                "netns",
+                "exec",
+                &self.machine.names().operator(),
+                "ssh",
+                "-F",
+                "none",
+                "-i",
+            ])
+            .arg(self.plan.operator.path())
+            .args([
+                "-o",
+                "BatchMode=yes",
+                "-o",
+                "StrictHostKeyChecking=yes",
+                "-o",
+                "ConnectTimeout=1",
+            ])
+            .arg("-o")
+            .arg(format!("UserKnownHostsFile={}", hosts.display()))
+            .args([login, command])
+            .output()
+            .expect("ssh")
+    }
+
+    /// Runs a command on the node.
+    pub(crate) fn on_node(&self, command: &str) -> String {
+        text(&self.ssh(
+            "root@192.168.1.10",
+            &self.machine.known_hosts().join("\n"),
+            command,
+        ))
+    }
+}
+
+/// What the machine holds that a lab could have left: namespaces, mounts, loop devices, cgroups, interfaces, processes.
+/// Other labs may come and go at the same time and are left out.
+pub(crate) fn machine_now(own: &str) -> BTreeSet<String> {
+    let run = |argv: &[&str]| {
+        let output = Command::new(argv[0])
+            .args(&argv[1..])
+            .output()
+            .expect("runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let mut found = BTreeSet::new();
+    let mut add = |what: &str, text: String| {
+        found.extend(text.lines().map(|line| format!("{what}: {}", line.trim())));
+    };
+    add("netns", run(&["ip", "netns", "list"]));
+    add(
+        "mount",
+        run(&[
+            "findmnt",
+            "--list",
+            "--noheadings",
+            "--output",
+            "TARGET,SOURCE",
+        ]),
+    );
+    add(
+        "loop",
+        run(&[
+            "losetup",
+            "--list",
+            "--noheadings",
+            "--output",
+            "NAME,BACK-FILE",
+        ]),
+    );
+    add(
+        "cgroup",
+        run(&[
+            "find",
+            "/sys/fs/cgroup",
+            "-maxdepth",
+            "3",
+            "-type",
+            "d",
+            "-name",
+            "infra-lab*",
+        ]),
+    );
+    add(
+        "link",
+        run(&["ip", "-o", "link", "show"])
+            .lines()
+            .map(|l| l.split(" mtu").next().unwrap_or(l).to_owned() + "\n")
+            .collect(),
+    );
+    add(
+        "nspawn",
+        run(&["find", "/run/systemd/nspawn", "-mindepth", "2"]),
+    );
+    add(
+        "process",
+        run(&["pgrep", "--list-full", "--full", "infra-[0-9a-f]{6}-"]),
+    );
+    found.retain(|line| {
+        let other = line
+            .split("infra-")
+            .skip(1)
+            .map(|rest| rest.trim_start_matches("lab-"))
+            .any(|rest| {
+                rest.len() >= 6
+                    && !rest.starts_with(own)
+                    && rest[..6].bytes().all(|b| b.is_ascii_hexdigit())
+            });
+        !other && !line.contains("pgrep")
+    });
+    found
+}
+
+/// A test that fails must not leave guests behind.
+impl Drop for TestLab {
+    fn drop(&mut self) {
+        let torn_down = self.machine.tear_down();
+        if !std::thread::panicking() {
+            torn_down.expect("torn down");
+        }
+    }
+}
