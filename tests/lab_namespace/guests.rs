@@ -20,23 +20,8 @@ async fn guests_boot_behind_the_node_keep_their_disks_and_leave_nothing() {
     let begun = Instant::now();
     let lab = TestLab::build(folder.path());
     println!("lab built in {:.1} s", begun.elapsed().as_secs_f64());
-    let operator = &lab.plan.operator;
-    let mut one = TestGuest::new(
-        folder.path(),
-        operator,
-        101,
-        "vmbr0",
-        "192.168.1.20",
-        "192.168.1.1",
-    );
-    let two = TestGuest::new(
-        folder.path(),
-        operator,
-        102,
-        "vmbr1",
-        "10.10.10.2",
-        "10.10.10.1",
-    );
+    let mut one = TestGuest::new(&lab, 101, "vmbr0", "192.168.1.20", "192.168.1.1");
+    let two = TestGuest::new(&lab, 102, "vmbr1", "10.10.10.2", "10.10.10.1");
 
     // The node is a host of its own, and shares a directory of its own disk.
     assert_eq!(lab.on_node("hostname"), "pve");

@@ -7,9 +7,11 @@ use infra::{
         namespace::{self, Key, Machine, Place, Plan, Topology},
     },
     model::{
+        address::Mac,
         host::SshAccess,
         ids::{BridgeName, HostName, Vmid},
     },
+    seed::{HostKey, SeedNic, SeedSpec},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -93,51 +95,45 @@ pub(crate) fn topology() -> Topology {
 pub(crate) struct TestGuest {
     pub(crate) spec: VmSpec,
     pub(crate) address: &'static str,
-    host_key: Key,
+    known: String,
 }
 
 impl TestGuest {
     pub(crate) fn new(
-        folder: &Path,
-        operator: &Key,
+        lab: &TestLab,
         number: u32,
         on: &str,
         address: &'static str,
         gateway: &str,
     ) -> Self {
         let name = format!("guest{number}");
-        let host_key = Key::at(&folder.join(format!("{name}.key")), &name).expect("key");
-        let mac = format!("BC:24:11:00:00:{:02X}", number % 100);
-        let seed = folder.join(format!("{name}.iso"));
-        let private = fs::read_to_string(host_key.path()).expect("key");
-        let indented = private.trim_end().replace('\n', "\n    ");
-        write_seed(
-            &seed,
-            &[
-                (
-                    "user-data",
-                    format!(
-                        "#cloud-config\nhostname: {name}\nmanage_etc_hosts: true\nusers:\n- name: ops\n  shell: /bin/bash\n  \
-                         sudo: ALL=(ALL) NOPASSWD:ALL\n  ssh_authorized_keys: ['{}']\nssh_deletekeys: true\nssh_keys:\n  \
-                         ed25519_private: |\n    {indented}\n  ed25519_public: {}\n",
-                        operator.public(),
-                        host_key.public(),
-                    ),
-                ),
-                (
-                    "meta-data",
-                    format!("instance-id: {name}\nlocal-hostname: {name}\n"),
-                ),
-                (
-                    "network-config",
-                    format!(
-                        "version: 1\nconfig:\n- type: physical\n  name: eth0\n  mac_address: '{}'\n  subnets:\n  - {{type: static, \
-                         address: '{address}/24', gateway: '{gateway}'}}\n- type: nameserver\n  address: ['192.168.1.1']\n",
-                        mac.to_lowercase()
-                    ),
-                ),
-            ],
-        );
+        let mac = Mac([
+            0xBC,
+            0x24,
+            0x11,
+            0,
+            0,
+            u8::try_from(number % 100).expect("small"),
+        ]);
+        let host_key = HostKey::generate(&mut rand::rngs::OsRng, &name).expect("key");
+        let known = format!("{address} {}", host_key.public());
+        let seed = SeedSpec {
+            instance_id: name.clone(),
+            hostname: HostName::new(&name).expect("valid"),
+            user: "ops".to_owned(),
+            authorized_keys: vec![lab.plan.operator.public().to_owned()],
+            host_key: Some(host_key),
+            timezone: "Europe/Paris".to_owned(),
+            nameservers: vec!["192.168.1.1".parse().expect("address")],
+            nics: vec![SeedNic {
+                mac,
+                addresses: vec![format!("{address}/24").parse().expect("network")],
+                gateways: vec![gateway.parse().expect("address")],
+            }],
+            packages: Vec::new(),
+        };
+        let image = lab.plan.folder.root().join(format!("{name}.iso"));
+        fs::write(&image, seed.seed().iso()).expect("written");
         Self {
             spec: VmSpec {
                 vmid: vmid(number),
@@ -148,27 +144,23 @@ impl TestGuest {
                 nics: vec![VmNic {
                     index: 0,
                     bridge: on.to_owned(),
-                    mac,
+                    mac: mac.to_string(),
                     firewall: true,
                     vlan: None,
                 }],
-                seed: Some(seed),
+                seed: Some(image),
                 image: None,
                 disk_bytes: 4 << 30,
                 shares: Vec::new(),
             },
             address,
-            host_key,
+            known,
         }
     }
 
     /// Runs a command in the guest, over SSH from the operator's namespace, trusting the given host key only.
     pub(crate) fn ssh(&self, lab: &TestLab, command: &str) -> Output {
-        lab.ssh(
-            &format!("ops@{}", self.address),
-            &format!("{} {}", self.address, self.host_key.bare()),
-            command,
-        )
+        lab.ssh(&format!("ops@{}", self.address), &self.known, command)
     }
 
     /// The command's output, which must succeed.
@@ -195,27 +187,6 @@ impl TestGuest {
 pub(crate) fn text(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
-
-fn write_seed(path: &Path, files: &[(&str, String)]) {
-    let folder = tempfile::tempdir().expect("folder");
-    for (name, text) in files {
-        fs::write(folder.path().join(name), text).expect("written");
-    }
-    let status = Command::new("bsdtar")
-        .args([
-            "--create",
-            "--format=iso9660",
-            "--options=joliet,volume-id=cidata",
-            "--file",
-        ])
-        .arg(path)
-        .arg("--directory")
-        .arg(folder.path())
-        .args(files.iter().map(|(name, _)| *name))
-        .status()
-        .expect("bsdtar");
-    assert!(status.success());
 }
 
 /// A lab in a folder of its own.

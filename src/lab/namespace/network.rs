@@ -385,8 +385,10 @@ mod tests {
     #[test]
     fn links_are_read_from_ip() {
         // Captured from iproute2 6.1.0.
-        let text = "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN mode DEFAULT group default qlen 1000\\    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00\n\
-                    5: tap101i0@if2: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue master fwbr101i0 state UP mode DEFAULT group default qlen 1000\\    link/ether 4e:6b:8d:4a:55:7c brd ff:ff:ff:ff:ff:ff link-netns x\n";
+        let text = "\
+1: lo: <LOOPBACK> mtu 65536 qdisc noop state DOWN mode DEFAULT group default qlen 1000\\    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00
+3: tap101i0@eth0: <BROADCAST,MULTICAST,M-DOWN> mtu 1500 qdisc noop state DOWN mode DEFAULT group default qlen 1000\\    link/ether b2:0d:76:15:e9:53 brd ff:ff:ff:ff:ff:ff
+";
         assert_eq!(parse_links(text), ["lo", "tap101i0"]);
     }
 }

@@ -339,3 +339,204 @@ fn internet(
         .chain([IpAddr::V4(PUBLIC_ADDRESS)])
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        flow::{AddressSet, Zone},
+        guest::{Guest, Nic, RootDisk},
+        host::{ExternalHost, Node, SshAccess},
+        ids::{ImageName, SetName, StorageId, SystemName, Vmid, ZoneName},
+        size::Bytes,
+    };
+
+    fn name<T: std::str::FromStr>(text: &str) -> T
+    where
+        T::Err: std::fmt::Debug,
+    {
+        text.parse().expect("valid")
+    }
+
+    fn ssh() -> SshAccess {
+        SshAccess {
+            user: "root".to_owned(),
+            port: 22,
+            jump: None,
+            identity: None,
+        }
+    }
+
+    fn zone(zone: &str, cidr: &str, bridge: &str, router: Option<&str>) -> Zone {
+        Zone {
+            name: name::<ZoneName>(zone),
+            cidrs: vec![name(cidr)],
+            bridge: Some(name(bridge)),
+            router: router.map(name),
+            masquerade: router.is_some(),
+        }
+    }
+
+    fn guest(guest: &str, vmid: u32, bridge: &str, address: &str, gateway: &str) -> Guest {
+        Guest {
+            name: name(guest),
+            vmid: Vmid::new(vmid).expect("valid"),
+            node: name("pve"),
+            image: name::<ImageName>("debian"),
+            cores: 1,
+            cpu: "host".to_owned(),
+            memory: Bytes::gib(1),
+            balloon: None,
+            disk: RootDisk {
+                storage: name::<StorageId>("local-zfs"),
+                size: Bytes::gib(4),
+            },
+            nics: vec![Nic {
+                zone: name("lan"),
+                bridge: name(bridge),
+                mac: name("BC:24:11:00:00:01"),
+                addresses: vec![name(address)],
+                gateways: vec![name(gateway)],
+                vlan: None,
+            }],
+            mounts: Vec::new(),
+            pci: Vec::new(),
+            onboot: true,
+            startup_order: None,
+            tags: Vec::new(),
+            notes: String::new(),
+            ssh: ssh(),
+            nameservers: vec![name("192.168.1.1"), name("9.9.9.9")],
+        }
+    }
+
+    /// The flagship's network: a LAN with a router of its own, and a DMZ that the node routes for.
+    fn home() -> Desired {
+        let node = Node {
+            name: name("pve"),
+            address: name("192.168.1.10"),
+            ssh: ssh(),
+            bridges: BTreeMap::from([
+                (name("vmbr0"), vec![name("192.168.1.10/24")]),
+                (name("vmbr1"), vec![name("10.10.10.1/24")]),
+            ]),
+            iso_storage: name("local"),
+            import_storage: name("local"),
+            routes: vec![name("dmz")],
+        };
+        let zones = [
+            zone("lan", "192.168.1.0/24", "vmbr0", None),
+            zone("dmz", "10.10.10.0/24", "vmbr1", Some("pve")),
+        ];
+        let guests = [
+            guest("intranet", 110, "vmbr0", "192.168.1.20/24", "192.168.1.1"),
+            guest("extranet", 120, "vmbr1", "10.10.10.2/24", "10.10.10.1"),
+        ];
+        let operators: SetName = name("operators");
+        Desired {
+            system: name::<SystemName>("home"),
+            proxmox: None,
+            nodes: BTreeMap::from([(node.name.clone(), node)]),
+            guests: guests.into_iter().map(|g| (g.name.clone(), g)).collect(),
+            hosts: BTreeMap::new(),
+            images: BTreeMap::new(),
+            zones: zones.into_iter().map(|z| (z.name.clone(), z)).collect(),
+            sets: BTreeMap::from([(
+                operators.clone(),
+                AddressSet {
+                    name: operators.clone(),
+                    cidrs: vec![name("10.8.0.0/24"), name("192.168.1.50/32")],
+                },
+            )]),
+            operators: Some(operators),
+            services: BTreeMap::new(),
+            flows: Vec::new(),
+            nevers: Vec::new(),
+            zpools: BTreeMap::new(),
+            datasets: BTreeMap::new(),
+            stacks: BTreeMap::new(),
+            checks: Vec::new(),
+            secrets: BTreeMap::new(),
+            authorized_keys: Vec::new(),
+            timezone: "Europe/Paris".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_home_gets_its_router_its_operator_and_the_way_behind_the_node() {
+        let topology = Topology::of(&home()).expect("laid out");
+        let via_node = vec![(name("10.10.10.0/24"), name("192.168.1.10"))];
+        assert_eq!(topology.bridges.len(), 2);
+        assert_eq!(
+            topology.router,
+            [Place {
+                bridge: name("vmbr0"),
+                addresses: vec![name("192.168.1.1/24")],
+                gateways: Vec::new(),
+                routes: via_node.clone(),
+            }],
+            "the node itself is the DMZ's gateway"
+        );
+        assert_eq!(
+            topology.operator,
+            Some(Place {
+                bridge: name("vmbr0"),
+                addresses: vec![name("192.168.1.50/24")],
+                gateways: vec![name("192.168.1.1")],
+                routes: via_node,
+            }),
+            "the first operator address that lies in the LAN"
+        );
+        assert_eq!(topology.node_gateways, [name::<IpAddr>("192.168.1.1")]);
+        let internet: Vec<String> = topology.internet.iter().map(ToString::to_string).collect();
+        assert_eq!(internet, ["9.9.9.9", "203.0.113.10"]);
+    }
+
+    #[test]
+    fn an_operator_without_an_address_in_the_lan_takes_a_free_one() {
+        let mut desired = home();
+        desired.operators = None;
+        let operator = Topology::of(&desired).expect("laid out").operator;
+        let operator = operator.expect("stands in the LAN");
+        assert_eq!(operator.addresses, [name::<IpNet>("192.168.1.254/24")]);
+    }
+
+    #[test]
+    fn a_lan_that_names_no_gateway_gets_one_and_hosts_find_their_place() {
+        let mut desired = home();
+        desired.guests.clear();
+        let backup = ExternalHost {
+            name: name("backup"),
+            address: name("192.168.1.30"),
+            ssh: ssh(),
+            zone: Some(name("lan")),
+        };
+        desired.hosts.insert(backup.name.clone(), backup);
+        let topology = Topology::of(&desired).expect("laid out");
+        let place = &topology.hosts[&name("backup")];
+        assert_eq!(place.bridge, name("vmbr0"));
+        assert_eq!(place.gateways, [name::<IpAddr>("192.168.1.1")]);
+        assert_eq!(topology.access.len(), 2);
+    }
+
+    #[test]
+    fn two_nodes_and_hosts_nowhere_are_refused() {
+        let mut desired = home();
+        let mut other = desired.nodes[&name::<HostName>("pve")].clone();
+        other.name = name("pve2");
+        desired.nodes.insert(other.name.clone(), other);
+        let error = Topology::of(&desired).expect_err("two nodes");
+        assert!(error.to_string().contains("one node"), "{error}");
+
+        let mut desired = home();
+        let lost = ExternalHost {
+            name: name("lost"),
+            address: name("172.16.0.1"),
+            ssh: ssh(),
+            zone: None,
+        };
+        desired.hosts.insert(lost.name.clone(), lost);
+        let error = Topology::of(&desired).expect_err("nowhere");
+        assert!(error.to_string().contains("host lost"), "{error}");
+    }
+}
