@@ -11,14 +11,12 @@ use super::{
     power::Cycle,
     trust,
 };
-use crate::{
-    lab::{
-        backend::{VmNic, VmSpec},
-        folder::LabFolder,
-        iso,
-    },
-    model::ids::Vmid,
+use crate::lab::{
+    backend::{VmNic, VmSpec},
+    folder::LabFolder,
+    iso,
 };
+use crate::model::ids::Vmid;
 use std::{
     fs,
     path::{Path, PathBuf},

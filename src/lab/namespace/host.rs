@@ -13,10 +13,8 @@ use super::{
     power::{Cycle, Power},
     trust,
 };
-use crate::{
-    lab::netns,
-    model::{host::SshAccess, ids::HostName},
-};
+use crate::lab::netns;
+use crate::model::{host::SshAccess, ids::HostName};
 use std::{
     collections::BTreeMap,
     io::Read,

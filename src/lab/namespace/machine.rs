@@ -15,13 +15,11 @@ use super::{
     share, sweep,
     topology::Topology,
 };
-use crate::{
-    lab::{
-        backend::{Backend, FirewallSnapshot, VmSpec, Work},
-        folder::LabFolder,
-    },
-    model::ids::{HostName, Vmid},
+use crate::lab::{
+    backend::{Backend, FirewallSnapshot, VmSpec, Work},
+    folder::LabFolder,
 };
+use crate::model::ids::{HostName, Vmid};
 use std::{
     collections::BTreeMap,
     path::PathBuf,

@@ -9,10 +9,8 @@ use super::{
     names::{Names, Wires, netns_path},
     topology::{Place, Topology},
 };
-use crate::{
-    lab::{backend::VmNic, netns},
-    model::ids::Vmid,
-};
+use crate::lab::{backend::VmNic, netns};
+use crate::model::ids::Vmid;
 use std::{fmt::Write, fs, net::IpAddr, path::Path};
 
 /// Creates a namespace with its loopback up; one that is there stays.
