@@ -1,6 +1,37 @@
 //! What the owner wrote: `inventory/<system>/` -> [`crate::model::desired::Desired`], or every problem at once.
 //!
-//! Three stages, three files: `load` reads the disk, `document` is the text as written with spans,
-//! `resolve` and `check` turn it into a resolved whole or diagnostics.
+//! Passes, like a compiler: `load` reads the disk; `tree` parses YAML with places and `merge` joins files; `reader` and
+//! `written` turn the tree into the `document` without stopping at the first problem; `resolve` follows references and
+//! fills in defaults; `check` looks at the whole. [`select`](Selector) answers `--on`.
 //!
 //! Invariant: nothing here talks to a live system, and only `load` reads the disk.
+//! Invariant: a `Desired` is given out only when no error was reported.
+
+mod check;
+pub mod codes;
+mod document;
+mod error;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "reads the files of an inventory and its templates"
+)]
+mod load;
+mod merge;
+mod nearest;
+mod reader;
+#[expect(
+    clippy::ref_option,
+    reason = "a key that may be left out is passed on as it stands in the document"
+)]
+mod resolve;
+mod schema;
+mod select;
+mod source;
+mod tree;
+mod word;
+mod written;
+
+pub use error::LoadError;
+pub use load::{BuiltinTemplates, Loaded, load};
+pub use schema::{schema, template_schema};
+pub use select::{InvalidSelector, Selector, Subject};

@@ -1,0 +1,21 @@
+//! The inventory as written: one struct per thing, each value with its place. The doc comments are what editors show.
+//!
+//! Invariant: nothing here decides; a document may be full of nonsense and still be read.
+
+mod access;
+mod check;
+mod guest;
+mod manifest;
+mod network;
+mod stack;
+mod storage;
+mod system;
+
+pub(crate) use access::{Secret, SecretFile};
+pub(crate) use check::{Check, Dns, ExecCheck, MountCheck};
+pub(crate) use guest::{Guest, Host, Image, Nic, Node, Ssh, Via};
+pub(crate) use manifest::{File, Manifest};
+pub(crate) use network::{Flow, Never, Zone};
+pub(crate) use stack::{Directory, FullPublish, Stack};
+pub(crate) use storage::{Dataset, Profile, Schedule, Zpool};
+pub(crate) use system::{Document, Proxmox, Tls};

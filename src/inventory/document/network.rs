@@ -1,0 +1,63 @@
+//! Zones and the flow matrix.
+
+use crate::inventory::{
+    word::{Address, Day, Network},
+    written::{At, Many, May, Text},
+};
+use crate::model::ids::BridgeName;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A network.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Zone {
+    /// Its networks.
+    pub(crate) cidrs: At<Many<Text<Network>>>,
+    /// Bridge that carries it, on every node.
+    pub(crate) bridge: May<Text<BridgeName>>,
+    /// Default gateway of its guests; the router's address in the zone unless given.
+    pub(crate) gateway: May<Many<Text<Address>>>,
+    /// DNS servers of its guests.
+    pub(crate) nameservers: May<Many<Text<Address>>>,
+    /// Node that routes for it; infra switches forwarding on.
+    pub(crate) router: May<String>,
+    /// The router masquerades what leaves the zone for the Internet.
+    pub(crate) masquerade: May<bool>,
+}
+
+/// A row of the flow matrix.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Flow {
+    /// Stable id, the tag of every rule made from it; made of from, to and the first port unless given.
+    pub(crate) id: May<String>,
+    /// Zones, hosts and sets it comes from; `internet` and `any` are possible.
+    pub(crate) from: At<Many<String>>,
+    /// Zones, hosts and sets it goes to.
+    pub(crate) to: At<Many<String>>,
+    /// Services by name, or ports such as `443/tcp`.
+    pub(crate) allow: At<Many<String>>,
+    /// Why. It becomes the comment of the rules.
+    pub(crate) reason: At<String>,
+    /// Who asked for it.
+    pub(crate) owner: May<String>,
+    /// The last day on which it is open.
+    pub(crate) expires: May<Text<Day>>,
+}
+
+/// Something that no flow may ever allow.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Never {
+    /// Zones, hosts and sets.
+    pub(crate) from: At<Many<String>>,
+    /// Sources that are excepted.
+    pub(crate) except: May<Many<String>>,
+    /// Zones, hosts and sets.
+    pub(crate) to: At<Many<String>>,
+    /// Services or ports that stay closed; everything unless given.
+    pub(crate) deny: May<Many<String>>,
+    /// Why.
+    pub(crate) reason: At<String>,
+}

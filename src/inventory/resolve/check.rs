@@ -1,0 +1,320 @@
+//! Checks: one probe each.
+
+use super::{
+    Noun, Scope, flow,
+    names::items,
+    scope::{or, text},
+};
+use crate::{
+    inventory::{
+        codes,
+        document::{self, Dns, Document, ExecCheck, MountCheck},
+        nearest::listed,
+        source::Span,
+        written::{At, May, Short},
+    },
+    model::{
+        check::{Check, Probe},
+        desired::Desired,
+        flow::Endpoint,
+        ids::{HostName, ServiceName, StackName},
+    },
+};
+use std::net::IpAddr;
+
+const OK: u16 = 200;
+
+/// All checks in the owner's order.
+pub(super) fn checks(document: &Document, desired: &Desired, scope: &mut Scope<'_>) -> Vec<Check> {
+    let mut out = Vec::new();
+    for at in items(&document.checks) {
+        let Some(raw) = &at.value else { continue };
+        let from = raw.from.as_ref().map(|at| flow::endpoint(at, scope));
+        let Some((probe, own)) = probe(raw, at.span, desired, scope) else {
+            continue;
+        };
+        let from = match (from, own) {
+            (Some(from), _) => from,
+            (None, Some(host)) => Some(Endpoint::Host(host)),
+            (None, None) => {
+                scope
+                    .error(codes::MISSING_KEY, "`from` is missing")
+                    .at(at.span, "it belongs here")
+                    .help("say where it is asked from: a host, a zone, a set or `internet`");
+                None
+            }
+        };
+        if let (Some(from), Some(name)) = (from, raw.name.value.clone()) {
+            out.push(Check { name, from, probe });
+        }
+    }
+    out
+}
+
+/// The question, and the host that it is about when that is where it is asked.
+fn probe(
+    raw: &document::Check,
+    span: Span,
+    desired: &Desired,
+    scope: &mut Scope<'_>,
+) -> Option<(Probe, Option<HostName>)> {
+    let kinds: [(&str, Option<Span>, &[&str]); 6] = [
+        (
+            "https",
+            place(&raw.https),
+            &["connect", "expect", "location", "body", "self_signed"],
+        ),
+        (
+            "http",
+            place(&raw.http),
+            &["connect", "expect", "location", "body"],
+        ),
+        ("tcp", place(&raw.tcp), &["open"]),
+        ("dns", place(&raw.dns), &[]),
+        ("exec", place(&raw.exec), &["output"]),
+        ("mount", place(&raw.mount), &["present"]),
+    ];
+    let asked: Vec<_> = kinds.iter().filter(|(_, at, _)| at.is_some()).collect();
+    let [(kind, _, extras)] = asked.as_slice() else {
+        let names: Vec<&str> = kinds.iter().map(|(name, ..)| *name).collect();
+        let mut problem = scope
+            .error(
+                codes::ONE_OF,
+                format!("a check asks exactly one of {}", listed(&names)),
+            )
+            .at(
+                span,
+                if asked.is_empty() {
+                    "asks nothing"
+                } else {
+                    "asks several things"
+                },
+            );
+        for (name, at, _) in &asked {
+            if let Some(at) = at {
+                problem = problem.at(*at, format!("asks `{name}`"));
+            }
+        }
+        problem.help("write one check for each question");
+        return None;
+    };
+    let given = [
+        ("connect", place(&raw.connect)),
+        ("expect", place(&raw.expect)),
+        ("location", place(&raw.location)),
+        ("body", place(&raw.body)),
+        ("self_signed", place(&raw.self_signed)),
+        ("open", place(&raw.open)),
+        ("output", place(&raw.output)),
+        ("present", place(&raw.present)),
+    ];
+    for (name, at) in given {
+        if let Some(at) = at
+            && !extras.contains(&name)
+        {
+            scope
+                .error(
+                    codes::UNKNOWN_KEY,
+                    format!("`{name}` means nothing with `{kind}`"),
+                )
+                .at(at, "not possible here")
+                .help(format!(
+                    "with `{kind}` these are possible: {}",
+                    listed(extras)
+                ));
+        }
+    }
+    match *kind {
+        "https" => http(raw, "https", &raw.https, desired, scope).map(|probe| (probe, None)),
+        "http" => http(raw, "http", &raw.http, desired, scope).map(|probe| (probe, None)),
+        "tcp" => tcp(raw, desired, scope).map(|probe| (probe, None)),
+        "dns" => dns(raw, desired, scope).map(|probe| (probe, None)),
+        "exec" => exec(raw, desired, scope),
+        _ => mount(raw, scope),
+    }
+}
+
+fn place<T>(at: &May<T>) -> Option<Span> {
+    at.as_ref().map(|at| at.span)
+}
+
+fn http(
+    raw: &document::Check,
+    scheme: &str,
+    at: &May<String>,
+    desired: &Desired,
+    scope: &mut Scope<'_>,
+) -> Option<Probe> {
+    let at = at.as_ref()?;
+    let written = at.value.as_deref()?;
+    let rest = match written.split_once("://") {
+        Some((own, rest)) if own == scheme => rest,
+        Some(_) => "",
+        None => written,
+    };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host_ok = !host.is_empty()
+        && host
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']'));
+    if !host_ok || path.contains(char::is_whitespace) {
+        scope
+            .error(
+                codes::INVALID_URL,
+                format!("`{written}` cannot be asked over {scheme}"),
+            )
+            .at(at.span, "not a host name or URL")
+            .help(format!(
+                "write for example `jellyfin.home.arpa` or `{scheme}://jellyfin.home.arpa/health`"
+            ));
+        return None;
+    }
+    let status = or(&raw.expect, OK);
+    if !(100..600).contains(&status)
+        && let Some(at) = &raw.expect
+    {
+        scope
+            .error(
+                codes::OUT_OF_RANGE,
+                format!("{status} is not an HTTP status"),
+            )
+            .at(at.span, "from 100 to 599");
+    }
+    Some(Probe::Http {
+        url: format!("{scheme}://{host}/{path}"),
+        connect: raw
+            .connect
+            .as_ref()
+            .and_then(|at| address(at, desired, scope)),
+        status,
+        location: text(&raw.location),
+        body: text(&raw.body),
+        self_signed: or(&raw.self_signed, false),
+    })
+}
+
+/// The address of a host by name, or an address as written.
+fn address(at: &At<String>, desired: &Desired, scope: &mut Scope<'_>) -> Option<IpAddr> {
+    let written = at.value.as_deref()?;
+    if let Ok(address) = written.parse() {
+        return Some(address);
+    }
+    let host: HostName = scope.refer(Noun::Host, at)?;
+    desired.addresses(&host).first().copied()
+}
+
+fn tcp(raw: &document::Check, desired: &Desired, scope: &mut Scope<'_>) -> Option<Probe> {
+    let at = raw.tcp.as_ref()?;
+    let written = at.value.as_deref()?;
+    let Some((host, port)) = written.rsplit_once(':') else {
+        scope
+            .error(
+                codes::INVALID_ADDRESS,
+                format!("`{written}` is not a host and a port"),
+            )
+            .at(at.span, "not `HOST:PORT`")
+            .help("write for example `extranet:443` or `intranet:jellyfin`");
+        return None;
+    };
+    let half = |text: &str| At {
+        span: at.span,
+        value: Some(text.trim_matches(['[', ']']).to_owned()),
+    };
+    let address = address(&half(host), desired, scope);
+    let port = match port.parse() {
+        Ok(0) => {
+            scope
+                .error(codes::INVALID_PORT, "port 0 cannot be asked")
+                .at(at.span, "from 1 to 65535");
+            None
+        }
+        Ok(port) => Some(port),
+        Err(_) => scope
+            .refer::<ServiceName>(Noun::Service, &half(port))
+            .and_then(|name| desired.services.get(&name))
+            .and_then(|service| service.ports.first())
+            .map(|port| port.range.first),
+    };
+    Some(Probe::Tcp {
+        address: address?,
+        port: port?,
+        open: or(&raw.open, true),
+    })
+}
+
+fn dns(raw: &document::Check, desired: &Desired, scope: &mut Scope<'_>) -> Option<Probe> {
+    match raw.dns.as_ref()?.value.as_ref()? {
+        Short::Word(name) => Some(Probe::Dns {
+            name: name.clone(),
+            server: None,
+            address: None,
+        }),
+        Short::Full(Dns {
+            name,
+            server,
+            address: expected,
+        }) => Some(Probe::Dns {
+            name: name.value.clone()?,
+            server: server.as_ref().and_then(|at| address(at, desired, scope)),
+            address: expected.as_ref().and_then(|at| address(at, desired, scope)),
+        }),
+    }
+}
+
+fn exec(
+    raw: &document::Check,
+    desired: &Desired,
+    scope: &mut Scope<'_>,
+) -> Option<(Probe, Option<HostName>)> {
+    let ExecCheck {
+        stack,
+        service,
+        argv,
+    } = raw.exec.as_ref()?.value.as_ref()?;
+    let stack: Option<StackName> = scope.refer(Noun::Stack, stack);
+    let words: Vec<String> = argv
+        .value
+        .iter()
+        .flatten()
+        .filter_map(|at| at.value.clone())
+        .collect();
+    if words.is_empty() {
+        scope
+            .error(codes::EMPTY, "the command of a check is empty")
+            .at(argv.span, "a program and its arguments");
+    }
+    let stack = stack?;
+    let on = desired.stacks.get(&stack)?.on.clone();
+    Some((
+        Probe::Exec {
+            stack,
+            service: service.value.clone()?,
+            argv: words,
+            output: text(&raw.output),
+        },
+        Some(on),
+    ))
+}
+
+fn mount(raw: &document::Check, scope: &mut Scope<'_>) -> Option<(Probe, Option<HostName>)> {
+    let MountCheck { host, at, fstypes } = raw.mount.as_ref()?.value.as_ref()?;
+    let host: Option<HostName> = scope.refer(Noun::Host, host);
+    let at = scope.parse_may(at).map(|path| path.0);
+    let fstypes: Vec<String> = fstypes
+        .as_ref()
+        .and_then(|at| at.value.as_ref())
+        .into_iter()
+        .flat_map(|many| &many.0)
+        .filter_map(|at| at.value.clone())
+        .collect();
+    let host = host?;
+    Some((
+        Probe::Mount {
+            host: host.clone(),
+            at,
+            fstypes,
+            present: or(&raw.present, true),
+        },
+        Some(host),
+    ))
+}

@@ -1,0 +1,237 @@
+//! Nodes, external hosts, images and shells.
+
+use super::{
+    Noun, Scope,
+    names::entries,
+    network::Zones,
+    scope::{or, text},
+};
+use crate::{
+    inventory::{
+        codes,
+        document::{self, Document},
+        source::Span,
+        written::{At, May},
+    },
+    model::{
+        guest::Image,
+        host::{ExternalHost, Node, SshAccess},
+        ids::{HostName, ImageName, StorageId},
+    },
+};
+use ipnet::IpNet;
+use std::{collections::BTreeMap, net::IpAddr};
+
+/// The file types that Proxmox imports disks from (`content: import`, seen with PVE 9.2.11).
+const DISK_FORMATS: [&str; 3] = ["qcow2", "raw", "vmdk"];
+
+/// All images by name.
+pub(super) fn images(document: &Document, scope: &mut Scope<'_>) -> BTreeMap<ImageName, Image> {
+    let mut out = BTreeMap::new();
+    for (key, image) in entries(&document.images) {
+        let name = scope.own_name::<ImageName>(key);
+        let Some(image) = &image.value else { continue };
+        let checksum = scope.parse(&image.checksum);
+        if let Some(checksum) = &checksum
+            && checksum.0.hex.bytes().all(|b| b == b'0')
+        {
+            scope
+                .warning(codes::PLACEHOLDER, "the checksum of this image is a placeholder")
+                .at(image.checksum.span, "all zeros match no download")
+                .help("take it from the SHA512SUMS file beside the image; until then Proxmox refuses the download");
+        }
+        let Some(url) = image.url.value.clone() else {
+            continue;
+        };
+        if !is_https(&url) {
+            scope
+                .error(codes::INVALID_URL, format!("`{url}` is not an https URL"))
+                .at(image.url.span, "not an https URL")
+                .help("the node downloads the image by itself, from a server that it can check");
+        }
+        let last = url.rsplit('/').next().unwrap_or_default().to_owned();
+        let filename = text(&image.filename).unwrap_or(last);
+        let span = image.filename.as_ref().map_or(image.url.span, |at| at.span);
+        if !is_disk_file(&filename) {
+            scope
+                .error(codes::INVALID_PATH, format!("`{filename}` is not the file name of a disk image"))
+                .at(span, "must end in .qcow2, .raw or .vmdk")
+                .help("give `filename:` a name of letters, digits, `-`, `_` and `.` with one of these endings");
+        }
+        if let (Some(name), Some(checksum)) = (name, checksum) {
+            out.insert(
+                name.clone(),
+                Image {
+                    name,
+                    url,
+                    filename,
+                    checksum: checksum.0,
+                },
+            );
+        }
+    }
+    out
+}
+
+fn is_https(url: &str) -> bool {
+    url.strip_prefix("https://").is_some_and(|rest| {
+        rest.split_once('/')
+            .is_some_and(|(host, path)| !host.is_empty() && !path.is_empty())
+            && !url.contains([' ', '"', '\'', '@', '#'])
+    })
+}
+
+fn is_disk_file(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(stem, ending)| {
+        !stem.is_empty()
+            && !stem.starts_with('.')
+            && DISK_FORMATS.contains(&ending)
+            && stem
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    })
+}
+
+/// All nodes by name.
+pub(super) fn nodes(
+    document: &Document,
+    zones: &Zones,
+    scope: &mut Scope<'_>,
+) -> BTreeMap<HostName, Node> {
+    let mut out = BTreeMap::new();
+    for (key, node) in entries(&document.nodes) {
+        let name = scope.own_name::<HostName>(key);
+        let Some(node) = &node.value else { continue };
+        let mut bridges: BTreeMap<_, Vec<IpNet>> = BTreeMap::new();
+        let mut addresses = Vec::new();
+        for (address, span) in scope.parse_many(&node.address) {
+            let address = address.0;
+            claim(address, key, span, scope);
+            addresses.push(address);
+            let Some((zone, prefix)) = zones.of(address) else {
+                scope
+                    .error(codes::OUTSIDE_ZONE, format!("{address} is in no zone"))
+                    .at(span, "in no zone")
+                    .help("add a zone whose `cidrs` hold it: flows, bridges and gateways come from zones");
+                continue;
+            };
+            if let (Some(bridge), Ok(net)) = (&zone.bridge, IpNet::new(address, prefix)) {
+                bridges.entry(bridge.clone()).or_default().push(net);
+            }
+        }
+        let ssh = ssh(&node.ssh, "root", scope);
+        let local = StorageId::new("local").expect("`local` is a storage id");
+        let iso_storage = scope
+            .parse_may(&node.iso_storage)
+            .unwrap_or_else(|| local.clone());
+        let import_storage = scope.parse_may(&node.import_storage).unwrap_or(local);
+        if addresses.is_empty()
+            && node
+                .address
+                .value
+                .as_ref()
+                .is_some_and(|many| many.0.is_empty())
+        {
+            scope
+                .error(codes::EMPTY, "a node needs an address")
+                .at(node.address.span, "no address");
+        }
+        if let (Some(name), Some(address)) = (name, addresses.first().copied()) {
+            out.insert(
+                name.clone(),
+                Node {
+                    name,
+                    address,
+                    ssh,
+                    bridges,
+                    iso_storage,
+                    import_storage,
+                    routes: vec![],
+                },
+            );
+        }
+    }
+    out
+}
+
+/// Remembers who has an address; a second owner is reported.
+pub(super) fn claim(address: IpAddr, owner: &At<String>, span: Span, scope: &mut Scope<'_>) {
+    let owner = owner.value.as_deref().unwrap_or("?").to_owned();
+    scope.unique(
+        codes::DUPLICATE_ADDRESS,
+        &address.to_string(),
+        &owner,
+        span,
+        "give each machine an address of its own",
+    );
+}
+
+/// All external hosts by name.
+pub(super) fn hosts(
+    document: &Document,
+    zones: &Zones,
+    scope: &mut Scope<'_>,
+) -> BTreeMap<HostName, ExternalHost> {
+    let mut out = BTreeMap::new();
+    for (key, host) in entries(&document.hosts) {
+        let name = scope.own_name::<HostName>(key);
+        let Some(host) = &host.value else { continue };
+        let ssh = ssh(&host.ssh, "root", scope);
+        let Some(address) = scope.parse(&host.address) else {
+            continue;
+        };
+        claim(address.0, key, host.address.span, scope);
+        if let Some(name) = name {
+            let zone = zones.of(address.0).map(|(zone, _)| zone.name.clone());
+            out.insert(
+                name.clone(),
+                ExternalHost {
+                    name,
+                    address: address.0,
+                    ssh,
+                    zone,
+                },
+            );
+        }
+    }
+    out
+}
+
+/// Shell access with its defaults.
+pub(super) fn ssh(at: &May<document::Ssh>, user: &str, scope: &mut Scope<'_>) -> SshAccess {
+    let mut access = SshAccess {
+        user: user.to_owned(),
+        port: 22,
+        jump: None,
+        identity: None,
+    };
+    let Some(ssh) = at.as_ref().and_then(|at| at.value.as_ref()) else {
+        return access;
+    };
+    if let Some(at) = &ssh.user
+        && let Some(user) = &at.value
+    {
+        let valid = user.len() <= 32
+            && user.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+            && user
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_'));
+        if !valid {
+            scope
+                .error(codes::INVALID_NAME, format!("`{user}` is not a login name"))
+                .at(at.span, "lower-case letters, digits, `-` and `_`");
+        }
+        access.user.clone_from(user);
+    }
+    access.port = or(&ssh.port, 22);
+    if access.port == 0
+        && let Some(at) = &ssh.port
+    {
+        scope
+            .error(codes::OUT_OF_RANGE, "port 0 cannot be reached")
+            .at(at.span, "from 1 to 65535");
+    }
+    access.jump = ssh.jump.as_ref().and_then(|at| scope.refer(Noun::Host, at));
+    access.identity = text(&ssh.identity);
+    access
+}

@@ -1,0 +1,79 @@
+//! Document -> `Desired`: references followed, defaults filled in, every problem on the way reported.
+//!
+//! A thing with a problem is still resolved with a stand-in value where possible, so that one mistake does not hide the
+//! next; [`super::load`] gives the result out only when nothing was reported as an error.
+//!
+//! Invariant: pure. The day is an input, files were read before.
+
+mod api;
+mod check;
+mod directory;
+mod flow;
+mod guest;
+mod machine;
+mod names;
+mod network;
+mod property;
+mod scope;
+mod secret;
+mod stack;
+mod storage;
+mod template;
+
+pub(crate) use names::Noun;
+pub(crate) use scope::Scope;
+pub(crate) use template::{Folder, Folders, MANIFEST};
+
+use super::document::Document;
+use crate::model::desired::Desired;
+
+/// Resolves everything. The result is whole only when the scope has no error.
+pub(crate) fn resolve(
+    document: &Document,
+    folders: &Folders,
+    scope: &mut Scope<'_>,
+) -> Option<Desired> {
+    names::index(document, scope);
+    let system = scope.parse(&document.name);
+    api::version(document, scope);
+    let secrets = secret::secrets(document, scope);
+    let images = machine::images(document, scope);
+    let zones = network::zones(document, scope);
+    let mut nodes = machine::nodes(document, &zones, scope);
+    let zones = network::route(document, zones, &mut nodes, scope);
+    let hosts = machine::hosts(document, &zones, scope);
+    let (zpools, datasets) = storage::pools(document, scope);
+    let guests = guest::guests(document, system.as_ref(), &zones, &datasets, scope);
+    let sets = network::sets(document, scope);
+    let operators = network::operators(document, scope);
+    let mut services = network::services(document, scope);
+    let mut desired = Desired {
+        system: system.clone()?,
+        proxmox: api::proxmox(document, &nodes, scope),
+        nodes,
+        guests,
+        hosts,
+        images,
+        zones: network::plain(zones),
+        sets: std::collections::BTreeMap::new(),
+        operators,
+        services: std::collections::BTreeMap::new(),
+        flows: vec![],
+        nevers: vec![],
+        zpools,
+        datasets,
+        stacks: std::collections::BTreeMap::new(),
+        checks: vec![],
+        secrets,
+        authorized_keys: api::authorized_keys(document, scope),
+        timezone: api::timezone(document, scope),
+    };
+    desired.sets = network::members(sets, &desired, scope);
+    desired.stacks = stack::stacks(document, folders, &desired, &mut services, scope);
+    desired.services = services.plain();
+    desired.flows = flow::flows(document, &desired, scope);
+    desired.nevers = flow::nevers(document, &desired, scope);
+    desired.checks = check::checks(document, &desired, scope);
+    secret::unused(document, folders, &desired, scope);
+    Some(desired)
+}

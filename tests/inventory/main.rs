@@ -1,0 +1,3 @@
+//! Inventories, valid and invalid: every folder and file beside this one is a case.
+
+mod flagship;
