@@ -169,7 +169,7 @@ fn mentions(text: &str) -> impl Iterator<Item = (&str, usize)> {
     const WORD: &str = "secrets.";
     text.match_indices(WORD).filter_map(|(at, _)| {
         let before = &text[..at];
-        let inside = before.rfind("{{").or_else(|| before.rfind("{%"))?;
+        let inside = before.rfind("{{").max(before.rfind("{%"))?;
         let boundary = !before.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '.'));
         if !boundary || before[inside..].contains("}}") || before[inside..].contains("%}") {
             return None;
