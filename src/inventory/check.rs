@@ -4,14 +4,12 @@ use super::{
     codes,
     resolve::{Noun, Scope},
 };
-use crate::{
-    diagnostic::Code,
-    model::{
-        desired::Desired,
-        flow::Endpoint,
-        ids::{HostName, StackName},
-        stack::{Publish, Stack},
-    },
+use crate::diagnostic::Code;
+use crate::model::{
+    desired::Desired,
+    flow::Endpoint,
+    ids::{HostName, StackName},
+    stack::{Publish, Stack},
 };
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -11,10 +11,8 @@ use super::{
     tree,
     written::At,
 };
-use crate::{
-    diagnostic::{Diagnostic, Severity, Source},
-    model::desired::Desired,
-};
+use crate::diagnostic::{Diagnostic, Severity, Source};
+use crate::model::desired::Desired;
 use serde::Deserialize;
 use std::{
     cell::RefCell,

@@ -7,6 +7,7 @@
 //! Invariant: nothing here talks to a live system, and only `load` reads the disk.
 //! Invariant: a `Desired` is given out only when no error was reported.
 
+mod access;
 mod check;
 pub mod codes;
 mod document;

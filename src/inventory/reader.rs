@@ -4,6 +4,7 @@
 //! read. Unknown keys are reported here, because only here the list of known ones is at hand.
 
 use super::{
+    access::{Fields, Items, Pairs, Parts, Variant},
     codes,
     nearest::{did_you_mean, listed},
     source::{Sources, Span},
@@ -23,7 +24,7 @@ pub(crate) struct Sink<'a> {
 }
 
 impl Sink<'_> {
-    fn push(&self, diagnostic: Diagnostic) {
+    pub(super) fn push(&self, diagnostic: Diagnostic) {
         self.out.borrow_mut().push(diagnostic);
     }
 }
@@ -31,12 +32,12 @@ impl Sink<'_> {
 /// Something at one place of the tree that is about to be read; nothing there when `node` is none.
 #[derive(Clone, Copy)]
 pub(crate) struct Reader<'a> {
-    node: Option<&'a Node>,
+    pub(super) node: Option<&'a Node>,
     /// The key it is read from, for messages.
-    key: &'a str,
+    pub(super) key: &'a str,
     /// Where the missing thing should have been.
-    parent: Span,
-    sink: &'a Sink<'a>,
+    pub(super) parent: Span,
+    pub(super) sink: &'a Sink<'a>,
 }
 
 impl<'a> Reader<'a> {
@@ -50,7 +51,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn below(self, node: &'a Node, key: &'a str) -> Self {
+    pub(super) fn below(self, node: &'a Node, key: &'a str) -> Self {
         Self {
             node: Some(node),
             key,
@@ -64,7 +65,7 @@ impl<'a> Reader<'a> {
             .ok_or_else(|| Fault::new(codes::MISSING_KEY, format!("`{}` is missing", self.key)))
     }
 
-    fn expected(self, what: &str) -> Fault {
+    pub(super) fn expected(self, what: &str) -> Fault {
         let noun = self.node.map_or("nothing", Node::noun);
         Fault::new(codes::WRONG_KIND, format!("expected {what}, found {noun}"))
     }
@@ -91,9 +92,9 @@ impl<'a> Reader<'a> {
 /// Why a value could not be read.
 #[derive(Debug)]
 pub(crate) struct Fault {
-    code: Code,
-    summary: String,
-    help: Option<String>,
+    pub(super) code: Code,
+    pub(super) summary: String,
+    pub(super) help: Option<String>,
 }
 
 impl Fault {
@@ -342,228 +343,5 @@ impl<'de> de::Deserializer<'de> for Reader<'de> {
 
     serde::forward_to_deserialize_any! {
         i8 i16 i32 i128 u128 f32 char bytes byte_buf unit unit_struct tuple tuple_struct
-    }
-}
-
-/// What an `At` reads: file, start, end, value. The value is none when it was faulty and has been reported.
-struct Parts<'a> {
-    reader: Reader<'a>,
-    next: u8,
-}
-
-impl<'de> de::SeqAccess<'de> for Parts<'de> {
-    type Error = Fault;
-
-    fn next_element_seed<T: de::DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, Fault> {
-        let mark = self.reader.node.map_or(self.reader.parent, |n| n.mark);
-        self.next += 1;
-        match self.next {
-            1 => seed.deserialize(mark.file.into_deserializer()).map(Some),
-            2 => seed.deserialize(mark.start.into_deserializer()).map(Some),
-            3 => seed.deserialize(mark.end.into_deserializer()).map(Some),
-            _ => match seed.deserialize(self.reader) {
-                Ok(value) => Ok(Some(value)),
-                Err(fault) => {
-                    let place = self.reader.sink.sources.place(mark);
-                    let label = if fault.code == codes::MISSING_KEY {
-                        "it belongs here"
-                    } else {
-                        "here"
-                    };
-                    let mut problem =
-                        Diagnostic::error(fault.code, fault.summary).at(&place, label);
-                    problem.help = fault.help;
-                    self.reader.sink.push(problem);
-                    Ok(None)
-                }
-            },
-        }
-    }
-}
-
-struct Items<'a> {
-    reader: Reader<'a>,
-    items: std::slice::Iter<'a, Node>,
-}
-
-impl<'de> de::SeqAccess<'de> for Items<'de> {
-    type Error = Fault;
-
-    fn next_element_seed<T: de::DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, Fault> {
-        self.items
-            .next()
-            .map(|node| seed.deserialize(self.reader.below(node, self.reader.key)))
-            .transpose()
-    }
-}
-
-/// A map with the owner's own keys.
-struct Pairs<'a> {
-    reader: Reader<'a>,
-    entries: std::slice::Iter<'a, (super::tree::Key, Node)>,
-    value: Option<Reader<'a>>,
-}
-
-impl<'de> de::MapAccess<'de> for Pairs<'de> {
-    type Error = Fault;
-
-    fn next_key_seed<K: de::DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Fault> {
-        let Some((key, node)) = self.entries.next() else {
-            return Ok(None);
-        };
-        self.value = Some(self.reader.below(node, &key.text));
-        seed.deserialize(KeyReader {
-            text: &key.text,
-            mark: key.mark,
-        })
-        .map(Some)
-    }
-
-    fn next_value_seed<V: de::DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
-        let value = self.value.take().expect("a key was read before its value");
-        seed.deserialize(value)
-    }
-}
-
-/// A key: text with its place.
-struct KeyReader<'a> {
-    text: &'a str,
-    mark: Span,
-}
-
-impl<'de> de::Deserializer<'de> for KeyReader<'de> {
-    type Error = Fault;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        visitor.visit_borrowed_str(self.text)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Fault> {
-        if name == written::AT {
-            visitor.visit_seq(KeyParts { key: self, next: 0 })
-        } else {
-            visitor.visit_newtype_struct(self)
-        }
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
-        seq tuple tuple_struct map struct enum identifier ignored_any
-    }
-}
-
-struct KeyParts<'a> {
-    key: KeyReader<'a>,
-    next: u8,
-}
-
-impl<'de> de::SeqAccess<'de> for KeyParts<'de> {
-    type Error = Fault;
-
-    fn next_element_seed<T: de::DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, Fault> {
-        self.next += 1;
-        match self.next {
-            1 => seed.deserialize(self.key.mark.file.into_deserializer()),
-            2 => seed.deserialize(self.key.mark.start.into_deserializer()),
-            3 => seed.deserialize(self.key.mark.end.into_deserializer()),
-            _ => seed.deserialize(KeyReader {
-                text: self.key.text,
-                mark: self.key.mark,
-            }),
-        }
-        .map(Some)
-    }
-}
-
-/// A struct: its known keys in their order, present or not.
-struct Fields<'a> {
-    reader: Reader<'a>,
-    entries: &'a [(super::tree::Key, Node)],
-    known: std::slice::Iter<'static, &'static str>,
-    value: Option<Reader<'a>>,
-}
-
-impl<'de> de::MapAccess<'de> for Fields<'de> {
-    type Error = Fault;
-
-    fn next_key_seed<K: de::DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Fault> {
-        let Some(field) = self.known.next() else {
-            return Ok(None);
-        };
-        let found = self.entries.iter().find(|(key, _)| key.text == *field);
-        self.value = Some(Reader {
-            node: found.map(|(_, node)| node),
-            key: field,
-            parent: found.map_or(self.reader.parent, |(_, node)| node.mark),
-            sink: self.reader.sink,
-        });
-        seed.deserialize((*field).into_deserializer()).map(Some)
-    }
-
-    fn next_value_seed<V: de::DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
-        let value = self.value.take().expect("a key was read before its value");
-        seed.deserialize(value)
-    }
-}
-
-/// `{variant: value}`.
-struct Variant<'a> {
-    name: &'a str,
-    value: Reader<'a>,
-}
-
-impl<'de> de::EnumAccess<'de> for Variant<'de> {
-    type Error = Fault;
-    type Variant = Reader<'de>;
-
-    fn variant_seed<V: de::DeserializeSeed<'de>>(
-        self,
-        seed: V,
-    ) -> Result<(V::Value, Reader<'de>), Fault> {
-        let name = seed.deserialize(self.name.into_deserializer())?;
-        Ok((name, self.value))
-    }
-}
-
-impl<'de> de::VariantAccess<'de> for Reader<'de> {
-    type Error = Fault;
-
-    fn unit_variant(self) -> Result<(), Fault> {
-        Err(self.expected("nothing"))
-    }
-
-    fn newtype_variant_seed<T: de::DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Fault> {
-        seed.deserialize(self)
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Fault> {
-        de::Deserializer::deserialize_seq(self, visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Fault> {
-        de::Deserializer::deserialize_struct(self, "", fields, visitor)
     }
 }

@@ -5,18 +5,16 @@ use super::{
     names::{entries, items},
     scope::text,
 };
-use crate::{
-    inventory::{
-        codes,
-        document::{Document, Proxmox, Tls},
-        nearest::did_you_mean,
-        source::Span,
-    },
-    model::{
-        desired::{ApiAuth, ProxmoxApi, TlsTrust},
-        host::Node,
-        ids::HostName,
-    },
+use crate::inventory::{
+    codes,
+    document::{Document, Proxmox, Tls},
+    nearest::did_you_mean,
+    source::Span,
+};
+use crate::model::{
+    desired::{ApiAuth, ProxmoxApi, TlsTrust},
+    host::Node,
+    ids::HostName,
 };
 use std::collections::BTreeMap;
 

@@ -5,20 +5,18 @@ use super::{
     names::items,
     scope::{or, text},
 };
-use crate::{
-    inventory::{
-        codes,
-        document::{self, Dns, Document, ExecCheck, MountCheck},
-        nearest::listed,
-        source::Span,
-        written::{At, May, Short},
-    },
-    model::{
-        check::{Check, Probe},
-        desired::Desired,
-        flow::Endpoint,
-        ids::{HostName, ServiceName, StackName},
-    },
+use crate::inventory::{
+    codes,
+    document::{self, Dns, Document, ExecCheck, MountCheck},
+    nearest::listed,
+    source::Span,
+    written::{At, May, Short},
+};
+use crate::model::{
+    check::{Check, Probe},
+    desired::Desired,
+    flow::Endpoint,
+    ids::{HostName, ServiceName, StackName},
 };
 use std::net::IpAddr;
 

@@ -1,10 +1,8 @@
 //! Directories with owner and mode.
 
 use super::{Scope, scope::or};
-use crate::{
-    inventory::{codes, document::Directory, written::At},
-    model::{dataset::DatasetDirectory, stack::StackDirectory},
-};
+use crate::inventory::{codes, document::Directory, written::At};
+use crate::model::{dataset::DatasetDirectory, stack::StackDirectory};
 
 const DEFAULT_MODE: u32 = 0o755;
 

@@ -5,20 +5,18 @@ use super::{
     names::{RESERVED, items},
     scope::text,
 };
-use crate::{
-    inventory::{
-        codes,
-        document::{self, Document},
-        nearest::{did_you_mean, listed},
-        source::Span,
-        written::{At, Many, May},
-    },
-    model::{
-        address::Port,
-        desired::Desired,
-        flow::{Endpoint, Flow, FlowPort, Never},
-        ids::ServiceName,
-    },
+use crate::inventory::{
+    codes,
+    document::{self, Document},
+    nearest::{did_you_mean, listed},
+    source::Span,
+    written::{At, Many, May},
+};
+use crate::model::{
+    address::Port,
+    desired::Desired,
+    flow::{Endpoint, Flow, FlowPort, Never},
+    ids::ServiceName,
 };
 
 /// A flow's id is the tag of every rule made from it; Proxmox comments and iptables comments have room for this much.

@@ -7,17 +7,15 @@ use super::{
     scope::{or, text},
     storage::Datasets,
 };
-use crate::{
-    inventory::{
-        codes,
-        document::{self, Document, Via},
-        written::At,
-    },
-    model::{
-        address::Mac,
-        guest::{Guest, GuestMount, MountVia, Nic, RootDisk},
-        ids::{DatasetName, HostName, ImageName, SystemName, Vmid, ZoneName},
-    },
+use crate::inventory::{
+    codes,
+    document::{self, Document, Via},
+    written::At,
+};
+use crate::model::{
+    address::Mac,
+    guest::{Guest, GuestMount, MountVia, Nic, RootDisk},
+    ids::{DatasetName, HostName, ImageName, SystemName, Vmid, ZoneName},
 };
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, net::IpAddr};

@@ -6,18 +6,16 @@ use super::{
     network::Zones,
     scope::{or, text},
 };
-use crate::{
-    inventory::{
-        codes,
-        document::{self, Document},
-        source::Span,
-        written::{At, May},
-    },
-    model::{
-        guest::Image,
-        host::{ExternalHost, Node, SshAccess},
-        ids::{HostName, ImageName, StorageId},
-    },
+use crate::inventory::{
+    codes,
+    document::{self, Document},
+    source::Span,
+    written::{At, May},
+};
+use crate::model::{
+    guest::Image,
+    host::{ExternalHost, Node, SshAccess},
+    ids::{HostName, ImageName, StorageId},
 };
 use ipnet::IpNet;
 use std::{collections::BTreeMap, net::IpAddr};

@@ -1,14 +1,12 @@
 //! Every name that was written, good or bad, so that a reference to a faulty thing is not a second problem.
 
 use super::Scope;
-use crate::{
-    diagnostic::Code,
-    inventory::{
-        codes,
-        document::{Dataset, Document},
-        source::Span,
-        written::{At, Entries, May},
-    },
+use crate::diagnostic::Code;
+use crate::inventory::{
+    codes,
+    document::{Dataset, Document},
+    source::Span,
+    written::{At, Entries, May},
 };
 
 /// What a name can refer to.

@@ -1,21 +1,19 @@
 //! Zones, sets and services.
 
 use super::{Noun, Scope, machine, names::entries, scope::or};
-use crate::{
-    inventory::{
-        codes,
-        document::Document,
-        source::Span,
-        word::{Address, CardAddress},
-        written::{At, Many, May, Text},
-    },
-    model::{
-        address::{Port, networks_overlap},
-        desired::Desired,
-        flow::{AddressSet, Service, Zone},
-        host::Node,
-        ids::{HostName, ServiceName, SetName, ZoneName},
-    },
+use crate::inventory::{
+    codes,
+    document::Document,
+    source::Span,
+    word::{Address, CardAddress},
+    written::{At, Many, May, Text},
+};
+use crate::model::{
+    address::{Port, networks_overlap},
+    desired::Desired,
+    flow::{AddressSet, Service, Zone},
+    host::Node,
+    ids::{HostName, ServiceName, SetName, ZoneName},
 };
 use ipnet::IpNet;
 use std::{collections::BTreeMap, net::IpAddr};

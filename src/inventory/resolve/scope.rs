@@ -1,14 +1,12 @@
 //! What resolving carries around: files, problems, names, the day.
 
 use super::Noun;
-use crate::{
-    diagnostic::{Code, Diagnostic, Place, Severity},
-    inventory::{
-        codes,
-        nearest::{did_you_mean, listed},
-        source::{Sources, Span},
-        written::{At, Many, May, Text, Word},
-    },
+use crate::diagnostic::{Code, Diagnostic, Place, Severity};
+use crate::inventory::{
+    codes,
+    nearest::{did_you_mean, listed},
+    source::{Sources, Span},
+    written::{At, Many, May, Text, Word},
 };
 use std::{collections::BTreeMap, fmt, str::FromStr};
 

@@ -1,19 +1,17 @@
 //! Where secrets come from, and which of them are used.
 
 use super::{Folders, Noun, Scope, names::entries};
-use crate::{
-    inventory::{
-        codes,
-        document::{Document, Secret, SecretFile},
-        nearest::{did_you_mean, listed},
-        source::Span,
-        written::{At, Short},
-    },
-    model::{
-        desired::{ApiAuth, Desired},
-        ids::SecretName,
-        secret::SecretSource,
-    },
+use crate::inventory::{
+    codes,
+    document::{Document, Secret, SecretFile},
+    nearest::{did_you_mean, listed},
+    source::Span,
+    written::{At, Short},
+};
+use crate::model::{
+    desired::{ApiAuth, Desired},
+    ids::SecretName,
+    secret::SecretSource,
 };
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -6,20 +6,18 @@ use super::{
     network::Services,
     template::{COMPOSE, MANIFEST},
 };
-use crate::{
-    inventory::{
-        codes,
-        document::{self, Document, File, FullPublish, Manifest},
-        nearest::{did_you_mean, listed},
-        source::Span,
-        written::{At, Short},
-    },
-    model::{
-        address::Port,
-        desired::Desired,
-        ids::{DatasetName, HostName, ServiceName, StackName},
-        stack::{Publish, Stack, StackFile},
-    },
+use crate::inventory::{
+    codes,
+    document::{self, Document, File, FullPublish, Manifest},
+    nearest::{did_you_mean, listed},
+    source::Span,
+    written::{At, Short},
+};
+use crate::model::{
+    address::Port,
+    desired::Desired,
+    ids::{DatasetName, HostName, ServiceName, StackName},
+    stack::{Publish, Stack, StackFile},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -5,18 +5,16 @@ use super::{
     names::{entries, items},
     property,
 };
-use crate::{
-    inventory::{
-        codes,
-        document::{self, Document, Profile, Schedule, Zpool as RawZpool},
-        nearest::did_you_mean,
-        source::Span,
-        written::{At, Entries, May},
-    },
-    model::{
-        dataset::{Dataset, Zpool},
-        ids::{DatasetName, HostName, ZpoolName},
-    },
+use crate::inventory::{
+    codes,
+    document::{self, Document, Profile, Schedule, Zpool as RawZpool},
+    nearest::did_you_mean,
+    source::Span,
+    written::{At, Entries, May},
+};
+use crate::model::{
+    dataset::{Dataset, Zpool},
+    ids::{DatasetName, HostName, ZpoolName},
 };
 use std::collections::BTreeMap;
 
