@@ -31,7 +31,15 @@ fn package() -> Vec<u8> {
         .collect()
 }
 
-async fn answer(State(mirror): State<Arc<Mirror>>, request: Request) -> Response {
+/// Without keep-alive, so that aborting the server leaves nobody who answers.
+async fn answer(mirror: State<Arc<Mirror>>, request: Request) -> Response {
+    let mut response = answer_once(mirror, &request);
+    let close = header::HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
+}
+
+fn answer_once(State(mirror): State<Arc<Mirror>>, request: &Request) -> Response {
     let path = request.uri().path().to_owned();
     let host = request.headers()[header::HOST]
         .to_str()
@@ -235,8 +243,13 @@ async fn an_index_under_a_hash_that_it_does_not_have_is_not_kept() {
         Sha256::digest("another")
     );
     assert_eq!(text(apt(http, &right)).await.2, "an index");
-    let taken = async { apt(http, &wrong).send().await?.bytes().await };
-    taken.await.expect_err("broken off before its end");
+    let taken = async {
+        let answer = apt(http, &wrong).send().await?.error_for_status()?;
+        answer.bytes().await
+    };
+    taken
+        .await
+        .expect_err("refused, or broken off before its end");
     assert!(cached(scene.cache.path(), &right));
     assert!(!cached(scene.cache.path(), &wrong));
 }

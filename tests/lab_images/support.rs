@@ -31,6 +31,7 @@ pub(crate) fn world(cache: &Path, mirrors: Upstreams) -> World {
             .collect(),
         mirrors,
         proxy: None,
+        packages: None,
         cache: cache.to_owned(),
     })
     .expect("a world")

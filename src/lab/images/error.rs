@@ -33,6 +33,14 @@ pub enum ImagesError {
         /// What is wrong with it.
         why: String,
     },
+    /// An image could not be built of Debian's packages.
+    #[error("build {what}: {complaint}")]
+    Build {
+        /// Which layer.
+        what: String,
+        /// The last lines that the build wrote.
+        complaint: String,
+    },
     /// The lab's certificates.
     #[error("make the lab's certificates")]
     Certificate(#[from] rcgen::Error),

@@ -9,9 +9,9 @@ mod error;
     reason = "fetches from the machine's own mirrors into the shared cache"
 )]
 pub mod forwarder;
-
 mod range;
 pub mod registry;
+pub mod stand_ins;
 #[expect(
     clippy::disallowed_methods,
     reason = "builds images into the shared cache"

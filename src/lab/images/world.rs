@@ -5,7 +5,7 @@ use super::{
     error::ImagesError,
     forwarder::{self, Mirrors, Upstreams},
     registry,
-    store::Store,
+    store::Builder,
     tls::{Authority, server_config},
 };
 use crate::lab::netns::{bind_tcp, bind_udp};
@@ -41,6 +41,8 @@ pub struct WorldSpec {
     pub mirrors: Upstreams,
     /// HTTP proxy through which this machine reaches them.
     pub proxy: Option<String>,
+    /// Mirror that images are built from; none for the default of this machine's mmdebstrap.
+    pub packages: Option<String>,
     /// The cache that labs share.
     pub cache: PathBuf,
 }
@@ -50,6 +52,7 @@ pub struct WorldSpec {
 pub struct World {
     authority: Arc<Authority>,
     mirrors: Arc<Mirrors>,
+    images: Arc<Builder>,
     dns: Vec<SocketAddr>,
     http: SocketAddr,
     https: SocketAddr,
@@ -63,7 +66,7 @@ impl World {
     /// When an address is taken, or the cache cannot be used.
     pub fn start(spec: WorldSpec) -> Result<Self, ImagesError> {
         let authority = Arc::new(Authority::load_or_make(&spec.cache.join("authority"))?);
-        let store = Arc::new(Store::open(&spec.cache.join("images"))?);
+        let images = Arc::new(Builder::new(&spec.cache.join("images"), spec.packages)?);
         let mirrors = Mirrors::new(
             &spec.cache.join("mirrors"),
             spec.mirrors,
@@ -75,6 +78,7 @@ impl World {
         let mut world = Self {
             authority,
             mirrors: Arc::clone(&mirrors),
+            images: Arc::clone(&images),
             dns: Vec::new(),
             http: spec.http,
             https: spec.https,
@@ -84,13 +88,18 @@ impl World {
             world.answer_names(netns, addr, names.clone())?;
         }
         world.http = world.serve_plain(netns, spec.http, forwarder::routes(mirrors))?;
-        world.https = world.serve_tls(netns, spec.https, tls, registry::routes(store))?;
+        world.https = world.serve_tls(netns, spec.https, tls, registry::routes(images))?;
         Ok(world)
     }
 
     /// The certificate of the lab's authority, which guests must trust to pull images.
     pub fn ca_pem(&self) -> &str {
         self.authority.pem()
+    }
+
+    /// The images that its registries serve, to build them ahead of the first pull.
+    pub fn images(&self) -> &Arc<Builder> {
+        &self.images
     }
 
     /// Adds mirrors, those of a base image that was built since.

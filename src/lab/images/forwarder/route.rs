@@ -227,7 +227,7 @@ fn unreachable(slot: &Slot, why: &str) -> Response {
     text(
         StatusCode::BAD_GATEWAY,
         &format!(
-            "the lab cannot bring http://{}{}: it is not in the cache, and its mirror cannot be reached from this machine ({why})",
+            "the lab cannot bring http://{}{}: it is not in the cache, and its mirror does not give it to this machine ({why})",
             slot.host, slot.path
         ),
     )

@@ -2,7 +2,7 @@
 
 use crate::lab::images::{
     range::{Wanted, wanted},
-    store::{Digest, Reference, Store, is_registry, is_repository, is_tag, registry_of},
+    store::{Builder, Digest, Reference, Store, is_registry, is_repository, is_tag, registry_of},
 };
 use axum::{
     Json, Router,
@@ -25,8 +25,8 @@ const API_VERSION: (&str, &str) = ("docker-distribution-api-version", "registry/
 const CONTENT_DIGEST: &str = "docker-content-digest";
 
 /// Every path of every registry; which one is meant is told by `Host`.
-pub fn routes(store: Arc<Store>) -> Router {
-    Router::new().fallback(answer).with_state(store)
+pub fn routes(images: Arc<Builder>) -> Router {
+    Router::new().fallback(answer).with_state(images)
 }
 
 /// What a path asks for.
@@ -56,7 +56,7 @@ impl<'a> Asked<'a> {
     }
 }
 
-async fn answer(State(store): State<Arc<Store>>, request: Request) -> Response {
+async fn answer(State(images): State<Arc<Builder>>, request: Request) -> Response {
     let host = host(&request).unwrap_or_default();
     let Some(asked) = Asked::parse(request.uri().path()) else {
         let message = format!(
@@ -76,8 +76,12 @@ async fn answer(State(store): State<Arc<Store>>, request: Request) -> Response {
     let head = request.method() == Method::HEAD;
     let mut response = match asked {
         Asked::Version => Json(json!({})).into_response(),
-        Asked::Manifest(name, reference) => manifest(&store, registry, name, reference, head).await,
-        Asked::Blob(name, digest) => blob(&store, name, digest, request.headers(), head).await,
+        Asked::Manifest(name, reference) => {
+            manifest(&images, registry, name, reference, head).await
+        }
+        Asked::Blob(name, digest) => {
+            blob(images.store(), name, digest, request.headers(), head).await
+        }
     };
     let (name, value) = API_VERSION;
     response
@@ -92,7 +96,7 @@ fn host(request: &Request) -> Option<String> {
 }
 
 async fn manifest(
-    store: &Store,
+    images: &Arc<Builder>,
     registry: &str,
     name: &str,
     reference: &str,
@@ -122,10 +126,25 @@ async fn manifest(
             &format!("the lab has no stand-in for {registry}/{name}, or not under this tag"),
         )
     };
-    let Some(digest) = store.manifest(&reference) else {
-        return unknown();
+    // A task of its own: a guest that hangs up does not undo a build that the next one asks for again.
+    let builder = Arc::clone(images);
+    let image = tokio::spawn(async move { builder.image(&reference).await });
+    let digest = match image.await {
+        Ok(Ok(Some(digest))) => digest,
+        Ok(Ok(None)) => return unknown(),
+        Ok(Err(error)) => {
+            let message = format!("the lab failed to {error}");
+            return refusal(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", &message);
+        }
+        Err(error) => {
+            return refusal(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "UNKNOWN",
+                &error.to_string(),
+            );
+        }
     };
-    let Ok(file) = File::open(store.blob(&digest)).await else {
+    let Ok(file) = File::open(images.store().blob(&digest)).await else {
         return unknown();
     };
     let mut bytes = Vec::new();
