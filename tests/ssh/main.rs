@@ -11,5 +11,6 @@
 )]
 
 mod channels;
+mod host;
 mod sshd;
 mod trust;

@@ -1,0 +1,203 @@
+//! The scripts and the commands made of them. Pure.
+//!
+//! A script's name, arguments, input and output are a contract: a scripted host answers by the same one.
+
+use super::write::{FileWrite, UnitVerb};
+use crate::model::{facts::FactsRequest, resource::Reaction};
+use crate::providers::shell::Command;
+use std::{fmt::Write as _, time::Duration};
+
+/// `infra-facts`: what stands on a host.
+///
+/// Input, a line each: `package NAME`, `path PATH`, `unit NAME`, `sysctl KEY`, `zpool NAME`, `ufw`, `docker`.
+/// Output: sections, each begun by a line `==infra NAME==`:
+/// - `system`: `boot_id ID`, `architecture NAME`, `os CODENAME`
+/// - `packages`: `STATUS\tNAME\tVERSION`, status as dpkg abbreviates it (`ii `), nothing for an unknown name
+/// - `paths`: `KIND\tMODE\tUID\tGID\tOWNER\tGROUP\tPATH\tTARGET`; kind is find's `%y`, mode octal; nothing for a path
+///   where nothing stands
+/// - `hashes`: sha256sum's `HEX  PATH` for the regular files among them
+/// - `units`: blocks of `Id=`, `LoadState=`, `ActiveState=`, `UnitFileState=` in the order asked, parted by empty
+///   lines; nothing at all where systemd does not run
+/// - `sysctls`: `KEY\tVALUE`, blanks in the value made single
+/// - `mounts`: `/proc/self/mountinfo`
+/// - `ufw`, `docker`, `zfs` when asked for: what those rooms' `FACTS` functions print
+/// - `end`: empty; without it the answer was cut off
+pub const FACTS_NAME: &str = "infra-facts";
+const FACTS: &str = include_str!("scripts/facts.sh");
+
+/// `infra-write`: whole files, atomically.
+///
+/// Input, for each file: a line `MODE OWNER GROUP SIZE`, a line with the absolute path, then exactly SIZE bytes.
+/// Missing folders are made with mode 0755. Output: `written COUNT`. A failure ends it with exit 1 and
+/// `write PATH: WHY` on standard error; files before that one are written, that one is untouched.
+pub const WRITE_NAME: &str = "infra-write";
+const WRITE: &str = include_str!("scripts/write.sh");
+
+/// `infra-directories`: directories with owner and mode.
+///
+/// Input, for each: a line `MODE OWNER GROUP`, a line with the absolute path. Output: `made COUNT`. A failure: exit 1
+/// and `make PATH: WHY` on standard error.
+pub const DIRECTORIES_NAME: &str = "infra-directories";
+const DIRECTORIES: &str = include_str!("scripts/directories.sh");
+
+/// `infra-packages`: installs the packages that are its arguments, without recommended ones and without questions;
+/// files that the owner changed are kept. A failure: exit 1 and apt's words on standard error.
+pub const PACKAGES_NAME: &str = "infra-packages";
+const PACKAGES: &str = include_str!("scripts/packages.sh");
+
+/// `infra-units`: pairs of arguments `VERB UNIT`, verb one of `enable`, `disable`, `start`, `stop`.
+/// A failure: exit 1, on standard output `failed VERB UNIT`, then systemd's words and the unit's last journal lines.
+pub const UNITS_NAME: &str = "infra-units";
+const UNITS: &str = include_str!("scripts/units.sh");
+
+/// `infra-react`: reactions as arguments, in order: `daemon-reload`, `sysctl`, `reload UNIT`, `restart UNIT`,
+/// `run COUNT WORD...`. A failure: exit 1, on standard output `failed REACTION`, then why.
+pub const REACT_NAME: &str = "infra-react";
+const REACT: &str = include_str!("scripts/react.sh");
+
+/// `infra-sysctl`: pairs of arguments `KEY VALUE`, written to the running kernel.
+/// A failure: exit 1, on standard output `failed sysctl KEY`, then why.
+pub const SYSCTL_NAME: &str = "infra-sysctl";
+const SYSCTL: &str = include_str!("scripts/sysctl.sh");
+
+/// The text of `infra-facts`: the functions of the rooms that know UFW, Docker and ZFS, then its own.
+pub(super) fn facts_text() -> String {
+    FACTS.to_owned()
+}
+
+/// Every script by name, for those who check them.
+pub fn scripts() -> [(&'static str, String); 7] {
+    [
+        (FACTS_NAME, facts_text()),
+        (WRITE_NAME, WRITE.to_owned()),
+        (DIRECTORIES_NAME, DIRECTORIES.to_owned()),
+        (PACKAGES_NAME, PACKAGES.to_owned()),
+        (UNITS_NAME, UNITS.to_owned()),
+        (REACT_NAME, REACT.to_owned()),
+        (SYSCTL_NAME, SYSCTL.to_owned()),
+    ]
+}
+
+/// A name that the line-based requests cannot hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unspeakable(pub String);
+
+fn line(text: &str) -> Result<&str, Unspeakable> {
+    if text.contains(['\n', '\r', '\0', '\t']) {
+        Err(Unspeakable(text.to_owned()))
+    } else {
+        Ok(text)
+    }
+}
+
+fn word(text: &str) -> Result<&str, Unspeakable> {
+    if text.is_empty() || text.contains(char::is_whitespace) || text.starts_with('-') {
+        Err(Unspeakable(text.to_owned()))
+    } else {
+        line(text)
+    }
+}
+
+fn absolute(path: &str) -> Result<&str, Unspeakable> {
+    if path.starts_with('/') && !path.ends_with('/') {
+        line(path)
+    } else {
+        Err(Unspeakable(path.to_owned()))
+    }
+}
+
+/// One exec that answers everything.
+pub(super) fn facts(request: &FactsRequest) -> Result<Command, Unspeakable> {
+    let mut input = String::new();
+    let mut ask = |kind: &str, names: &[String], check: fn(&str) -> Result<&str, Unspeakable>| {
+        for name in names {
+            // Writing to a string does not fail.
+            let _ = writeln!(input, "{kind} {}", check(name)?);
+        }
+        Ok(())
+    };
+    ask("package", &request.packages, word)?;
+    ask("path", &request.paths, absolute)?;
+    ask("unit", &request.units, word)?;
+    ask("sysctl", &request.sysctls, word)?;
+    ask("zpool", &request.zpools, word)?;
+    if request.ufw {
+        input.push_str("ufw\n");
+    }
+    if request.docker {
+        input.push_str("docker\n");
+    }
+    Ok(Command::script(FACTS_NAME, &facts_text())
+        .stdin(input)
+        .timeout(Duration::from_mins(2)))
+}
+
+pub(super) fn write_files(files: &[FileWrite]) -> Result<Command, Unspeakable> {
+    let mut input = Vec::new();
+    for file in files {
+        let (owner, group) = (word(&file.owner)?, word(&file.group)?);
+        let (mode, size) = (file.mode, file.bytes.len());
+        let path = absolute(&file.path)?;
+        input.extend_from_slice(format!("{mode:04o} {owner} {group} {size}\n{path}\n").as_bytes());
+        input.extend_from_slice(&file.bytes);
+    }
+    Ok(Command::script(WRITE_NAME, WRITE)
+        .stdin(input)
+        .timeout(Duration::from_mins(3)))
+}
+
+pub(super) fn make_directories(
+    directories: &[super::write::DirectoryWrite],
+) -> Result<Command, Unspeakable> {
+    let mut input = String::new();
+    for directory in directories {
+        let (owner, group) = (word(&directory.owner)?, word(&directory.group)?);
+        let path = absolute(&directory.path)?;
+        let _ = writeln!(input, "{:04o} {owner} {group}\n{path}", directory.mode);
+    }
+    Ok(Command::script(DIRECTORIES_NAME, DIRECTORIES).stdin(input))
+}
+
+pub(super) fn remove_file(path: &str) -> Result<Command, Unspeakable> {
+    Ok(Command::new(["rm", "-f", "--", absolute(path)?]))
+}
+
+/// Half an hour: a Raspberry Pi on a slow line installs Docker, and may wait five minutes for a lock first.
+pub(super) fn install_packages(names: &[String]) -> Result<Command, Unspeakable> {
+    for name in names {
+        word(name)?;
+    }
+    Ok(Command::script(PACKAGES_NAME, PACKAGES)
+        .args(names)
+        .timeout(Duration::from_mins(30)))
+}
+
+pub(super) fn set_units(units: &[(UnitVerb, String)]) -> Result<Command, Unspeakable> {
+    let mut command = Command::script(UNITS_NAME, UNITS).timeout(Duration::from_mins(5));
+    for (verb, unit) in units {
+        command = command.args([verb.as_str(), word(unit)?]);
+    }
+    Ok(command)
+}
+
+pub(super) fn react(reactions: &[Reaction]) -> Result<Command, Unspeakable> {
+    let mut command = Command::script(REACT_NAME, REACT).timeout(Duration::from_mins(5));
+    for reaction in reactions {
+        command = match reaction {
+            Reaction::DaemonReload => command.args(["daemon-reload"]),
+            Reaction::Sysctl => command.args(["sysctl"]),
+            Reaction::Reload(unit) => command.args(["reload", word(unit)?]),
+            Reaction::Restart(unit) => command.args(["restart", word(unit)?]),
+            Reaction::Run(argv) => command.args(["run", &argv.len().to_string()]).args(argv),
+        };
+    }
+    Ok(command)
+}
+
+pub(super) fn set_sysctls(settings: &[(String, String)]) -> Result<Command, Unspeakable> {
+    let mut command = Command::script(SYSCTL_NAME, SYSCTL);
+    for (key, value) in settings {
+        command = command.args([word(key)?, line(value)?]);
+    }
+    Ok(command)
+}

@@ -1,0 +1,56 @@
+# What stands on this host, in one go. See providers/host/facts.rs for the contract.
+# shellcheck shell=sh
+set -u
+request=$(cat)
+asked() { printf '%s\n' "$request" | sed -n "s/^$1 //p"; }
+wants() { printf '%s\n' "$request" | grep -qx "$1"; }
+section() { printf '==infra %s==\n' "$1"; }
+
+section system
+printf 'boot_id %s\n' "$(cat /proc/sys/kernel/random/boot_id)"
+printf 'architecture %s\n' "$(dpkg --print-architecture)"
+printf 'os %s\n' "$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release | tr -d '"')"
+
+section packages
+# A name that dpkg does not know is a complaint and no line.
+# shellcheck disable=SC2016
+asked package | xargs -r -d '\n' dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\t${Version}\n' -- 2>/dev/null
+
+section paths
+# One find for all: kind, mode, numeric and named owner, path, target. What is not there is a complaint and no line.
+stood=$(asked path |
+  xargs -r -d '\n' sh -c 'exec find "$@" -maxdepth 0 -printf "%y\t%m\t%U\t%G\t%u\t%g\t%p\t%l\n"' sh 2>/dev/null)
+[ -z "$stood" ] || printf '%s\n' "$stood"
+
+section hashes
+printf '%s\n' "$stood" | awk -F '\t' '$1 == "f" { print $7 }' |
+  xargs -r -d '\n' sha256sum -z -- 2>/dev/null | tr '\0' '\n'
+
+section units
+asked unit | xargs -r -d '\n' systemctl show -p Id -p LoadState -p ActiveState -p UnitFileState -- 2>/dev/null
+
+section sysctls
+asked sysctl | while IFS= read -r key; do
+  file=/proc/sys/$(printf '%s' "$key" | tr . /)
+  [ -r "$file" ] && printf '%s\t%s\n' "$key" "$(tr -s '\t\n' '  ' <"$file" | sed 's/ *$//')"
+done
+
+section mounts
+cat /proc/self/mountinfo
+
+if wants ufw; then
+  section ufw
+  (facts_ufw)
+fi
+if wants docker; then
+  section docker
+  (facts_docker)
+fi
+pools=$(asked zpool)
+if [ -n "$pools" ]; then
+  section zfs
+  # Pool names hold no spaces.
+  # shellcheck disable=SC2086
+  (facts_zfs $pools)
+fi
+section end
