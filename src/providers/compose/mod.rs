@@ -1,3 +1,95 @@
 //! Docker and compose over a shell.
 //!
-//! Invariant: nothing is stopped before its successor's images are present.
+//! A release lives in `/opt/infra/stacks/<stack>/releases/<id>`; the link `current` beside it says which one runs. Compose
+//! always gets `current` as its project directory, so the source of a bind mount is the same path in every release, and
+//! Docker resolves it when it makes or starts a container. A path with the id in it would change every service's
+//! configuration with every release; with the link, only a changed label ([`crate::model::release::ReleaseService::release`])
+//! makes a container anew. The project name is the stack's. Data is never below a release: compose files name it by absolute
+//! path, and only release files by relative path.
+//!
+//! [`deploy`] stages the files and proves the mounts, pulls and checks every image, flips the link and calls compose, and then
+//! watches health by its own rules; what fails after the flip is flipped back. Each step is one script in one exec; [`script`]
+//! documents their names, inputs and outputs.
+//!
+//! Invariant: nothing is stopped before its successor's images are present and made for this machine.
+//! Invariant: `docker compose --dry-run`, `config --hash` and `up --wait` are never trusted, and volumes are never removed.
+//! Invariant: a container without our label for this system is never stopped or removed.
+
+mod client;
+mod command;
+mod deploy;
+mod error;
+mod parse;
+mod redact;
+pub mod script;
+
+pub use client::Compose;
+pub use command::exec;
+pub use deploy::{Deployed, Step, deploy};
+pub use error::ComposeError;
+pub use parse::{Ailing, Health, PulledImage, Staged, parse_facts};
+pub use script::FACTS;
+
+use crate::model::{
+    ids::{StackName, SystemName},
+    release::Release,
+    secret::SecretValues,
+};
+use std::future::Future;
+
+/// What changes nothing.
+pub trait ComposeRead: Send + Sync {
+    /// Runs a command in the running container of a service; a non-zero exit is an answer.
+    fn exec(
+        &self,
+        stack: &StackName,
+        service: &str,
+        argv: &[String],
+    ) -> impl Future<Output = Result<crate::providers::shell::Output, ComposeError>> + Send;
+
+    /// Waits until every service of the release is well, or says which is not. `seconds` may be 0 for a single look.
+    fn health(
+        &self,
+        release: &Release,
+        secrets: &SecretValues,
+        seconds: u32,
+    ) -> impl Future<Output = Result<Health, ComposeError>> + Send;
+}
+
+/// What changes a host.
+pub trait ComposeWrite: ComposeRead {
+    /// Proves the mounts, makes the directories and writes the release's files beside those of other releases.
+    fn stage(
+        &self,
+        release: &Release,
+        secrets: &SecretValues,
+    ) -> impl Future<Output = Result<Staged, ComposeError>> + Send;
+
+    /// Asks compose whether the staged files are valid, pulls what is absent, and checks what each image is made for.
+    fn pull(
+        &self,
+        release: &Release,
+    ) -> impl Future<Output = Result<Vec<PulledImage>, ComposeError>> + Send;
+
+    /// Makes a staged release the current one and brings it up; `anew` names services whose containers are made anew even
+    /// if compose sees no reason. Returns the release that was current.
+    fn up(
+        &self,
+        release: &Release,
+        anew: &[String],
+    ) -> impl Future<Output = Result<Option<String>, ComposeError>> + Send;
+
+    /// Goes back to an earlier release that is still staged.
+    fn back_to(
+        &self,
+        release: &Release,
+        previous: &str,
+    ) -> impl Future<Output = Result<(), ComposeError>> + Send;
+
+    /// Stops and removes the containers, networks, unit and release files of a stack. Volumes and data stay.
+    fn remove(
+        &self,
+        stack: &StackName,
+        system: &SystemName,
+    ) -> impl Future<Output = Result<(), ComposeError>> + Send;
+}

@@ -1,0 +1,48 @@
+stack=$1 id=$2
+shift 2
+current=$base/current
+previous=$(readlink "$current" || true)
+echo "previous ${previous##*/}"
+unit=/etc/systemd/system/infra-stack-$stack.service
+cat >"$base/.unit"
+if [ -s "$base/.unit" ]; then
+  if ! cmp -s "$base/.unit" "$unit"; then
+    chmod 0644 "$base/.unit"
+    mv -f "$base/.unit" "$unit"
+    if [ -d /run/systemd/system ]; then
+      systemctl daemon-reload
+    fi
+  fi
+  if command -v systemctl >/dev/null 2>&1; then
+    systemctl --quiet enable "${unit##*/}"
+  fi
+fi
+rm -f "$base/.unit"
+ln -sfn "releases/$id" "$base/.current"
+mv -T "$base/.current" "$current"
+start() {
+  if ! why=$(compose "$current" up --detach --no-build --pull never "$@" 2>&1); then
+    # Lines of progress begin with a space.
+    printf '%s\n' "$why" | sed '/^ /d' >&2
+    exit 41
+  fi
+}
+start --remove-orphans
+if [ "$#" -gt 0 ]; then
+  start --force-recreate --no-deps "$@"
+fi
+# A container in another's network loses it when that other one is made anew or restarted.
+ids=$(containers)
+if [ -n "$ids" ]; then
+  # shellcheck disable=SC2086
+  orphans=$(docker inspect --type container --format '{{.Id}} {{index .Config.Labels "com.docker.compose.service"}} {{.HostConfig.NetworkMode}} {{.State.StartedAt}}' $ids |
+    awk '{ started[$1] = $4; service[$1] = $2; network[$1] = $3 }
+      END { for (id in network) if (network[id] ~ /^container:/) {
+        parent = substr(network[id], 11)
+        if (!(parent in started) || started[parent] > started[id]) print service[id]
+      } }')
+  if [ -n "$orphans" ]; then
+    # shellcheck disable=SC2086
+    start --force-recreate --no-deps $orphans
+  fi
+fi
