@@ -55,6 +55,11 @@ impl LabFolder {
         self.root.join("api")
     }
 
+    /// The firewall as last loaded into the node's namespace.
+    pub fn firewall(&self) -> PathBuf {
+        self.root.join("firewall")
+    }
+
     /// Disks and sockets of all guests.
     pub fn guests(&self) -> PathBuf {
         self.root.join("guests")

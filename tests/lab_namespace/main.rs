@@ -9,5 +9,6 @@
     reason = "says why it skipped and how long the machine took"
 )]
 
+mod firewall;
 mod guests;
 mod support;

@@ -5,7 +5,7 @@ use super::{
     container::check_folder,
     disk,
     error::NamespaceError,
-    guest,
+    filter, guest,
     host::{self, Host},
     image::Image,
     key::Key,
@@ -16,8 +16,9 @@ use super::{
     topology::Topology,
 };
 use crate::lab::{
-    backend::{Backend, FirewallSnapshot, VmSpec, Work},
+    backend::{Backend, FirewallSnapshot, VmNic, VmSpec, Work},
     folder::LabFolder,
+    pve_firewall::{self, NodeNetwork, Tap},
 };
 use crate::model::ids::{HostName, Vmid};
 use std::{
@@ -58,7 +59,16 @@ struct Inner {
     names: Names,
     plan: Plan,
     hosts: BTreeMap<HostName, Host>,
-    guests: Mutex<BTreeMap<Vmid, Arc<Power>>>,
+    guests: Mutex<BTreeMap<Vmid, On>>,
+    /// The firewall as last enforced. Held while it is loaded: two loads must not mix.
+    firewall: Mutex<FirewallSnapshot>,
+}
+
+/// A guest that is on, or was until a moment ago.
+#[derive(Debug, Clone)]
+struct On {
+    power: Arc<Power>,
+    nics: Vec<VmNic>,
 }
 
 impl Machine {
@@ -80,6 +90,7 @@ impl Machine {
                 plan,
                 hosts,
                 guests: Mutex::default(),
+                firewall: Mutex::default(),
             }),
         })
     }
@@ -100,21 +111,27 @@ impl Machine {
     /// [`NamespaceError::Leftovers`] with all that could not be removed.
     pub fn tear_down(&self) -> Result<(), NamespaceError> {
         let guests: Vec<_> = self.inner.guests().values().cloned().collect();
-        for power in guests {
+        for guest in guests {
             // The sweep ends what does not end here, and reports it.
-            let _ = power.cut();
+            let _ = guest.power.cut();
         }
         sweep::sweep(&self.inner.plan.folder)
     }
 }
 
 impl Inner {
-    fn guests(&self) -> MutexGuard<'_, BTreeMap<Vmid, Arc<Power>>> {
+    fn guests(&self) -> MutexGuard<'_, BTreeMap<Vmid, On>> {
         self.guests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn firewall(&self) -> MutexGuard<'_, FirewallSnapshot> {
+        self.firewall.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn power(&self, vmid: Vmid) -> Option<Arc<Power>> {
-        self.guests().get(&vmid).filter(|p| p.is_on()).cloned()
+        let guests = self.guests();
+        let guest = guests.get(&vmid).filter(|guest| guest.power.is_on())?;
+        Some(Arc::clone(&guest.power))
     }
 
     fn start(&self, spec: &VmSpec) -> Result<(), NamespaceError> {
@@ -126,6 +143,9 @@ impl Inner {
         let ca = plan.ca.as_deref();
         let container = guest::prepare(&self.names, &plan.folder, &plan.image, ca, spec, &shares)?;
         network::connect_guest(&self.names, spec.vmid, &spec.nics)?;
+        // A card that comes up has its rules before its first packet.
+        let last = self.firewall().clone();
+        self.enforce(last, spec.nics.iter().map(|nic| (spec.vmid, nic)))?;
         let cycle = guest::GuestCycle {
             names: self.names.clone(),
             vmid: spec.vmid,
@@ -133,7 +153,8 @@ impl Inner {
         };
         match Power::on(container, cycle) {
             Ok(power) => {
-                self.guests().insert(spec.vmid, power);
+                let nics = spec.nics.clone();
+                self.guests().insert(spec.vmid, On { power, nics });
                 Ok(())
             }
             Err(error) => {
@@ -179,9 +200,45 @@ impl Inner {
         Ok(power.wait(SHUTDOWN_WITHIN))
     }
 
-    /// Stores nothing: there is no compiler for the rules yet, and every packet passes.
-    fn enforce(&self, _firewall: &FirewallSnapshot) -> Result<(), NamespaceError> {
-        network::taps(&self.names).map(drop)
+    /// Loads the firewall for the cards that are up, and for those of a guest that is about to start.
+    fn enforce<'a>(
+        &self,
+        firewall: FirewallSnapshot,
+        starting: impl IntoIterator<Item = (Vmid, &'a VmNic)>,
+    ) -> Result<(), NamespaceError> {
+        let mut last = self.firewall();
+        let tap = |(vmid, nic): (Vmid, &VmNic)| {
+            nic.firewall.then(|| Tap {
+                vmid,
+                index: nic.index,
+                mac: nic.mac.clone(),
+            })
+        };
+        let mut taps: Vec<Tap> = starting.into_iter().filter_map(tap).collect();
+        for (vmid, guest) in self
+            .guests()
+            .iter()
+            .filter(|(_, guest)| guest.power.is_on())
+        {
+            taps.extend(guest.nics.iter().filter_map(|nic| tap((*vmid, nic))));
+        }
+        let topology = &self.plan.topology;
+        let node = NodeNetwork {
+            name: topology
+                .node
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            management: topology
+                .bridges
+                .values()
+                .flatten()
+                .find(|network| Some(network.addr()) == topology.node_address)
+                .copied(),
+        };
+        let restore = pve_firewall::compile(&firewall, &taps, &node);
+        *last = firewall;
+        filter::load(&self.names, &self.plan.folder.firewall(), &restore)
     }
 
     fn destroy(&self, vmid: Vmid) -> Result<(), NamespaceError> {
@@ -240,7 +297,7 @@ impl Backend for Machine {
 
     fn enforce(&self, firewall: FirewallSnapshot) -> Work<'_, ()> {
         let inner = Arc::clone(&self.inner);
-        Box::pin(blocking(move || inner.enforce(&firewall)))
+        Box::pin(blocking(move || inner.enforce(firewall, [])))
     }
 
     fn bridges(&self) -> BTreeMap<String, Vec<String>> {

@@ -14,6 +14,7 @@ mod disk;
 mod error;
 mod exec;
 mod files;
+mod filter;
 mod guest;
 mod host;
 mod image;

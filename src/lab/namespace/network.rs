@@ -150,6 +150,15 @@ pub(super) fn connect_guest(
         text.push_str(&guest_wires(vmid, nic, &bridge, &guest));
     }
     batch(&node, &text)?;
+    // A firewall bridge must keep quiet: answering ARP for the node, it would let a guest in past its own OUT chain.
+    for nic in nics.iter().filter(|nic| nic.firewall) {
+        let fwbr = Wires::of(vmid, nic.index).fwbr;
+        let (arp, ipv6) = (
+            format!("ipv4/conf/{fwbr}/arp_ignore"),
+            format!("ipv6/conf/{fwbr}/disable_ipv6"),
+        );
+        set_sysctls(&node, &[(&arp, "8"), (&ipv6, "1")])?;
+    }
     // Duplicate address detection would hold every boot back by two seconds.
     for nic in nics {
         let key = format!("ipv6/conf/eth{}/dad_transmits", nic.index);
@@ -175,13 +184,6 @@ pub(super) fn delete_wires(names: &Names) -> Result<(), NamespaceError> {
     delete_links(&names.node(), |link| {
         link != "lo" && !link.starts_with("fwpr")
     })
-}
-
-/// The guest ends of the wires that are there: `tap101i0`.
-pub(super) fn taps(names: &Names) -> Result<Vec<String>, NamespaceError> {
-    let mut taps = links(&names.node())?;
-    taps.retain(|link| link.starts_with("tap"));
-    Ok(taps)
 }
 
 /// Runs `ip` commands in a namespace.

@@ -27,7 +27,11 @@ pub fn sweep(folder: &LabFolder) -> Result<(), NamespaceError> {
             left.push(error.chain());
         }
     };
-    attempt(Cgroup::of_lab(&names).and_then(|cgroup| cgroup.clear()));
+    match Cgroup::of_lab(&names) {
+        // Where containers cannot run, none is left.
+        Err(NamespaceError::NoCgroup) => {}
+        found => attempt(found.and_then(|cgroup| cgroup.clear())),
+    }
     match files::names(Path::new("/run/netns")) {
         Ok(namespaces) => {
             // The wires between namespaces end with either side; deleting those of the node first keeps its names
@@ -71,10 +75,9 @@ pub fn sweep(folder: &LabFolder) -> Result<(), NamespaceError> {
 pub fn remains(folder: &LabFolder) -> Result<Vec<String>, NamespaceError> {
     let names = Names::of(folder.root());
     let mut found = Vec::new();
-    for path in Cgroup::of_lab(&names)?.folders() {
-        if path.exists() {
-            found.push(format!("cgroup {}", path.display()));
-        }
+    if let Ok(cgroup) = Cgroup::of_lab(&names) {
+        let present = cgroup.folders().filter(|path| path.exists());
+        found.extend(present.map(|path| format!("cgroup {}", path.display())));
     }
     for name in files::names(Path::new("/run/netns"))? {
         if name.starts_with(&names.prefix()) {
