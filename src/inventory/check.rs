@@ -7,9 +7,7 @@ use super::{
 use crate::diagnostic::Code;
 use crate::model::{
     desired::Desired,
-    flow::Endpoint,
     ids::{HostName, StackName},
-    stack::{Publish, Stack},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,10 +26,6 @@ const RULES: &[Rule] = &[
     Rule {
         code: codes::JUMP_LOOP,
         look: jumps_that_lead_back,
-    },
-    Rule {
-        code: codes::UNREACHABLE_SERVICE,
-        look: services_that_no_flow_reaches,
     },
     Rule {
         code: codes::UNUSED,
@@ -135,58 +129,6 @@ fn walk<'a, N: Ord>(
         }
     }
     done.insert(here);
-}
-
-/// A published port is closed to everybody unless a flow says otherwise; then nobody needs it published.
-fn services_that_no_flow_reaches(desired: &Desired, scope: &mut Scope<'_>) {
-    for stack in desired.stacks.values() {
-        for publish in &stack.publish {
-            let is_local = publish.address.is_some_and(|address| address.is_loopback());
-            if is_local || is_reachable(desired, stack, publish) {
-                continue;
-            }
-            let mark = format!("publish {} {}", stack.name, publish.service);
-            let Some(span) = scope.marked(&mark) else {
-                continue;
-            };
-            scope
-                .warning(
-                    codes::UNREACHABLE_SERVICE,
-                    format!("no flow reaches `{}` on `{}`", publish.service, stack.on),
-                )
-                .at(span, format!("publishes {}", publish.port))
-                .help(format!(
-                    "add a flow to `{}` that allows `{}`, or publish it for the host alone: `publish: {{{}: {{port: {}, address: 127.0.0.1}}}}`",
-                    stack.on, publish.service, publish.service, publish.port
-                ));
-        }
-    }
-}
-
-fn is_reachable(desired: &Desired, stack: &Stack, publish: &Publish) -> bool {
-    let addresses = desired.addresses(&stack.on);
-    let covers = |end: &Endpoint| match end {
-        Endpoint::Any => true,
-        Endpoint::Internet => false,
-        Endpoint::Host(host) => *host == stack.on,
-        Endpoint::Zone(zone) => desired.zones.get(zone).is_some_and(|zone| {
-            zone.cidrs
-                .iter()
-                .any(|net| addresses.iter().any(|a| net.contains(a)))
-        }),
-        Endpoint::Set(set) => desired.sets.get(set).is_some_and(|set| {
-            set.cidrs
-                .iter()
-                .any(|net| addresses.iter().any(|a| net.contains(a)))
-        }),
-    };
-    desired.flows.iter().any(|flow| {
-        flow.to.iter().any(covers)
-            && flow.allow.iter().any(|allowed| {
-                allowed.port.proto == publish.port.proto
-                    && allowed.port.range.overlaps(publish.port.range)
-            })
-    })
 }
 
 fn things_that_nothing_uses(desired: &Desired, scope: &mut Scope<'_>) {

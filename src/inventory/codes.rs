@@ -132,8 +132,6 @@ codes! {
     SHARED_BRIDGE = "INV064";
     /// Nobody may administer the system.
     NO_OPERATORS = "INV065";
-    /// A published port that no flow allows.
-    UNREACHABLE_SERVICE = "INV066";
     /// A flow past its date.
     EXPIRED_FLOW = "INV067";
     /// Masquerading without a router.
