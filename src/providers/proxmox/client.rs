@@ -75,7 +75,11 @@ pub(super) struct Attachment {
 /// One cluster, through one of its nodes.
 #[derive(Debug)]
 pub struct Client {
-    http: reqwest::Client,
+    /// For questions: connections are kept for the next one.
+    questions: reqwest::Client,
+    /// For writes: each has a connection of its own. One that was kept could be closed by the server at the very
+    /// moment when the write goes out, and nobody would know whether it arrived.
+    writes: reqwest::Client,
     /// `host:port`, for messages.
     server: String,
     auth: Auth,
@@ -90,39 +94,23 @@ impl Client {
     ///
     /// # Errors
     /// A secret without value, an unusable CA.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the place where trust is made explicit"
-    )]
     pub fn connect(
         api: &ProxmoxApi,
         secrets: &SecretValues,
         options: ClientOptions,
     ) -> Result<Self, ProxmoxError> {
         let auth = Auth::new(&api.auth, secrets)?;
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::settings(&api.tls)?)
-            .https_only(true)
-            .http1_only()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(options.connect_timeout)
-            .read_timeout(options.answer_timeout)
-            // pveproxy closes an idle connection after 5 s; a request sent at that moment would be lost.
-            .pool_idle_timeout(Duration::from_secs(3))
-            .pool_max_idle_per_host(options.parallel)
-            .user_agent(concat!("infra/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|source| ProxmoxError::Setup {
-                source: Box::new(source),
-            })?;
+        let tls = tls::settings(&api.tls)?;
+        let questions = http(tls.clone(), &options, options.parallel)?;
+        let writes = http(tls, &options, 0)?;
         let server = if api.host.contains(':') && !api.host.starts_with('[') {
             format!("[{}]:{}", api.host, api.port)
         } else {
             format!("{}:{}", api.host, api.port)
         };
         Ok(Self {
-            http,
+            questions,
+            writes,
             server,
             auth,
             permits: Semaphore::new(options.parallel.max(1)),
@@ -174,7 +162,8 @@ impl Client {
         let mut logged_in_again = false;
         let mut round = 0;
         loop {
-            let error = match self.signed(request, attachment).await {
+            // Boxed, since observations hold dozens of these at once.
+            let error = match Box::pin(self.signed(request, attachment)).await {
                 Ok(data) => return Ok(data),
                 Err(error) => error,
             };
@@ -216,7 +205,11 @@ impl Client {
             Method::Put => reqwest::Method::PUT,
             Method::Delete => reqwest::Method::DELETE,
         };
-        let mut call = self.http.request(method, url).headers(headers);
+        let http = match request.endpoint.repeat {
+            Repeat::Always => &self.questions,
+            Repeat::AfterLock | Repeat::Never => &self.writes,
+        };
+        let mut call = http.request(method, url).headers(headers);
         if let Some(attachment) = attachment {
             call = call.multipart(form(request, attachment));
         } else if let Some(body) = request.form() {
@@ -278,6 +271,34 @@ impl Client {
             }
         }
     }
+}
+
+/// An HTTP/1.1 client that keeps at most `idle` connections.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the place where trust is made explicit"
+)]
+fn http(
+    tls: rustls::ClientConfig,
+    options: &ClientOptions,
+    idle: usize,
+) -> Result<reqwest::Client, ProxmoxError> {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .https_only(true)
+        .http1_only()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(options.connect_timeout)
+        .read_timeout(options.answer_timeout)
+        // pveproxy closes an idle connection after 5 s; a question sent at that moment would have to be repeated.
+        .pool_idle_timeout(Duration::from_secs(3))
+        .pool_max_idle_per_host(idle)
+        .user_agent(concat!("infra/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|source| ProxmoxError::Setup {
+            source: Box::new(source),
+        })
 }
 
 /// Whether the same request may go out again after this error.

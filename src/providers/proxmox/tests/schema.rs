@@ -131,3 +131,16 @@ fn only_reads_are_repeated_at_will() {
         );
     }
 }
+
+/// The row that a request belongs to.
+pub(super) fn row_of(method: &str, path: &str) -> Option<&'static Endpoint> {
+    let matches = |row: &&&Endpoint| {
+        let parts: Vec<&str> = path.split('/').collect();
+        let template: Vec<&str> = row.path.split('/').collect();
+        let same = |(part, wanted): (&&str, &&str)| wanted.starts_with('{') || part == wanted;
+        row.method.to_string() == method
+            && parts.len() == template.len()
+            && parts.iter().zip(&template).all(same)
+    };
+    endpoint::ALL.iter().find(matches).copied()
+}

@@ -24,25 +24,21 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// A host whose `zfs` and `zpool` are small scripts in a folder of the test.
+/// A host whose `zfs` and `zpool` answer as a test wrote it into a folder.
 struct Stand {
     host: HostName,
     folder: TempDir,
 }
 
 impl Stand {
-    /// `zfs` and `zpool` are bodies of shell scripts; `$folder` in them is [`Stand::path`].
+    /// Answers as shell text; `$folder` in it is [`Stand::path`], `$*` the arguments.
     fn new(zfs: &str, zpool: &str) -> Self {
         let stand = Self {
             host: "pve".parse().expect("valid"),
             folder: tempfile::tempdir().expect("a folder"),
         };
-        for (name, body) in [("zfs", zfs), ("zpool", zpool)] {
-            let path = stand.path().join(name);
-            let folder = stand.path();
-            let text = format!("#!/bin/sh\nfolder={}\n{body}\n", folder.display());
-            fs::write(&path, text).expect("written");
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
+        for (name, body) in [("zfs.sh", zfs), ("zpool.sh", zpool)] {
+            fs::write(stand.path().join(name), body).expect("written");
         }
         stand
     }
@@ -62,10 +58,12 @@ impl Shell for Stand {
     }
 
     async fn run(&self, command: Command) -> Result<Output, ShellError> {
-        let path = format!("{}:/usr/bin:/bin", self.path().display());
+        // The stand-ins are files of the project: a test that wrote executables would race with other tests' forks.
+        let stand_ins = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/zfs/stand-in");
         let mut child = std::process::Command::new(&command.argv[0])
             .args(&command.argv[1..])
-            .env("PATH", path)
+            .env("PATH", format!("{stand_ins}:/usr/bin:/bin"))
+            .env("STAND", self.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
