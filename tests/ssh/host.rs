@@ -142,6 +142,7 @@ async fn the_facts_of_this_machine_are_true() {
             folder.path().display().to_string(),
         ],
         sysctls: vec!["kernel.ostype".into(), "kernel.no.such".into()],
+        zpools: vec!["no-such-pool".into()],
         ..FactsRequest::default()
     };
     let facts = Here::new().facts(&request).await.expect("answered");

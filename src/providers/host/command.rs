@@ -5,6 +5,7 @@
 use super::write::{FileWrite, UnitVerb};
 use crate::model::{facts::FactsRequest, resource::Reaction};
 use crate::providers::shell::Command;
+use crate::providers::zfs;
 use std::{fmt::Write as _, time::Duration};
 
 /// `infra-facts`: what stands on a host.
@@ -62,7 +63,7 @@ const SYSCTL: &str = include_str!("scripts/sysctl.sh");
 
 /// The text of `infra-facts`: the functions of the rooms that know UFW, Docker and ZFS, then its own.
 pub(super) fn facts_text() -> String {
-    FACTS.to_owned()
+    [zfs::FACTS, FACTS].join("\n")
 }
 
 /// Every script by name, for those who check them.

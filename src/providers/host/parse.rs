@@ -2,6 +2,7 @@
 
 use super::mounts;
 use crate::model::facts::{FactsRequest, HostFacts, PathFact, UnitFact};
+use crate::providers::zfs;
 use std::collections::BTreeMap;
 
 /// Reads a whole answer. Everything that was asked for is in the result, with its "absent" value when it is not there.
@@ -17,6 +18,7 @@ pub fn parse_facts(request: &FactsRequest, text: &str) -> Result<HostFacts, Stri
     if boot_id.is_empty() {
         return Err("there is no boot id in it".to_owned());
     }
+    let (datasets, zpools) = zfs::parse_facts(section("zfs"))?;
     Ok(HostFacts {
         boot_id,
         architecture: fact("architecture"),
@@ -26,6 +28,8 @@ pub fn parse_facts(request: &FactsRequest, text: &str) -> Result<HostFacts, Stri
         units: units(request, section("units"))?,
         sysctls: sysctls(request, section("sysctls")),
         mounts: mounts::parse(section("mounts"))?,
+        datasets,
+        zpools,
         ..HostFacts::default()
     })
 }
