@@ -4,6 +4,7 @@
 
 use super::write::{FileWrite, UnitVerb};
 use crate::model::{facts::FactsRequest, resource::Reaction};
+use crate::providers::compose;
 use crate::providers::shell::Command;
 use crate::providers::zfs;
 use std::{fmt::Write as _, time::Duration};
@@ -63,7 +64,7 @@ const SYSCTL: &str = include_str!("scripts/sysctl.sh");
 
 /// The text of `infra-facts`: the functions of the rooms that know UFW, Docker and ZFS, then its own.
 pub(super) fn facts_text() -> String {
-    [zfs::FACTS, FACTS].join("\n")
+    [compose::FACTS, zfs::FACTS, FACTS].join("\n")
 }
 
 /// Every script by name, for those who check them.

@@ -2,6 +2,7 @@
 
 use super::mounts;
 use crate::model::facts::{FactsRequest, HostFacts, PathFact, UnitFact};
+use crate::providers::compose;
 use crate::providers::zfs;
 use std::collections::BTreeMap;
 
@@ -18,6 +19,10 @@ pub fn parse_facts(request: &FactsRequest, text: &str) -> Result<HostFacts, Stri
     if boot_id.is_empty() {
         return Err("there is no boot id in it".to_owned());
     }
+    let docker = match sections.get("docker") {
+        Some(text) => compose::parse_facts(text)?,
+        None => None,
+    };
     let (datasets, zpools) = zfs::parse_facts(section("zfs"))?;
     Ok(HostFacts {
         boot_id,
@@ -28,6 +33,7 @@ pub fn parse_facts(request: &FactsRequest, text: &str) -> Result<HostFacts, Stri
         units: units(request, section("units"))?,
         sysctls: sysctls(request, section("sysctls")),
         mounts: mounts::parse(section("mounts"))?,
+        docker,
         datasets,
         zpools,
         ..HostFacts::default()
