@@ -9,7 +9,7 @@
 use super::{
     addresses::Addresses,
     matrix::{Machine, Matrix, covers, overlap},
-    opening::{Opening, inbound, pieces},
+    opening::{Opening, by_address, inbound, pieces},
 };
 use crate::model::{
     address::{Port, PortRange, Proto},
@@ -68,7 +68,7 @@ pub(crate) fn compile(
         .peekable();
     stacks.peek()?;
     let published: Vec<&Publish> = stacks.flat_map(|stack| &stack.publish).collect();
-    let openings = inbound(matrix, &machine.addresses);
+    let openings = by_address(inbound(matrix, &machine.addresses), &machine.addresses);
     Some(DockerUser {
         v4: family(matrix, &openings, &published, |net| net.addr().is_ipv4()),
         v6: family(matrix, &openings, &published, |net| net.addr().is_ipv6()),
@@ -106,7 +106,7 @@ fn family(
         for port in ports.flat_map(|port| pieces(port, others())) {
             let allowed = known
                 .iter()
-                .filter(|other| other.own.is_none() || other.own == opening.own)
+                .filter(|other| other.own == opening.own)
                 .filter(|other| other.row.ports.iter().any(|p| covers(*p, port)))
                 .fold(Addresses::default(), |all, other| {
                     all.union(&other.peer.addresses)

@@ -59,6 +59,31 @@ fn openings<'a>(
     out
 }
 
+/// The same openings with one own address each, when any of them means only some of the machine's: then two of them
+/// concern either the same address or different ones, and rules for them never hide each other in part.
+pub(crate) fn by_address<'a>(openings: Vec<Opening<'a>>, machine: &Addresses) -> Vec<Opening<'a>> {
+    if openings.iter().all(|opening| opening.own.is_none()) {
+        return openings;
+    }
+    let mut out = Vec::new();
+    for opening in openings {
+        let own = opening.own.as_ref().unwrap_or(machine);
+        for network in own.networks() {
+            for single in network
+                .subnets(network.max_prefix_len())
+                .into_iter()
+                .flatten()
+            {
+                out.push(Opening {
+                    own: Some(Addresses::of_networks([&single])),
+                    ..opening.clone()
+                });
+            }
+        }
+    }
+    out
+}
+
 /// Ports by protocol, ascending and merged, in lists short enough for one rule.
 pub(crate) fn port_lists(ports: &[Port]) -> Vec<(Proto, Vec<PortRange>)> {
     let mut by_proto: BTreeMap<Proto, Vec<PortRange>> = BTreeMap::new();

@@ -4,7 +4,7 @@ use super::{
     addresses::Addresses,
     comment::mark,
     matrix::{Machine, MachineKind, Matrix, covers},
-    opening::{Opening, inbound, outbound, pieces, port_lists},
+    opening::{Opening, by_address, inbound, outbound, pieces, port_lists},
 };
 use crate::model::{
     address::{Port, PortRange, Proto},
@@ -15,7 +15,7 @@ use ipnet::IpNet;
 
 /// Compiles the matrix for a guest or an external host.
 pub(crate) fn compile(matrix: &Matrix, machine: &Machine<'_>) -> Ufw {
-    let openings = inbound(matrix, &machine.addresses);
+    let openings = by_address(inbound(matrix, &machine.addresses), &machine.addresses);
     let mut rules = rules(matrix, machine, UfwDirection::In, &openings);
     let mut outgoing = UfwAction::Allow;
     let named = matrix.rows.iter().any(|row| {
@@ -24,7 +24,7 @@ pub(crate) fn compile(matrix: &Matrix, machine: &Machine<'_>) -> Ufw {
     });
     if machine.kind == MachineKind::External && named {
         outgoing = UfwAction::Deny;
-        let openings = outbound(matrix, &machine.addresses);
+        let openings = by_address(outbound(matrix, &machine.addresses), &machine.addresses);
         rules.extend(self::rules(matrix, machine, UfwDirection::Out, &openings));
     }
     Ufw {
@@ -67,7 +67,7 @@ fn rules(
         for port in ports.flat_map(|port| pieces(*port, others())) {
             let allowed = known
                 .iter()
-                .filter(|other| other.own.is_none() || other.own == opening.own)
+                .filter(|other| other.own == opening.own)
                 .filter(|other| other.row.ports.iter().any(|p| covers(*p, port)))
                 .fold(Addresses::default(), |all, other| {
                     all.union(&other.peer.addresses)
@@ -141,6 +141,9 @@ fn write(
                 from,
                 to,
                 ports: any_port(&list),
+                source_ports: vec![],
+                app: None,
+                log: None,
                 interface: None,
                 comment: Some(mark(&opening.row.id, &opening.row.reason)),
             };

@@ -44,12 +44,8 @@ pub fn diff_ufw(observed: Option<&Ufw>, desired: &Ufw, strangers: Strangers) -> 
         }
     }
     for (at, rule) in seen.iter().enumerate() {
-        let hides = |behind: &UfwRule| {
-            behind.action != UfwAction::Allow
-                && behind.direction == rule.direction
-                && wanted.contains(behind)
-        };
-        if wanted.contains(rule) && is_last(rule, &wanted) && seen.iter().skip(at + 1).any(hides) {
+        let hides = |behind: &UfwRule| wanted.contains(behind) && is_hidden(behind, rule);
+        if wanted.contains(rule) && seen.iter().skip(at + 1).any(hides) {
             steps.push(UfwStep::Delete(rule.clone()));
             steps.push(UfwStep::Append(rule.clone()));
         }
@@ -88,15 +84,31 @@ pub fn diff_ufw(observed: Option<&Ufw>, desired: &Ufw, strangers: Strangers) -> 
     }
 }
 
-/// Whether the rule allows everybody while another of its direction denies somebody.
+/// Whether the rule allows everybody what another denies somebody.
 fn is_last(rule: &UfwRule, wanted: &[UfwRule]) -> bool {
-    let peer = match rule.direction {
-        UfwDirection::Out => rule.to,
-        UfwDirection::In | UfwDirection::Route => rule.from,
+    wanted.iter().any(|other| is_hidden(other, rule))
+}
+
+/// Whether `behind`, which denies somebody, means nothing when it stands behind `rule`, which allows everybody.
+fn is_hidden(behind: &UfwRule, rule: &UfwRule) -> bool {
+    let ends = |rule: &UfwRule| match rule.direction {
+        UfwDirection::Out => (rule.to, rule.from),
+        UfwDirection::In | UfwDirection::Route => (rule.from, rule.to),
     };
-    let denies =
-        |other: &UfwRule| other.action != UfwAction::Allow && other.direction == rule.direction;
-    rule.action == UfwAction::Allow && peer.is_none() && wanted.iter().any(denies)
+    let ((peer, own), (_, own_behind)) = (ends(rule), ends(behind));
+    let share_port = rule.ports.is_empty()
+        || behind.ports.is_empty()
+        || rule
+            .ports
+            .iter()
+            .any(|a| behind.ports.iter().any(|b| a.overlaps(*b)));
+    rule.action == UfwAction::Allow
+        && behind.action != UfwAction::Allow
+        && peer.is_none()
+        && own == own_behind
+        && rule.direction == behind.direction
+        && rule.proto == behind.proto
+        && share_port
 }
 
 /// Whether UFW takes the two for one rule: equal but for comment and action, or one of them the half of the other

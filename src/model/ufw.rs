@@ -45,7 +45,16 @@ pub struct UfwRule {
     pub to: Option<IpNet>,
     /// Destination ports, at most 15 a rule.
     pub ports: Vec<PortRange>,
-    /// Interface.
+    /// Source ports; never in a rule of ours.
+    #[serde(default)]
+    pub source_ports: Vec<PortRange>,
+    /// Application profile that the rule was made with, and must be named by to be deleted; never in a rule of ours.
+    #[serde(default)]
+    pub app: Option<String>,
+    /// `log` or `log-all`; never in a rule of ours.
+    #[serde(default)]
+    pub log: Option<String>,
+    /// Interface; for routed rules as in UFW's tuples, `in_eth0!out_eth1`.
     pub interface: Option<String>,
     /// Comment; ours start with `infra:`.
     pub comment: Option<String>,

@@ -6,5 +6,9 @@
     reason = "reads its case folders, and sends packets in network namespaces of its own"
 )]
 
+mod evaluator;
+mod exactness;
 #[cfg(feature = "lab")]
 mod packets;
+mod system;
+mod ufw_host;
