@@ -1,0 +1,46 @@
+//! Plurals and other small grammar.
+
+/// `1 host`, `2 hosts`.
+pub fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// A duration as people say it: `340 ms`, `4.2 s`, `3 min 05 s`.
+pub fn duration(milliseconds: u64) -> String {
+    match milliseconds {
+        0..1_000 => format!("{milliseconds} ms"),
+        1_000..60_000 => format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100),
+        _ => format!(
+            "{} min {:02} s",
+            milliseconds / 60_000,
+            milliseconds / 1000 % 60
+        ),
+    }
+}
+
+/// A list with commas and `and`.
+pub fn list(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grammar_is_small() {
+        assert_eq!(count(1, "host", "hosts"), "1 host");
+        assert_eq!(count(0, "host", "hosts"), "0 hosts");
+        assert_eq!(duration(340), "340 ms");
+        assert_eq!(duration(4_250), "4.2 s");
+        assert_eq!(duration(185_000), "3 min 05 s");
+        assert_eq!(
+            list(&["a".to_owned(), "b".to_owned(), "c".to_owned()]),
+            "a, b and c"
+        );
+    }
+}
