@@ -1,7 +1,13 @@
 //! What powers the lab's guests and enforces its firewall: the border between the API and the hosts.
 
 use crate::model::ids::Vmid;
-use std::{collections::BTreeMap, future::Future, path::PathBuf, pin::Pin};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+};
 
 /// A future that the API awaits inside a task.
 pub type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
@@ -113,4 +119,103 @@ pub trait Backend: Send + Sync {
 
     /// The node's bridges: name -> addresses in CIDR form.
     fn bridges(&self) -> BTreeMap<String, Vec<String>>;
+
+    /// Whether a directory exists on the node; directory mappings to one that does not are refused.
+    fn has_directory(&self, _path: &Path) -> bool {
+        true
+    }
+}
+
+/// Guests that only remember whether they are on: for tests of the API.
+#[derive(Debug, Default)]
+pub struct Powerless {
+    memory: Mutex<PowerlessMemory>,
+}
+
+/// What a [`Powerless`] backend was asked for.
+#[derive(Debug, Clone, Default)]
+pub struct PowerlessMemory {
+    /// Guests that are on, as they were started.
+    pub on: BTreeMap<Vmid, VmSpec>,
+    /// Guests whose agent answers.
+    pub agents: BTreeSet<Vmid>,
+    /// Guests that ignore a shutdown request.
+    pub deaf: BTreeSet<Vmid>,
+    /// Directories that the node has; all of them if none is named.
+    pub directories: BTreeSet<PathBuf>,
+    /// Every firewall that was to be enforced.
+    pub enforced: Vec<FirewallSnapshot>,
+}
+
+impl Powerless {
+    /// Looks at or changes what it remembers.
+    pub fn memory<T>(&self, look: impl FnOnce(&mut PowerlessMemory) -> T) -> T {
+        look(&mut self.memory.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Backend for Powerless {
+    fn start(&self, spec: VmSpec) -> Work<'_, ()> {
+        self.memory(|memory| memory.on.insert(spec.vmid, spec));
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn stop(&self, vmid: Vmid, hard: bool) -> Work<'_, ()> {
+        let stops = self.memory(|memory| {
+            let stops = hard || !memory.deaf.contains(&vmid);
+            if stops {
+                memory.on.remove(&vmid);
+            }
+            stops
+        });
+        if stops {
+            Box::pin(std::future::ready(Ok(())))
+        } else {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    fn destroy(&self, vmid: Vmid) -> Work<'_, ()> {
+        self.memory(|memory| memory.on.remove(&vmid));
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn is_running(&self, vmid: Vmid) -> bool {
+        self.memory(|memory| memory.on.contains_key(&vmid))
+    }
+
+    fn agent(&self, vmid: Vmid, command: serde_json::Value) -> Work<'_, Option<serde_json::Value>> {
+        let answers = self.memory(|memory| memory.agents.contains(&vmid));
+        let answer = answers.then(|| agent_answer(&command));
+        Box::pin(std::future::ready(Ok(answer)))
+    }
+
+    fn enforce(&self, firewall: FirewallSnapshot) -> Work<'_, ()> {
+        self.memory(|memory| memory.enforced.push(firewall));
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn bridges(&self) -> BTreeMap<String, Vec<String>> {
+        BTreeMap::new()
+    }
+
+    fn has_directory(&self, path: &Path) -> bool {
+        self.memory(|memory| memory.directories.is_empty() || memory.directories.contains(path))
+    }
+}
+
+/// What an agent in an empty guest says, in qemu-ga's own JSON.
+fn agent_answer(command: &serde_json::Value) -> serde_json::Value {
+    use serde_json::json;
+    match command["execute"].as_str().unwrap_or_default() {
+        "guest-ping" => json!({"return": {}}),
+        "guest-get-host-name" => json!({"return": {"host-name": "guest"}}),
+        "guest-network-get-interfaces" => {
+            json!({"return": [{"name": "lo", "hardware-address": "00:00:00:00:00:00",
+            "ip-addresses": [{"ip-address": "127.0.0.1", "ip-address-type": "ipv4", "prefix": 8}]}]})
+        }
+        name => {
+            json!({"error": {"class": "CommandNotFound", "desc": format!("The command {name} has not been found")}})
+        }
+    }
 }

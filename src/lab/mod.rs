@@ -7,6 +7,10 @@
 //! Invariant: shares no wire type with `providers`; common are the ids of `model` only.
 //! Invariant: never touches the machine's own network, Docker or firewall.
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a server: sockets, storage folders, its saved model, time"
+)]
 pub mod api;
 pub mod backend;
 pub mod folder;

@@ -1,0 +1,121 @@
+//! Switching guests on and off, and what they say of themselves.
+
+use super::guest::entry;
+use crate::lab::api::{
+    call::{Answer, Call, Outcome, Refusal},
+    job::{Job, Work},
+    model::cluster::Model,
+};
+use serde_json::{Value, json};
+
+pub(crate) fn current(model: &Model, call: &Call) -> Answer {
+    let vmid = call.vmid();
+    let guest = model.guest(vmid)?;
+    let mut fields = entry(vmid, guest, call.now);
+    fields.insert(
+        "ha".to_owned(),
+        json!({"managed": i32::from(model.ha.contains_key(&format!("vm:{vmid}")))}),
+    );
+    fields.insert("clipboard".to_owned(), Value::Null);
+    let status = fields.get("status").cloned().unwrap_or_default();
+    fields.insert("qmpstatus".to_owned(), status);
+    if guest
+        .value("agent")
+        .is_some_and(|agent| agent.starts_with('1') || agent.contains("enabled=1"))
+    {
+        fields.insert("agent".to_owned(), json!(1));
+    }
+    if guest.running.is_some() {
+        let pressures = [
+            "cpufull",
+            "cpusome",
+            "iofull",
+            "iosome",
+            "memoryfull",
+            "memorysome",
+        ];
+        for pressure in pressures {
+            fields.insert(format!("pressure{pressure}"), json!(0));
+        }
+        let cards = guest
+            .config
+            .keys()
+            .filter_map(|key| key.strip_prefix("net")?.parse::<u32>().ok());
+        let nics = cards.map(|card| {
+            (
+                format!("tap{vmid}i{card}"),
+                json!({"netin": 0, "netout": 0}),
+            )
+        });
+        fields.insert("nics".to_owned(), Value::Object(nics.collect()));
+    }
+    Outcome::data(Value::Object(fields))
+}
+
+fn skiplock(call: &Call) -> Result<(), Refusal> {
+    if call.is_on("skiplock") && !call.who.is_root() {
+        return Err(Refusal::parameter(
+            "skiplock",
+            "Only root may use this option.",
+        ));
+    }
+    Ok(())
+}
+
+pub(crate) fn start(_model: &Model, call: &Call) -> Answer {
+    skiplock(call)?;
+    let vmid = call.vmid();
+    Outcome::job(Job::on_guest(
+        "qmstart",
+        call.node(),
+        vmid,
+        Work::Start { vmid },
+    ))
+}
+
+pub(crate) fn stop(_model: &Model, call: &Call) -> Answer {
+    skiplock(call)?;
+    let vmid = call.vmid();
+    Outcome::job(Job::on_guest(
+        "qmstop",
+        call.node(),
+        vmid,
+        Work::Stop { vmid },
+    ))
+}
+
+pub(crate) fn shutdown(_model: &Model, call: &Call) -> Answer {
+    skiplock(call)?;
+    let vmid = call.vmid();
+    let timeout = call.number("timeout").unwrap_or(180.0);
+    let work = Work::Shutdown {
+        vmid,
+        timeout,
+        force: call.is_on("forceStop"),
+    };
+    Outcome::job(Job::on_guest("qmshutdown", call.node(), vmid, work))
+}
+
+pub(crate) fn reboot(model: &Model, call: &Call) -> Answer {
+    let vmid = call.vmid();
+    if model.guest(vmid)?.running.is_none() {
+        return Err(Refusal::Failed(format!("VM {vmid} not running")));
+    }
+    let timeout = call.number("timeout").unwrap_or(180.0);
+    Outcome::job(Job::on_guest(
+        "qmreboot",
+        call.node(),
+        vmid,
+        Work::Reboot { vmid, timeout },
+    ))
+}
+
+pub(crate) fn suspend(model: &Model, call: &Call) -> Answer {
+    let vmid = call.vmid();
+    if model.guest(vmid)?.running.is_none() {
+        return Err(Refusal::Failed(format!("VM {vmid} not running")));
+    }
+    Err(Refusal::NotImplemented(
+        "suspending is not modelled by the lab".to_owned(),
+    ))
+}

@@ -1,0 +1,195 @@
+//! Everything that a cluster remembers.
+
+use super::{
+    access::Access,
+    firewall::Firewall,
+    guest::Guest,
+    network::Network,
+    storage::{Shelf, Storages},
+    task::Tasks,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A resource mapping: of directories or PCI devices.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Mapping {
+    /// `node=pve,path=/tank/media`, one per node.
+    pub(crate) map: Vec<String>,
+    pub(crate) description: Option<String>,
+    /// PCI only.
+    pub(crate) options: BTreeMap<String, String>,
+}
+
+/// A resource pool.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Pool {
+    pub(crate) comment: Option<String>,
+    pub(crate) guests: BTreeSet<u32>,
+    pub(crate) storages: BTreeSet<String>,
+}
+
+/// A cluster member.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Node {
+    pub(crate) address: String,
+    pub(crate) network: Network,
+    /// Whether a statistics round has passed.
+    pub(crate) is_counted: bool,
+    pub(crate) booted: i64,
+}
+
+/// The whole model. Saved as one file, except for what the folders hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Model {
+    /// Format version of the saved file, 1.
+    pub(crate) version: u32,
+    /// Signs tickets.
+    pub(crate) key: String,
+    pub(crate) nodes: BTreeMap<String, Node>,
+    pub(crate) storages: Storages,
+    /// The files in the storages' folders; read again for every call.
+    #[serde(skip)]
+    pub(crate) shelf: Shelf,
+    pub(crate) guests: BTreeMap<u32, Guest>,
+    pub(crate) firewall: Firewall,
+    pub(crate) directories: BTreeMap<String, Mapping>,
+    pub(crate) devices: BTreeMap<String, Mapping>,
+    pub(crate) pools: BTreeMap<String, Pool>,
+    /// HA resources: `vm:150` -> options.
+    pub(crate) ha: BTreeMap<String, BTreeMap<String, String>>,
+    pub(crate) access: Access,
+    pub(crate) tasks: Tasks,
+}
+
+impl Model {
+    /// A guest by id.
+    ///
+    /// # Errors
+    /// The real API's words for one that does not exist.
+    pub(crate) fn guest(&self, vmid: u32) -> Result<&Guest, String> {
+        self.guests.get(&vmid).ok_or_else(|| self.missing(vmid))
+    }
+
+    /// A guest by id, to change.
+    ///
+    /// # Errors
+    /// The real API's words for one that does not exist.
+    pub(crate) fn guest_mut(&mut self, vmid: u32) -> Result<&mut Guest, String> {
+        let missing = self.missing(vmid);
+        self.guests.get_mut(&vmid).ok_or(missing)
+    }
+
+    fn missing(&self, vmid: u32) -> String {
+        let node = self.nodes.keys().next().map_or("pve", String::as_str);
+        format!("Configuration file 'nodes/{node}/qemu-server/{vmid}.conf' does not exist")
+    }
+
+    /// Takes a VMID for a guest that is about to be made.
+    ///
+    /// # Errors
+    /// It is taken.
+    pub(crate) fn reserve(&mut self, vmid: u32, node: &str) -> Result<(), String> {
+        if let Some(guest) = self.guests.get(&vmid) {
+            let other = &guest.node;
+            return Err(format!(
+                "unable to create VM {vmid} - VM {vmid} already exists on node '{other}'"
+            ));
+        }
+        let config = BTreeMap::from([("lock".to_owned(), "create".to_owned())]);
+        self.guests.insert(
+            vmid,
+            Guest {
+                node: node.to_owned(),
+                config,
+                ..Guest::default()
+            },
+        );
+        Ok(())
+    }
+
+    /// The lowest free VMID from 100.
+    pub(crate) fn next_vmid(&self) -> u32 {
+        (100..1_000_000_000)
+            .find(|vmid| !self.guests.contains_key(vmid))
+            .expect("numbers do not run out")
+    }
+
+    /// Refuses to remove a guest that runs, is protected or locked.
+    ///
+    /// # Errors
+    /// The real API's words.
+    pub(crate) fn assert_removable(&self, vmid: u32) -> Result<(), String> {
+        let guest = self.guest(vmid)?;
+        if guest.is_set("protection") {
+            return Err(format!("can't remove VM {vmid} - protection mode enabled"));
+        }
+        if guest.running.is_some() {
+            return Err(format!("VM {vmid} is running - destroy failed"));
+        }
+        guest.assert_unlocked()
+    }
+
+    /// Removes a guest with its disks and its firewall file; with `purge` also from HA and pools.
+    ///
+    /// # Errors
+    /// A linked clone still needs one of its disks.
+    pub(crate) fn remove(
+        &mut self,
+        vmid: u32,
+        purge: bool,
+        unreferenced: bool,
+    ) -> Result<Vec<String>, String> {
+        let guest = self.guest(vmid)?.clone();
+        let mut doomed = guest.volumes();
+        if unreferenced {
+            let own = self
+                .storages
+                .volumes
+                .iter()
+                .filter(|(_, volume)| volume.vmid == vmid);
+            doomed.extend(own.map(|(volid, _)| volid.clone()));
+        }
+        for volid in &doomed {
+            let is_parent = |parent: Option<&String>| parent == Some(volid);
+            if self
+                .storages
+                .volumes
+                .values()
+                .any(|volume| is_parent(volume.parent.as_ref()))
+            {
+                return Err(format!(
+                    "base volume '{volid}' is still in use by linked cloned"
+                ));
+            }
+        }
+        let mut log = Vec::new();
+        if purge {
+            log.push(format!("purging VM {vmid} from related configurations.."));
+            if self.ha.remove(&format!("vm:{vmid}")).is_some() {
+                log.push(format!(
+                    "NOTE: removed VM {vmid} from HA resource configuration."
+                ));
+            }
+        }
+        for volid in doomed {
+            self.storages.volumes.remove(&volid);
+        }
+        for pool in self.pools.values_mut() {
+            pool.guests.remove(&vmid);
+        }
+        self.firewall.guests.remove(&vmid);
+        self.guests.remove(&vmid);
+        Ok(log)
+    }
+
+    /// One round of the statistics daemon: from now on the state of every guest and node is known.
+    pub(crate) fn count(&mut self) {
+        for guest in self.guests.values_mut() {
+            guest.is_counted = true;
+        }
+        for node in self.nodes.values_mut() {
+            node.is_counted = true;
+        }
+    }
+}

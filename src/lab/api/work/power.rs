@@ -1,0 +1,159 @@
+//! Starting and stopping guests.
+
+use super::bench::Bench;
+use crate::{
+    lab::api::{model::cluster::Model, world::running},
+    model::ids::Vmid,
+};
+use serde_json::json;
+
+impl Bench<'_> {
+    pub(super) async fn start(&self, vmid: u32) -> Result<(), String> {
+        self.find(vmid)?;
+        let _lock = self.world.hold(vmid).await?;
+        self.start_locked(vmid).await
+    }
+
+    pub(super) async fn start_locked(&self, vmid: u32) -> Result<(), String> {
+        if self.find(vmid)? {
+            return Err(format!("VM {vmid} already running"));
+        }
+        self.take(0.3).await;
+        self.world.refresh();
+        let (spec, log) =
+            self.world
+                .change(|model| model.power_on(vmid))
+                .map_err(|(log, why)| {
+                    self.log(log);
+                    why
+                })?;
+        self.log(log);
+        self.world.backend().start(spec).await?;
+        self.take(0.7).await;
+        let now = self.now();
+        self.world.change(|model| {
+            if let Some(guest) = model.guests.get_mut(&vmid) {
+                guest.running = Some(running(vmid, now));
+            }
+        });
+        Ok(())
+    }
+
+    /// Whether an existing guest runs.
+    fn find(&self, vmid: u32) -> Result<bool, String> {
+        let node = self.upid.split(':').nth(1).unwrap_or_default();
+        self.world.look(|model| match model.guests.get(&vmid) {
+            Some(guest) => Ok(guest.running.is_some()),
+            None => Err(format!(
+                "unable to find configuration file for VM {vmid} on node '{node}'"
+            )),
+        })
+    }
+
+    pub(super) async fn stop(&self, vmid: u32) -> Result<(), String> {
+        if !self.find(vmid)? {
+            return Ok(());
+        }
+        let _lock = self.world.hold(vmid).await?;
+        self.take(0.3).await;
+        self.world.look(|model| unlocked(model, vmid))?;
+        self.world.backend().stop(id(vmid)?, true).await?;
+        self.has_stopped(vmid);
+        Ok(())
+    }
+
+    fn has_stopped(&self, vmid: u32) {
+        self.world.change(|model| {
+            if let Some(guest) = model.guests.get_mut(&vmid) {
+                guest.running = None;
+            }
+        });
+    }
+
+    pub(super) async fn shutdown(
+        &self,
+        vmid: u32,
+        timeout: f64,
+        force: bool,
+    ) -> Result<(), String> {
+        if !self.find(vmid)? {
+            return Ok(());
+        }
+        let _lock = self.world.hold(vmid).await?;
+        self.world.look(|model| unlocked(model, vmid))?;
+        self.ask_to_stop(vmid, timeout, force).await?;
+        self.has_stopped(vmid);
+        Ok(())
+    }
+
+    /// Asks the agent if one is configured, the power button otherwise. An agent that is configured and silent means
+    /// that nobody hears.
+    async fn ask_to_stop(&self, vmid: u32, timeout: f64, force: bool) -> Result<(), String> {
+        self.take(0.3).await;
+        let guest = id(vmid)?;
+        let backend = self.world.backend();
+        let has_agent = self.world.look(|model| {
+            let agent = model
+                .guests
+                .get(&vmid)
+                .and_then(|guest| guest.value("agent"))
+                .unwrap_or_default();
+            agent.starts_with('1') || agent.contains("enabled=1")
+        });
+        let is_heard = !has_agent
+            || backend
+                .agent(guest, json!({"execute": "guest-ping"}))
+                .await?
+                .is_some();
+        if is_heard {
+            tokio::select! {
+                biased;
+                stopped = backend.stop(guest, false) => return stopped,
+                () = self.world.clock().sleep(timeout) => {}
+            }
+        } else {
+            let why = format!(
+                "QEMU Guest Agent is not running - VM {vmid} qga command 'guest-ping' failed - got timeout"
+            );
+            self.log([why]);
+            self.take(timeout).await;
+        }
+        if force {
+            self.log(["VM still running - terminating now with SIGTERM".to_owned()]);
+            return backend.stop(guest, true).await;
+        }
+        Err("VM quit/powerdown failed - got timeout".to_owned())
+    }
+
+    /// The job ends when the guest is down; a moment later the node starts it again by itself.
+    pub(super) async fn reboot(&self, vmid: u32, timeout: f64) -> Result<(), String> {
+        {
+            let _lock = self.world.hold(vmid).await?;
+            self.ask_to_stop(vmid, timeout, false).await?;
+            self.has_stopped(vmid);
+        }
+        let world = self.world.clone();
+        tokio::spawn(async move {
+            world.clock().sleep(2.0).await;
+            // Nobody waits for this start: its failure shows as a guest that stays off.
+            let bench = Bench {
+                world: &world,
+                upid: "",
+            };
+            if let Ok(_lock) = world.hold(vmid).await
+                && world.look(|model| model.guests.contains_key(&vmid))
+            {
+                let _ = bench.start_locked(vmid).await;
+            }
+        });
+        Ok(())
+    }
+}
+
+pub(super) fn unlocked(model: &Model, vmid: u32) -> Result<(), String> {
+    model.guest(vmid)?.assert_unlocked()
+}
+
+pub(super) fn id(vmid: u32) -> Result<Vmid, String> {
+    Vmid::new(vmid).map_err(|why| why.to_string())
+}

@@ -1,0 +1,308 @@
+//! A running cluster: the model, its locks, its jobs and its rounds.
+
+use super::{
+    certificate::Certificate,
+    clock::Clock,
+    config::WorldConfig,
+    disk_folder,
+    error::ApiError,
+    fault::Faults,
+    job::Job,
+    model::{access::Who, cluster::Model, digest::hex, guest::Running},
+    work,
+};
+use crate::{
+    lab::backend::{Backend, FirewallSnapshot},
+    model::ids::Vmid,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+};
+use tokio::sync::{Mutex as Lock, OwnedMutexGuard};
+
+/// Seconds for which a job waits for a guest's file lock.
+const LOCK_PATIENCE: f64 = 10.0;
+
+/// Seconds between rounds of the statistics daemon and of the firewall's.
+const ROUND: f64 = 10.0;
+
+/// A cluster that [`super::serve`] answers for. Clones share it.
+#[derive(Clone)]
+pub struct World(Arc<Shared>);
+
+struct Shared {
+    config: WorldConfig,
+    folders: BTreeMap<String, PathBuf>,
+    model: Mutex<Model>,
+    locks: Mutex<BTreeMap<u32, Arc<Lock<()>>>>,
+    enforced: Lock<Option<(FirewallSnapshot, BTreeSet<u32>)>>,
+    fingerprint: OnceLock<String>,
+    trouble: Mutex<Option<String>>,
+}
+
+impl World {
+    /// Makes a cluster, or continues the saved one. Jobs that ran when it was saved have ended with an unexpected
+    /// status.
+    ///
+    /// # Errors
+    /// [`ApiError::Saved`] if the saved model cannot be read, [`ApiError::Folder`] if a folder cannot be made.
+    pub fn new(config: WorldConfig) -> Result<Self, ApiError> {
+        let folders: BTreeMap<String, PathBuf> = config
+            .storages
+            .iter()
+            .map(|(id, storage)| (id.clone(), storage.folder.clone()))
+            .collect();
+        for path in folders.values() {
+            fs::create_dir_all(path).map_err(|source| ApiError::Folder {
+                path: path.clone(),
+                source,
+            })?;
+        }
+        let now = config.clock.unix();
+        let saved = config
+            .saved
+            .as_ref()
+            .and_then(|path| Some((path, fs::read(path).ok()?)));
+        let model = match saved {
+            Some((path, bytes)) => {
+                let mut model: Model =
+                    serde_json::from_slice(&bytes).map_err(|source| ApiError::Saved {
+                        path: path.clone(),
+                        source,
+                    })?;
+                model.tasks.abandon(now);
+                model
+            }
+            None => config.model(uuid(), now),
+        };
+        let shared = Shared {
+            config,
+            folders,
+            model: Mutex::new(model),
+            locks: Mutex::default(),
+            enforced: Lock::default(),
+            fingerprint: OnceLock::new(),
+            trouble: Mutex::default(),
+        };
+        let world = Self(Arc::new(shared));
+        world.refresh();
+        Ok(world)
+    }
+
+    /// The lab's time.
+    pub fn clock(&self) -> &Clock {
+        &self.0.config.clock
+    }
+
+    /// The faults that can be injected.
+    pub fn faults(&self) -> &Faults {
+        &self.0.config.faults
+    }
+
+    /// What last went wrong in the background: saving the model, or enforcing the firewall.
+    pub fn trouble(&self) -> Option<String> {
+        lock(&self.0.trouble).clone()
+    }
+
+    pub(crate) fn backend(&self) -> &Arc<dyn Backend> {
+        &self.0.config.backend
+    }
+
+    pub(crate) fn config(&self) -> &WorldConfig {
+        &self.0.config
+    }
+
+    /// The real folder of a storage; storages that were added by the API have none.
+    pub(crate) fn folder(&self, storage: &str) -> Option<&PathBuf> {
+        self.0.folders.get(storage)
+    }
+
+    pub(crate) fn fingerprint(&self) -> String {
+        self.0.fingerprint.get().cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn show(&self, certificate: &Certificate) {
+        self.0.fingerprint.get_or_init(|| certificate.shown());
+    }
+
+    /// Looks at the model.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Model) -> T) -> T {
+        look(&lock(&self.0.model))
+    }
+
+    /// Changes the model and saves it.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Model) -> T) -> T {
+        let mut model = lock(&self.0.model);
+        let result = change(&mut model);
+        if let Some(path) = &self.0.config.saved {
+            let saved = serde_json::to_vec(&*model)
+                .map_err(|why| why.to_string())
+                .and_then(|bytes| {
+                    disk_folder::replace(path, &bytes).map_err(|why| why.to_string())
+                });
+            if let Err(why) = saved {
+                self.remember(format!("save the model: {why}"));
+            }
+        }
+        result
+    }
+
+    fn remember(&self, trouble: String) {
+        *lock(&self.0.trouble) = Some(trouble);
+    }
+
+    /// Reads the folders again and asks the backend which guests are still on.
+    pub(crate) fn refresh(&self) {
+        let files = disk_folder::scan(&self.0.folders);
+        let now = self.clock().unix();
+        let mut model = lock(&self.0.model);
+        model.shelf = files;
+        for (number, guest) in &mut model.guests {
+            let is_on = Vmid::new(*number).is_ok_and(|vmid| self.backend().is_running(vmid));
+            match (is_on, guest.running.is_some()) {
+                (false, true) => guest.running = None,
+                (true, false) if guest.value("lock").is_none() => {
+                    guest.running = Some(running(*number, now));
+                }
+                _ => {}
+            }
+        }
+        let bridges = self.backend().bridges();
+        if let Some(node) = model.nodes.values_mut().next() {
+            for (name, addresses) in bridges {
+                let interface = node.network.live.entry(name).or_default();
+                interface.active = true;
+                if interface.kind.is_empty() {
+                    "bridge".clone_into(&mut interface.kind);
+                    interface.autostart = true;
+                }
+                if let Some(first) = addresses.into_iter().next() {
+                    interface.cidr = Some(first);
+                }
+            }
+        }
+    }
+
+    /// Takes a guest's file lock.
+    ///
+    /// # Errors
+    /// Somebody else held it for ten seconds.
+    pub(crate) async fn hold(&self, vmid: u32) -> Result<OwnedMutexGuard<()>, String> {
+        let lock = Arc::clone(lock(&self.0.locks).entry(vmid).or_default());
+        tokio::select! {
+            biased;
+            guard = lock.lock_owned() => Ok(guard),
+            () = self.clock().sleep(LOCK_PATIENCE) => {
+                Err(format!("can't lock file '/var/lock/qemu-server/lock-{vmid}.conf' - got timeout"))
+            }
+        }
+    }
+
+    /// Holds a guest's file lock for so many of the node's seconds, as `qm cleanup` may after a stop.
+    pub(crate) fn hold_for(&self, vmid: u32, seconds: f64) {
+        let world = self.clone();
+        let lock = Arc::clone(lock(&self.0.locks).entry(vmid).or_default());
+        if let Ok(guard) = lock.try_lock_owned() {
+            tokio::spawn(async move {
+                world.clock().sleep(seconds).await;
+                drop(guard);
+            });
+        }
+    }
+
+    /// Starts a job and gives its UPID. A fault may decide how it ends.
+    pub(crate) fn launch(&self, job: Job, who: &Who, fault: Option<String>) -> String {
+        let now = self.clock().unix();
+        let upid = self.change(|model| model.tasks.begin(&job.node, job.kind, &job.id, who, now));
+        let world = self.clone();
+        let name = upid.clone();
+        tokio::spawn(async move {
+            let result = match fault {
+                Some(text) => {
+                    work::abort(&world, &job.work);
+                    Err(text)
+                }
+                None => work::run(&world, &name, job.work).await,
+            };
+            let now = world.clock().unix();
+            world.change(|model| model.tasks.end(&name, result, now));
+        });
+        upid
+    }
+
+    /// Hands the firewall to the backend if it is not what is enforced already.
+    pub(crate) async fn enforce(&self) {
+        let now = self.clock().unix();
+        let wanted = self.look(|model| {
+            let on = model
+                .guests
+                .iter()
+                .filter(|(_, guest)| guest.running.is_some())
+                .map(|(vmid, _)| *vmid);
+            (
+                model.firewall.snapshot(now, self.clock().scale()),
+                on.collect::<BTreeSet<u32>>(),
+            )
+        });
+        let mut enforced = self.0.enforced.lock().await;
+        if enforced.as_ref() == Some(&wanted) {
+            return;
+        }
+        match self.backend().enforce(wanted.0.clone()).await {
+            Ok(()) => *enforced = Some(wanted),
+            Err(why) => {
+                *enforced = None;
+                self.remember(format!("enforce the firewall: {why}"));
+            }
+        }
+    }
+
+    /// The daemons: every ten seconds statistics are gathered and the firewall is brought in line.
+    pub(crate) async fn rounds(self) {
+        loop {
+            self.clock().sleep(ROUND).await;
+            self.refresh();
+            self.change(Model::count);
+            self.enforce().await;
+        }
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World")
+            .field("nodes", &self.0.config.nodes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A process that began now.
+pub(crate) fn running(vmid: u32, now: i64) -> Running {
+    Running {
+        pid: 1_000 + vmid,
+        since: now,
+    }
+}
+
+/// A random UUID.
+pub(crate) fn uuid() -> String {
+    let mut bytes: [u8; 16] = rand::random();
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    let hex = hex(&bytes);
+    format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    )
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
