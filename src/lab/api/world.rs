@@ -11,10 +11,8 @@ use super::{
     model::{access::Who, cluster::Model, digest::hex, guest::Running},
     work,
 };
-use crate::{
-    lab::backend::{Backend, FirewallSnapshot},
-    model::ids::Vmid,
-};
+use crate::lab::backend::{Backend, FirewallSnapshot};
+use crate::model::ids::Vmid;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

@@ -5,10 +5,8 @@ use super::{
     drive::{Card, is_numbered},
     guest::Guest,
 };
-use crate::{
-    lab::backend::{VmNic, VmShare, VmSpec},
-    model::ids::Vmid,
-};
+use crate::lab::backend::{VmNic, VmShare, VmSpec};
+use crate::model::ids::Vmid;
 use std::{collections::BTreeMap, path::PathBuf};
 
 impl Model {

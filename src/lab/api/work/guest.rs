@@ -9,7 +9,7 @@ use crate::lab::api::model::{
     cluster::Model,
     drive::{Card, Drive, is_drive, is_numbered},
     guest::{Guest, Snapshot},
-    storage::{Wanted, parsed_size, printed_size},
+    storage::{Storage, Wanted, parsed_size, printed_size},
 };
 use std::collections::BTreeMap;
 
@@ -258,7 +258,7 @@ impl Bench<'_> {
                 let storage = drive
                     .volume()
                     .and_then(|(storage, _)| model.storages.all.get(storage));
-                storage.is_some_and(super::super::model::storage::Storage::is_file_based)
+                storage.is_some_and(Storage::is_file_based)
             };
             if disks
                 .values()

@@ -1,10 +1,8 @@
 //! Starting and stopping guests.
 
 use super::bench::Bench;
-use crate::{
-    lab::api::{model::cluster::Model, world::running},
-    model::ids::Vmid,
-};
+use crate::lab::api::{model::cluster::Model, world::running};
+use crate::model::ids::Vmid;
 use serde_json::json;
 
 impl Bench<'_> {
