@@ -162,13 +162,17 @@ impl Addresses {
         v4.chain(v6).collect()
     }
 
-    /// One address of the set, for examples in messages.
+    /// One address of the set, for examples in messages: not a network's own where there is another.
     pub(crate) fn example(&self) -> Option<IpAddr> {
-        self.v4
-            .0
-            .first()
-            .map(|r| IpAddr::V4(v4(r.0)))
-            .or_else(|| self.v6.0.first().map(|r| IpAddr::V6(Ipv6Addr::from(r.0))))
+        let one = |ranges: &Ranges| {
+            ranges
+                .0
+                .first()
+                .map(|r| if r.0 < r.1 { r.0 + 1 } else { r.0 })
+        };
+        one(&self.v4)
+            .map(|address| IpAddr::V4(v4(address)))
+            .or_else(|| one(&self.v6).map(|address| IpAddr::V6(Ipv6Addr::from(address))))
     }
 }
 

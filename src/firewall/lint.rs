@@ -193,6 +193,17 @@ fn ways_in(
         );
         return;
     }
+    for machine in machines {
+        if machine.addresses.is_empty() {
+            let summary = format!(
+                "`{}` has no address of its own, so nothing can be allowed to it, not even its administration",
+                machine.name
+            );
+            out.push(
+                Diagnostic::error(NO_WAY_IN, summary).help("give its first card a static address"),
+            );
+        }
+    }
     if operators.is_some() {
         return;
     }

@@ -6,9 +6,13 @@
     reason = "reads its case folders, and sends packets in network namespaces of its own"
 )]
 
+mod cases;
+#[cfg(feature = "lab")]
+mod docker_packets;
 mod evaluator;
 mod exactness;
 #[cfg(feature = "lab")]
 mod packets;
+mod proxmox_drift;
 mod system;
 mod ufw_host;

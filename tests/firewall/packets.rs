@@ -17,9 +17,9 @@ use std::{
 };
 
 /// Longer than any answer inside one machine takes, also a busy one; only closed ports wait for it.
-const PATIENCE: Duration = Duration::from_millis(700);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(700);
 
-fn run(program: &str, args: &[&str]) -> bool {
+pub(crate) fn run(program: &str, args: &[&str]) -> bool {
     let output = Command::new(program).args(args).output();
     output.is_ok_and(|output| {
         if !output.status.success() {
@@ -32,9 +32,22 @@ fn run(program: &str, args: &[&str]) -> bool {
     })
 }
 
-fn demand(line: &str) {
+pub(crate) fn demand(line: &str) {
     let words: Vec<&str> = line.split_whitespace().collect();
     assert!(run(words[0], &words[1..]), "{line}");
+}
+
+/// Whether namespaces and rules can be made here; says so when not.
+pub(crate) fn may_run() -> bool {
+    let tools = ["ip", "iptables", "ip6tables", "ipset"];
+    let found = tools
+        .iter()
+        .all(|tool| Command::new(tool).arg("--version").output().is_ok());
+    let may = rustix::process::geteuid().is_root() && found;
+    if !may {
+        println!("skipped: needs root and {}", tools.join(", "));
+    }
+    may
 }
 
 /// A node with two bridges, a client on the LAN, and two guests behind firewall bridges.
@@ -50,12 +63,7 @@ const PORTS: [u16; 4] = [22, 8006, 9001, 9002];
 
 impl World {
     fn new() -> Option<Self> {
-        let tools = ["ip", "iptables", "ip6tables", "ipset"];
-        let found = tools
-            .iter()
-            .all(|tool| Command::new(tool).arg("--version").output().is_ok());
-        if !rustix::process::geteuid().is_root() || !found {
-            println!("skipped: needs root and {}", tools.join(", "));
+        if !may_run() {
             return None;
         }
         let mut world = Self {
