@@ -217,16 +217,23 @@ impl Client {
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(body);
         }
-        let response = call
+        let mut response = call
             .send()
             .await
             .map_err(|error| self.transport(request, &error))?;
         let status = response.status();
         let reason = reason(&response, status);
-        let body = response
-            .bytes()
-            .await
-            .map_err(|error| self.transport(request, &error))?;
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(bytes)) => body.extend(bytes),
+                Ok(None) => break,
+                // An error without a body has no length either, and pveproxy closes such a connection without TLS's
+                // own goodbye (pve-http-server, `client_do_disconnect`): the reason phrase has been read by then.
+                Err(_) if !status.is_success() => break,
+                Err(error) => return Err(self.transport(request, &error)),
+            }
+        }
         drop(permit);
         answer::data(
             &request.to_string(),

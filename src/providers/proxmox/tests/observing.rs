@@ -100,6 +100,9 @@ async fn guests_are_seen_with_what_runs_and_what_waits() {
         guest.pending,
         BTreeMap::from([("memory".to_owned(), Some("2048".to_owned()))])
     );
+    // Without `current` the answer would show what waits as if it ran.
+    let asked = "GET /nodes/pve/qemu/150/config?current=1".to_owned();
+    assert!(server.lines().contains(&asked));
     let other = &seen.guests[&vmid(152)];
     assert_eq!(
         (other.status.as_str(), other.config.as_ref()),
@@ -208,9 +211,7 @@ async fn a_node_that_is_off_hides_nothing_but_itself() {
             r#"[{"type":"node","node":"pve","status":"online"},{"type":"node","node":"pve2","status":"offline"},
                 {"type":"qemu","node":"pve2","vmid":120,"status":"unknown"}]"#,
         ),
-        target if target.contains("/nodes/pve2/") => {
-            Reply::Answer(595, "No route to host", String::new())
-        }
+        target if target.contains("/nodes/pve2/") => Reply::Bare(595, "No route to host"),
         _ => recorded(asked),
     });
     let mut request = request();

@@ -28,6 +28,8 @@ pub(super) struct Asked {
     /// Names in lower case.
     pub(super) headers: BTreeMap<String, String>,
     pub(super) body: Vec<u8>,
+    /// Which of the server's connections it came over.
+    pub(super) connection: usize,
 }
 
 impl Asked {
@@ -45,6 +47,8 @@ impl Asked {
 pub(super) enum Reply {
     /// Status, reason phrase, body.
     Answer(u16, &'static str, String),
+    /// Status and reason phrase alone, then the end of the connection without TLS's goodbye: pveproxy's 401 and 595.
+    Bare(u16, &'static str),
     /// Answer 200 and close the connection without having announced it.
     AnswerAndHangUp(String),
     /// Close the connection without a word.
@@ -112,13 +116,13 @@ impl Server {
             Arc::new(config),
         );
         thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
+            for (number, stream) in listener.incoming().flatten().enumerate() {
                 let (asked, handler, config) = (
                     Arc::clone(&asked),
                     Arc::clone(&handler),
                     Arc::clone(&config),
                 );
-                thread::spawn(move || converse(stream, config, &asked, handler.as_ref()));
+                thread::spawn(move || converse(stream, number, config, &asked, handler.as_ref()));
             }
         });
         server
@@ -180,6 +184,7 @@ pub(super) fn client(api: &ProxmoxApi, options: ClientOptions) -> Client {
 
 fn converse(
     stream: TcpStream,
+    number: usize,
     config: Arc<ServerConfig>,
     asked: &Mutex<Vec<Asked>>,
     handler: &Handler,
@@ -187,6 +192,10 @@ fn converse(
     let connection = ServerConnection::new(config).expect("a valid configuration");
     let mut stream = BufReader::new(StreamOwned::new(connection, stream));
     while let Some(request) = read(&mut stream) {
+        let request = Asked {
+            connection: number,
+            ..request
+        };
         let before = {
             let mut asked = asked.lock().expect("no test panicked with it");
             asked.push(request.clone());
@@ -197,9 +206,15 @@ fn converse(
             Reply::Answer(status, reason, body) => (status, reason, body, status < 400),
             Reply::AnswerAndHangUp(body) => (200, "OK", body, false),
             Reply::HangUp => return,
+            Reply::Bare(status, reason) => {
+                let head = format!("HTTP/1.1 {status} {reason}\r\nConnection: close\r\n\r\n");
+                stream.get_mut().write_all(head.as_bytes()).ok();
+                return;
+            }
         };
+        let connection = if status < 400 { "Keep-Alive" } else { "close" };
         let head = format!(
-            "HTTP/1.1 {status} {reason}\r\nContent-Type: application/json;charset=UTF-8\r\nContent-Length: {}\r\n\r\n{body}",
+            "HTTP/1.1 {status} {reason}\r\nContent-Type: application/json;charset=UTF-8\r\nConnection: {connection}\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
         let sent = stream
@@ -244,5 +259,6 @@ fn read(stream: &mut impl BufRead) -> Option<Asked> {
         target,
         headers,
         body,
+        connection: 0,
     })
 }

@@ -119,7 +119,7 @@ async fn a_ticket_that_expired_in_the_meantime_is_replaced_by_password() {
 async fn a_refused_ticket_costs_one_more_login_even_for_a_write_and_only_one() {
     let server = Server::start(|asked, before| match asked.headers.get("cookie") {
         Some(cookie) if cookie.contains("PVE%3A0") => {
-            Reply::Answer(401, "permission denied - invalid PVE ticket", String::new())
+            Reply::Bare(401, "permission denied - invalid PVE ticket")
         }
         _ => office(asked, before),
     });
@@ -141,7 +141,7 @@ async fn a_refused_ticket_costs_one_more_login_even_for_a_write_and_only_one() {
 
     let closed = Server::start(|asked, before| {
         if asked.headers.contains_key("cookie") {
-            Reply::Answer(401, "No ticket", String::new())
+            Reply::Bare(401, "No ticket")
         } else {
             office(asked, before)
         }

@@ -89,13 +89,8 @@ async fn a_ca_vouches_for_its_own_certificates_only() {
 
 #[tokio::test]
 async fn the_reason_phrase_of_a_refused_token_is_told_and_the_token_is_not() {
-    let server = Server::start(|_, _| {
-        Reply::Answer(
-            401,
-            "no such token 'infra' for user 'root@pam'",
-            String::new(),
-        )
-    });
+    let server =
+        Server::start(|_, _| Reply::Bare(401, "no such token 'infra' for user 'root@pam'"));
     let client = server.client();
     let error = read(&client).await.expect_err("refused");
     assert_eq!(
@@ -165,13 +160,35 @@ async fn a_question_whose_answer_is_lost_is_asked_again() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_closed_while_idle_costs_no_write() {
+async fn writes_never_go_over_a_connection_that_idled_and_questions_may() {
+    let server =
+        Server::start(|asked, _| Reply::data(if asked.method == "GET" { NOTHING } else { TASK }));
+    let client = server.client();
+    for _ in 0..3 {
+        create(&client).await.expect("made");
+        read(&client).await.expect("answered");
+    }
+    let of = |method: &str| {
+        let asked = server
+            .asked()
+            .into_iter()
+            .filter(|asked| asked.method == method);
+        asked
+            .map(|asked| asked.connection)
+            .collect::<BTreeSet<usize>>()
+            .len()
+    };
+    assert_eq!((of("POST"), of("GET")), (3, 1));
+}
+
+#[tokio::test]
+async fn a_server_that_closes_idle_connections_costs_no_write() {
     let server = Server::start(|_, _| Reply::AnswerAndHangUp(format!("{{\"data\":{TASK}}}")));
     let client = server.client();
     for _ in 0..5 {
         create(&client)
             .await
-            .expect("each on a connection that is open");
+            .expect("each on a connection of its own");
     }
     assert_eq!(server.asked().len(), 5);
 }
@@ -179,7 +196,7 @@ async fn a_connection_that_was_closed_while_idle_costs_no_write() {
 #[tokio::test]
 async fn a_gateway_that_could_not_connect_is_tried_again_and_one_that_lost_the_answer_is_not() {
     let refused = Server::start(|_, before| match before {
-        0 => Reply::Answer(595, "Connection refused", String::new()),
+        0 => Reply::Bare(595, "Connection refused"),
         _ => Reply::data(TASK),
     });
     create(&refused.client())
@@ -187,7 +204,7 @@ async fn a_gateway_that_could_not_connect_is_tried_again_and_one_that_lost_the_a
         .expect("the daemon was restarting");
     assert_eq!(refused.asked().len(), 2);
 
-    let slow = Server::start(|_, _| Reply::Answer(596, "Connection timed out", String::new()));
+    let slow = Server::start(|_, _| Reply::Bare(596, "Connection timed out"));
     let error = create(&slow.client()).await.expect_err("no answer");
     assert_eq!(
         error.to_string(),
@@ -221,7 +238,7 @@ async fn a_lock_is_waited_for_only_where_a_second_try_does_no_harm() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed_and_a_page_is_not_an_answer() {
-    let server = Server::start(|_, _| Reply::Answer(302, "Found", String::new()));
+    let server = Server::start(|_, _| Reply::Bare(302, "Found"));
     assert!(matches!(
         read(&server.client()).await,
         Err(ProxmoxError::Refused { status: 302, .. })
