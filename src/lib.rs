@@ -14,6 +14,10 @@ pub mod builtin;
 /// What the owner wrote: inventory files -> `Desired` or diagnostics.
 pub mod inventory;
 /// Secret references -> values.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "reads key and secret files, runs the owner's commands"
+)]
 pub mod secrets;
 
 /// What every managed host must look like before its stacks: packages, files, units. Pure.
@@ -32,6 +36,10 @@ pub mod seed;
 pub mod template;
 
 /// Walks a plan. No decisions.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "keeps the lock, the journal, receipts and unread host keys"
+)]
 pub mod apply;
 /// Asks every provider at once. Partial answers are data.
 pub mod observe;
@@ -45,6 +53,10 @@ pub mod verify;
 pub mod lab;
 
 /// The front desk: clap types and one file per verb.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "reads the environment, plans and the lab's state, and knows the time"
+)]
 pub mod cli;
 /// All that is printed.
 pub mod view;

@@ -1,3 +1,7 @@
 //! Parse, run, render the failure, return the exit code. Nothing else.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(infra::cli::main(std::env::args_os()))
+}

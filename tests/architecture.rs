@@ -73,6 +73,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const PROVIDER_ARROWS: &[(&str, &[&str])] = &[
     ("compose", &["shell"]),
     ("host", &["shell", "ufw", "zfs", "compose"]),
+    ("local", &["shell"]),
     ("proxmox", &[]),
     ("shell", &[]),
     ("ssh", &["shell"]),

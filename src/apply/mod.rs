@@ -1,3 +1,23 @@
 //! Walks a plan. No decisions: every write was chosen in `plan`.
 //!
+//! [`Walk::run`] begins every step whose needs are met and hands it to [`Hands`]; [`World`] is the one that writes for
+//! real. [`lock`] keeps two runs apart, [`journal`] remembers what was begun, [`Receipt`] what came of it, [`event`] is
+//! what `view` draws.
+//!
 //! Invariant: a failed step stops what needs it and nothing else; the receipt is written in every case.
+//! Invariant: an operation that fails half-way is safe to run again after a new plan.
+
+pub mod event;
+mod failure;
+mod firewall;
+mod guests;
+mod hands;
+pub mod host_keys;
+pub mod journal;
+pub mod lock;
+pub mod receipt;
+mod walk;
+
+pub use hands::World;
+pub use receipt::Receipt;
+pub use walk::{Hands, Interrupt, Notes, StepFailure, Walk};

@@ -1,3 +1,29 @@
 //! The front desk: clap types and one file per verb; each verb is load, call, view.
 //!
+//! [`main`] is all that the binary calls. `args` is what may be typed, [`system`] an inventory compiled offline,
+//! [`session`] one run against live machines.
+//!
 //! Invariant: nothing uses `cli`.
+//! Invariant: the environment is read here, once, and nowhere else.
+
+mod args;
+mod check;
+mod context;
+mod env;
+mod exit;
+mod failure;
+mod init;
+mod live;
+mod manual;
+mod narrow;
+mod plan;
+mod session;
+mod start;
+mod status;
+mod substitute;
+mod system;
+mod up;
+mod verify;
+mod vm;
+
+pub use start::main;

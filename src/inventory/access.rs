@@ -159,8 +159,6 @@ impl<'de> de::SeqAccess<'de> for KeyParts<'de> {
 pub(super) struct Fields<'a> {
     pub(super) reader: Reader<'a>,
     pub(super) entries: &'a [(Key, Node)],
-    /// Values of misspelled keys, by the key that was meant.
-    pub(super) meant: Vec<(&'static str, &'a Node)>,
     pub(super) known: std::slice::Iter<'static, &'static str>,
     pub(super) value: Option<Reader<'a>>,
 }
@@ -175,15 +173,11 @@ impl<'de> de::MapAccess<'de> for Fields<'de> {
         let Some(field) = self.known.next() else {
             return Ok(None);
         };
-        let written = self.entries.iter().find(|(key, _)| key.text == *field);
-        let meant = self.meant.iter().find(|(key, _)| key == field);
-        let node = written
-            .map(|(_, node)| node)
-            .or(meant.map(|(_, node)| *node));
+        let found = self.entries.iter().find(|(key, _)| key.text == *field);
         self.value = Some(Reader {
-            node,
+            node: found.map(|(_, node)| node),
             key: field,
-            parent: node.map_or(self.reader.parent, |node| node.mark),
+            parent: found.map_or(self.reader.parent, |(_, node)| node.mark),
             sink: self.reader.sink,
         });
         seed.deserialize((*field).into_deserializer()).map(Some)

@@ -29,4 +29,8 @@ pub mod netns;
 pub mod pve_firewall;
 pub mod scripted;
 pub mod state;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "keeps datasets as files and runs btrfs and mount"
+)]
 pub mod zfs_twin;

@@ -18,6 +18,7 @@ pub mod guest;
 pub mod host;
 pub mod ids;
 pub mod observed;
+pub mod property;
 pub mod pve_normal;
 pub mod release;
 pub mod resource;

@@ -1,3 +1,23 @@
 //! Desired + observed -> plan: every change with its reason, impact and order, decided before the first write.
 //!
+//! [`questions()`] says what has to be looked at, [`plan()`] compares, and [`Plan`] is the document that `view` prints and
+//! `apply` follows. `diff/` has one file per kind of thing, `order` turns changes into steps.
+//!
 //! Invariant: pure and deterministic: the same input gives the same bytes.
+//! Invariant: no change destroys a dataset, a disk or a snapshot.
+
+pub mod change;
+mod diff;
+mod document;
+mod draft;
+mod guest_config;
+mod inputs;
+mod order;
+mod questions;
+
+pub use document::{Plan, VERSION, fingerprint, plan};
+pub use draft::Blocked;
+pub use guest_config::drive;
+pub use inputs::Inputs;
+pub use order::{Cycle, Step};
+pub use questions::{ProxmoxQuestions, Questions, questions};

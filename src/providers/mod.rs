@@ -8,6 +8,8 @@
 
 pub mod compose;
 pub mod host;
+#[expect(clippy::disallowed_methods, reason = "runs commands on this machine")]
+pub mod local;
 pub mod proxmox;
 pub mod shell;
 #[expect(

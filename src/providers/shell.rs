@@ -211,6 +211,32 @@ pub enum ShellError {
     },
 }
 
+/// What the operator can do about a failure; none when the error says it all.
+pub fn hint(error: &ShellError) -> Option<String> {
+    match error {
+        ShellError::Unreachable { host, .. } => Some(format!(
+            "Check that {host} is on and that `ssh` from this machine reaches it."
+        )),
+        ShellError::HostKey { host, .. } => Some(format!(
+            "If {host} was reinstalled, remove its line from the known_hosts file beside the inventory \
+             and pin the new key; otherwise somebody may be in between."
+        )),
+        ShellError::Refused { host, user, .. } => Some(format!(
+            "Make sure that your key is in {user}'s authorized_keys on {host}, or name the key: `ssh: {{identity: FILE}}`."
+        )),
+        ShellError::Sudo { host, .. } => Some(format!(
+            "Allow passwordless sudo on {host}, or log in as root."
+        )),
+        ShellError::Failed { complaint, .. } if complaint.contains("No space left on device") => {
+            Some("Free some space on that host, then run the command again.".to_owned())
+        }
+        ShellError::Failed { .. }
+        | ShellError::TimedOut { .. }
+        | ShellError::Lost { .. }
+        | ShellError::Garbled { .. } => None,
+    }
+}
+
 /// Runs commands on one host.
 pub trait Shell: Send + Sync {
     /// The host it runs on.

@@ -28,13 +28,26 @@ impl HostKey {
         })
     }
 
+    /// Reads a key back from its private PEM.
+    ///
+    /// # Errors
+    /// What the key library says about a text that is no key.
+    pub fn parse(private: &str) -> Result<Self, ssh_key::Error> {
+        let key = PrivateKey::from_openssh(private)?;
+        Ok(Self {
+            private: SecretString::from(private.to_owned()),
+            public: key.public_key().to_openssh()?,
+        })
+    }
+
     /// The public line: `ssh-ed25519 AAAA... comment`.
     pub fn public(&self) -> &str {
         &self.public
     }
 
-    /// The private key in OpenSSH's PEM. It may leave only into the guest's first seed.
-    pub(super) fn expose_private(&self) -> &str {
+    /// The private key in OpenSSH's PEM. It may leave only into the guest's first seed, and until the guest has read
+    /// that, into a file that only the operator reads.
+    pub fn expose_private(&self) -> &str {
         self.private.expose_secret()
     }
 }
@@ -52,6 +65,8 @@ mod tests {
             private.public_key().to_openssh().expect("a line"),
             key.public()
         );
+        let again = HostKey::parse(key.expose_private()).expect("its own form");
+        assert_eq!(again.public(), key.public());
         assert!(key.public().starts_with("ssh-ed25519 ") && key.public().ends_with(" extranet"));
         let shown = format!("{key:?}");
         assert!(

@@ -1,8 +1,13 @@
 //! All that is printed: stdout is the answer, stderr is the talk.
 //!
-//! `human` turns values into text.
+//! `human` turns values into text, `progress` draws a run while it lasts, [`Terminal`] owns the two streams.
 //!
 //! Invariant: the only room that writes to a terminal.
 
 pub mod human;
+pub mod palette;
+pub mod progress;
+mod terminal;
 pub mod words;
+
+pub use terminal::{Loudness, Terminal};

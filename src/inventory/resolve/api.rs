@@ -142,10 +142,6 @@ fn endpoint(
         return None;
     };
     let rest = rest.strip_suffix('/').unwrap_or(rest);
-    if rest.contains(['/', '?', '#', '@']) {
-        wrong(scope, "it must be a host and a port and nothing else");
-        return None;
-    }
     let (host, port) = match rest.strip_prefix('[').and_then(|r| r.split_once(']')) {
         Some((host, "")) => (host, None),
         Some((host, port)) => (host, port.strip_prefix(':').or(Some(""))),
@@ -165,7 +161,7 @@ fn endpoint(
     };
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':');
     if host.is_empty() || !host.chars().all(plain) {
-        wrong(scope, "its host is no name and no address");
+        wrong(scope, "it must be a host and a port and nothing else");
         return None;
     }
     let host = HostName::new(host)

@@ -340,9 +340,9 @@ impl Writer<'_> {
                     )
                     .at(span, "cannot listen there");
             }
-            let written = if changed.is_some() { span } else { key.span };
-            services.publish(&service, port, written, scope);
-            scope.add(Noun::Service, service.to_string(), written);
+            let span = if changed.is_some() { span } else { key.span };
+            services.publish(&service, port, span, scope);
+            scope.add(Noun::Service, service.to_string(), span);
             self.take(port, address, span, taken, scope);
             scope.mark(format!("publish {} {service}", self.stack()), self.key.span);
             out.push(Publish {
@@ -375,7 +375,8 @@ impl Writer<'_> {
                     codes::PORT_CONFLICT,
                     format!("two services want port {port} on `{host}`"),
                 )
-                .at(span, format!("stack `{}`", self.stack()))
+                .at(self.key.span, format!("stack `{}`", self.stack()))
+                .at(span, format!("{port} is published here"))
                 .at(first, format!("{other} is taken by stack `{stack}`"))
                 .help("move one of them with `publish: {SERVICE: PORT/tcp}` in its stack");
         }

@@ -1,3 +1,25 @@
 //! The command line of OpenZFS 2.3 over btrfs or plain directories, as recorded from the real one.
 //!
+//! [`main`] is what `zfs` and `zpool` on the lab's node run: it reads the [`store`], carries out one command and
+//! writes the store back, under a lock. A dataset's files lie in a btrfs subvolume (a plain directory where there is no
+//! btrfs) that is bind-mounted at its mount point; a snapshot is a read-only snapshot of it.
+//!
 //! Invariant: an option that it does not know is a usage error, as with the real tool.
+//! Invariant: shares nothing with `providers::zfs`; what it says comes from recorded output.
+
+mod answer;
+mod create;
+mod dataset;
+mod disk;
+mod list;
+mod options;
+mod properties;
+mod run;
+mod snapshot;
+mod store;
+mod table;
+mod zpool;
+
+pub use disk::{Disk, Real};
+pub use run::{main, run};
+pub use store::{Store, host_path};

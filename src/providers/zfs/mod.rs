@@ -1,7 +1,7 @@
 //! `zfs` and `zpool` over a shell, machine formats only.
 //!
 //! [`FACTS`] is the part of a host's facts that this room knows, [`parse_facts`] reads its output. [`Zfs`] carries out
-//! changes over any [`Shell`](crate::providers::shell::Shell). [`property`] compares values as ZFS means them,
+//! changes over any [`Shell`](crate::providers::shell::Shell). `model::property` compares values as ZFS means them,
 //! [`trap`] finds mount points that ZFS would accept and the owner would regret.
 //!
 //! Invariant: never `destroy`, never `-r` on a command that changes something, never `-R`, never `-f`.
@@ -10,7 +10,6 @@
 mod engine;
 mod error;
 mod facts;
-pub mod property;
 pub mod trap;
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! What OpenZFS 2.3.9 said, classified and parsed.
 
 use crate::model::ids::DatasetName;
+use crate::model::property;
 use crate::providers::{
     shell::Output,
-    zfs::{ZfsError, parse_facts, property},
+    zfs::{ZfsError, parse_facts},
 };
 use serde::Deserialize;
 

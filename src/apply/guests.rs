@@ -1,0 +1,332 @@
+//! Guests through the API: image, seeds, creation, configuration, power.
+
+use super::{
+    failure::plain,
+    hands::World,
+    walk::{Notes, StepFailure},
+};
+use crate::model::{
+    guest::Image,
+    host::GuestSeed,
+    ids::{HostName, Vmid},
+    size::Bytes,
+};
+use crate::providers::{
+    proxmox::{ConfigChange, Delivery, ProxmoxError, ProxmoxRead, ProxmoxWrite, Refusal, Upid},
+    shell::{Command, Shell, ShellError},
+};
+use crate::seed::{HostKey, SeedNic, SeedSpec};
+use std::{collections::BTreeMap, time::Duration};
+use tokio::time::Instant;
+
+/// Downloads depend on the owner's line; half an hour is 1 MB/s for a large image.
+const DOWNLOAD_LIMIT: Duration = Duration::from_mins(30);
+/// Importing copies the whole image on the node's disks.
+const IMPORT_LIMIT: Duration = Duration::from_mins(15);
+/// Everything else is done by a node within seconds, or waits for a lock.
+const TASK_LIMIT: Duration = Duration::from_mins(3);
+/// A cloud image boots in half a minute on slow hardware; this is for emulation and busy disks.
+const BOOT_LIMIT: Duration = Duration::from_mins(6);
+/// Before it has read its seed a guest may refuse the key or show another host key.
+const SEED_GRACE: Duration = Duration::from_mins(2);
+/// A guest that was asked to shut down gets this long before its power is cut.
+const SHUTDOWN_SECONDS: u32 = 90;
+
+impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
+    /// Waits for a task that the journal knows.
+    async fn finish(&self, upid: &Upid, limit: Duration, notes: &Notes) -> Result<(), StepFailure> {
+        notes.task(upid.as_str()).map_err(|error| plain(&error))?;
+        let end = self.api()?.wait(upid, limit).await?;
+        if end.warnings > 0 {
+            notes.tell(format!("{} warnings in the log of {upid}", end.warnings));
+        }
+        Ok(())
+    }
+
+    pub(super) async fn download(
+        &self,
+        node: &HostName,
+        storage: &str,
+        image: &Image,
+        notes: &Notes,
+    ) -> Result<(), StepFailure> {
+        let upid = self
+            .api()?
+            .download_url(node.as_str(), storage, image)
+            .await?;
+        match self.finish(&upid, DOWNLOAD_LIMIT, notes).await {
+            Ok(()) => Ok(()),
+            Err(mut failure) => {
+                failure.hint = failure.hint.or_else(|| {
+                    Some(format!(
+                        "Check that {node} reaches {} and that the checksum of image `{}` is the published one.",
+                        image.url, image.name
+                    ))
+                });
+                Err(failure)
+            }
+        }
+    }
+
+    /// Makes the guest's host key (or takes up the one of an interrupted run), pins it and uploads the seed with it.
+    pub(super) async fn upload_boot_seed(
+        &self,
+        node: &HostName,
+        storage: &str,
+        seed: &GuestSeed,
+        notes: &Notes,
+    ) -> Result<(), StepFailure> {
+        let key = self
+            .host_keys
+            .take(&seed.guest)
+            .map_err(|error| plain(&error))?;
+        self.pin(&seed.guest, &key)?;
+        let bytes = spec(seed, Some(key)).seed().iso();
+        let upid = self
+            .api()?
+            .upload_iso(node.as_str(), storage, &seed.filename, bytes)
+            .await?;
+        self.finish(&upid, TASK_LIMIT, notes).await
+    }
+
+    pub(super) async fn create_guest(
+        &self,
+        node: &HostName,
+        vmid: Vmid,
+        params: &BTreeMap<String, String>,
+        notes: &Notes,
+    ) -> Result<(), StepFailure> {
+        let api = self.api()?;
+        match api.create_vm(node.as_str(), vmid, params).await {
+            Ok(upid) => self.finish(&upid, IMPORT_LIMIT, notes).await,
+            Err(error) if error.delivery() == Delivery::MaybeApplied => {
+                // Never sent again: what matters is whether the guest is there.
+                self.appears(vmid, params.get("tags"), error).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// After an ambiguous creation: waits until the guest is there, whole and ours.
+    async fn appears(
+        &self,
+        vmid: Vmid,
+        tags: Option<&String>,
+        error: ProxmoxError,
+    ) -> Result<(), StepFailure> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(found) = self.api()?.guest(vmid).await? {
+                let config = found.config.unwrap_or_default();
+                let ours = tags.is_some() && config.get("tags") == tags;
+                if ours && found.lock.is_none() && config.contains_key("scsi0") {
+                    return Ok(());
+                }
+            }
+            if Instant::now() > deadline {
+                return Err(error.into());
+            }
+            tokio::time::sleep(self.pause).await;
+        }
+    }
+
+    pub(super) async fn configure_guest(
+        &self,
+        node: &HostName,
+        vmid: Vmid,
+        change: ConfigChange,
+        notes: &Notes,
+    ) -> Result<(), StepFailure> {
+        let upid = self
+            .api()?
+            .update_config(node.as_str(), vmid, &change)
+            .await?;
+        self.finish(&upid, TASK_LIMIT, notes).await
+    }
+
+    pub(super) async fn grow_disk(
+        &self,
+        node: &HostName,
+        vmid: Vmid,
+        disk: &str,
+        size: Bytes,
+        notes: &Notes,
+    ) -> Result<(), StepFailure> {
+        let upid = self
+            .api()?
+            .resize_disk(node.as_str(), vmid, disk, size.0)
+            .await?;
+        self.finish(&upid, TASK_LIMIT, notes).await
+    }
+
+    pub(super) async fn start_guest(
+        &self,
+        node: &HostName,
+        vmid: Vmid,
+        guest: &HostName,
+        notes: &Notes,
+    ) -> Result<(), StepFailure> {
+        // Right after a stop, the node's clean-up holds the guest's lock for some seconds.
+        let deadline = Instant::now() + TASK_LIMIT;
+        loop {
+            let started = self.api()?.start(node.as_str(), vmid).await?;
+            notes
+                .task(started.as_str())
+                .map_err(|error| plain(&error))?;
+            match self.api()?.wait(&started, TASK_LIMIT).await {
+                Ok(_) => break,
+                Err(error) if error.is_lock_timeout() && Instant::now() < deadline => {
+                    notes.tell("waiting for the guest's lock");
+                    tokio::time::sleep(self.pause).await;
+                }
+                // Somebody else was faster; it runs, which is all that was wanted.
+                Err(ProxmoxError::TaskFailed { exit, .. }) if exit.contains("already running") => {
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.reach(guest, notes).await
+    }
+
+    pub(super) async fn restart_guest(
+        &self,
+        node: &HostName,
+        vmid: Vmid,
+        guest: &HostName,
+        notes: &Notes,
+    ) -> Result<(), StepFailure> {
+        let upid = self
+            .api()?
+            .shutdown(node.as_str(), vmid, SHUTDOWN_SECONDS, true)
+            .await?;
+        let limit = TASK_LIMIT + Duration::from_secs(u64::from(SHUTDOWN_SECONDS));
+        self.finish(&upid, limit, notes).await?;
+        if let Some(shell) = self.fleet.host(guest) {
+            shell.disconnect();
+        }
+        self.start_guest(node, vmid, guest, notes).await
+    }
+
+    /// Waits until a guest that was started answers, trusted, and has finished its first boot.
+    pub(super) async fn reach(&self, guest: &HostName, notes: &Notes) -> Result<(), StepFailure> {
+        let shell = self.shell(guest)?;
+        let begun = Instant::now();
+        loop {
+            let try_it = Command::new(["true"]).timeout(Duration::from_secs(10));
+            match shell.demand(try_it).await {
+                Ok(_) => break,
+                Err(error) => {
+                    let patience = match &error {
+                        ShellError::Unreachable { .. } | ShellError::Lost { .. } => BOOT_LIMIT,
+                        ShellError::HostKey { .. }
+                        | ShellError::Refused { .. }
+                        | ShellError::Sudo { .. }
+                        | ShellError::TimedOut { .. }
+                        | ShellError::Failed { .. }
+                        | ShellError::Garbled { .. } => SEED_GRACE,
+                    };
+                    if begun.elapsed() > patience {
+                        return Err(error.into());
+                    }
+                    tokio::time::sleep(self.pause).await;
+                }
+            }
+        }
+        notes.tell("answers over SSH");
+        self.first_boot(guest).await
+    }
+
+    /// A failed cloud-init is told with its own words instead of a hang.
+    async fn first_boot(&self, guest: &HostName) -> Result<(), StepFailure> {
+        let shell = self.shell(guest)?;
+        let wait = Command::script("infra-first-boot", FIRST_BOOT).timeout(BOOT_LIMIT);
+        let output = shell.run(wait).await?;
+        match output.code {
+            // 2 is "done, with recoverable errors": the schema's deprecations count as such.
+            0 | 2 => Ok(()),
+            _ => Err(StepFailure::told(
+                format!("cloud-init failed on {guest}:\n{}", output.complaint()),
+                "Look at /var/log/cloud-init.log on the guest.",
+            )),
+        }
+    }
+
+    /// Puts the seed without a private key into the drive and removes what carried the key, here and there.
+    pub(super) async fn seal_seed(
+        &self,
+        node: &HostName,
+        vmid: Vmid,
+        storage: &str,
+        seed: &GuestSeed,
+        replaces: Option<&str>,
+        notes: &Notes,
+    ) -> Result<(), StepFailure> {
+        // Only a guest that answered with the pinned key has read its seed.
+        self.reach(&seed.guest, notes).await?;
+        let api = self.api()?;
+        let bytes = spec(seed, None).seed().iso();
+        let upid = api
+            .upload_iso(node.as_str(), storage, &seed.filename, bytes)
+            .await?;
+        self.finish(&upid, TASK_LIMIT, notes).await?;
+        let lives_on = api
+            .guest(vmid)
+            .await?
+            .map_or_else(|| node.to_string(), |g| g.node);
+        let drive = crate::plan::drive(storage, &seed.filename);
+        let change = ConfigChange {
+            set: BTreeMap::from([("ide2".to_owned(), drive)]),
+            ..ConfigChange::default()
+        };
+        let upid = api.update_config(&lives_on, vmid, &change).await?;
+        self.finish(&upid, TASK_LIMIT, notes).await?;
+        if let Some(volume) = replaces {
+            match api.delete_volume(node.as_str(), volume).await {
+                Ok(Some(upid)) => self.finish(&upid, TASK_LIMIT, notes).await?,
+                Ok(None) => {}
+                Err(error) if error.refusal() == Some(Refusal::NotFound) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.host_keys
+            .forget(&seed.guest)
+            .map_err(|error| plain(&error))
+    }
+}
+
+/// What the guest is told. Packages are installed over SSH, where a failure can be told.
+fn spec(seed: &GuestSeed, host_key: Option<HostKey>) -> SeedSpec {
+    SeedSpec {
+        instance_id: seed.instance_id.clone(),
+        hostname: seed.guest.clone(),
+        user: seed.user.clone(),
+        authorized_keys: seed.authorized_keys.clone(),
+        host_key,
+        timezone: seed.timezone.clone(),
+        nameservers: seed.nameservers.clone(),
+        nics: seed
+            .nics
+            .iter()
+            .map(|card| SeedNic {
+                mac: card.mac,
+                addresses: card.addresses.clone(),
+                gateways: card.gateways.clone(),
+            })
+            .collect(),
+        packages: Vec::new(),
+    }
+}
+
+/// Waits for cloud-init to end; exit 0 done, 1 failed, 2 done with recoverable errors. Absent cloud-init is done.
+const FIRST_BOOT: &str = "\
+command -v cloud-init >/dev/null || exit 0
+[ ! -e /etc/cloud/cloud-init.disabled ] || exit 0
+cloud-init status --wait >/dev/null 2>&1
+code=$?
+if [ \"$code\" = 1 ]; then
+  cloud-init status --long >&2
+  tail -n 20 /var/log/cloud-init.log >&2 2>/dev/null
+fi
+exit \"$code\"
+";

@@ -1,0 +1,331 @@
+//! One match over the closed set of operations, one provider call each.
+
+use super::{
+    failure::plain,
+    host_keys::HostKeys,
+    walk::{Hands, Notes, StepFailure},
+};
+use crate::model::{
+    ids::HostName,
+    resource::{FileResource, Reaction},
+    secret::SecretValues,
+};
+use crate::plan::change::{Change, Operation};
+use crate::providers::{
+    compose::{self, Compose},
+    host::{DirectoryWrite, FileWrite, HostWrite as _, UnitVerb},
+    proxmox::{ConfigChange, ProxmoxRead, ProxmoxWrite},
+    ssh::{self, Fleet, SshHost},
+    zfs::{Zfs, ZfsWrite as _},
+};
+use crate::seed::HostKey;
+use std::time::Duration;
+
+/// Everything that a step may need to write.
+pub struct World<P> {
+    /// The API; none for a system without Proxmox.
+    pub proxmox: Option<P>,
+    /// Shells.
+    pub fleet: Fleet,
+    /// Values of secrets, filled in at the moment of writing.
+    pub secrets: SecretValues,
+    /// Private host keys of guests that have not read their seed yet.
+    pub host_keys: HostKeys,
+    /// Between two looks at something that takes a moment.
+    pub pause: Duration,
+    /// Opens a new connection to the API, to prove that access still works; none without Proxmox.
+    pub reconnect: Box<dyn Fn() -> Option<P> + Send + Sync>,
+}
+
+impl<P> World<P> {
+    pub(super) fn api(&self) -> Result<&P, StepFailure> {
+        self.proxmox.as_ref().ok_or_else(|| {
+            StepFailure::told("the inventory has no Proxmox", "Add `proxmox:` to it.")
+        })
+    }
+
+    pub(super) fn shell(&self, host: &HostName) -> Result<&SshHost, StepFailure> {
+        self.fleet.host(host).ok_or_else(|| {
+            StepFailure::told(
+                format!("there is no shell access to {host}"),
+                "Give it an address and `ssh:` in the inventory.",
+            )
+        })
+    }
+
+    /// Pins a guest's new host key in place of an older one.
+    pub(super) fn pin(&self, guest: &HostName, key: &HostKey) -> Result<(), StepFailure> {
+        let names = self.fleet.pin_names(guest);
+        let known = self.fleet.known_hosts();
+        let mut fields = key.public().split(' ');
+        let line = fields
+            .next()
+            .zip(fields.next())
+            .and_then(|(kind, blob)| ssh::HostKey::from_fields(kind, blob))
+            .ok_or_else(|| {
+                StepFailure::told(
+                    "the new host key has no public half",
+                    "This is a bug in infra.",
+                )
+            })?;
+        known.forget(&names).map_err(|error| plain(&error))?;
+        known.pin(&names, &line).map_err(|error| plain(&error))?;
+        Ok(())
+    }
+
+    fn filled(&self, file: &FileResource) -> Result<FileWrite, StepFailure> {
+        let bytes = file.content.filled(&self.secrets).map_err(|secret| {
+            StepFailure::told(
+                format!("the secret `{secret}` has no value"),
+                "Give it one where the inventory says it comes from.",
+            )
+        })?;
+        Ok(FileWrite {
+            path: file.path.clone(),
+            owner: file.owner.clone(),
+            group: file.group.clone(),
+            mode: file.mode,
+            bytes,
+        })
+    }
+
+    /// Files, directories and removals of one host in one go, then what must follow, each once.
+    async fn files(&self, changes: &[Change]) -> Result<(), StepFailure> {
+        let Some(first) = changes.first() else {
+            return Ok(());
+        };
+        let shell = self.shell(&first.host)?;
+        let (mut writes, mut directories, mut reactions) = (Vec::new(), Vec::new(), Vec::new());
+        let mut react = |then: &[Reaction]| {
+            for reaction in then {
+                if !reactions.contains(reaction) {
+                    reactions.push(reaction.clone());
+                }
+            }
+        };
+        for change in changes {
+            if let Operation::WriteFile(file) = &change.operation {
+                writes.push(self.filled(file)?);
+                react(&file.then);
+            } else if let Operation::MakeDirectory {
+                path,
+                owner,
+                group,
+                mode,
+            } = &change.operation
+            {
+                directories.push(DirectoryWrite {
+                    path: path.clone(),
+                    owner: owner.clone(),
+                    group: group.clone(),
+                    mode: *mode,
+                });
+            } else if let Operation::RemoveFile { path, then } = &change.operation {
+                shell.remove_file(path).await?;
+                react(then);
+            } else {
+                return Err(misplaced(&change.operation));
+            }
+        }
+        if !directories.is_empty() {
+            shell.make_directories(&directories).await?;
+        }
+        if !writes.is_empty() {
+            shell.write_files(&writes).await?;
+        }
+        if !reactions.is_empty() {
+            shell.react(&reactions).await?;
+        }
+        Ok(())
+    }
+
+    async fn units(&self, changes: &[Change]) -> Result<(), StepFailure> {
+        let Some(first) = changes.first() else {
+            return Ok(());
+        };
+        let mut verbs = Vec::new();
+        for change in changes {
+            let Operation::SetUnit {
+                unit,
+                enabled,
+                active,
+            } = &change.operation
+            else {
+                return Err(misplaced(&change.operation));
+            };
+            let boot = if *enabled {
+                UnitVerb::Enable
+            } else {
+                UnitVerb::Disable
+            };
+            let now = if *active {
+                UnitVerb::Start
+            } else {
+                UnitVerb::Stop
+            };
+            verbs.push((boot, unit.clone()));
+            verbs.push((now, unit.clone()));
+        }
+        self.shell(&first.host)?.set_units(&verbs).await?;
+        Ok(())
+    }
+}
+
+/// A batch that holds an operation of another kind is a planner's bug, told as such.
+fn misplaced(operation: &Operation) -> StepFailure {
+    StepFailure::told(
+        format!("the plan put this operation into the wrong batch: {operation:?}"),
+        "This is a bug in infra; nothing of this step was written after it.",
+    )
+}
+
+impl<P: ProxmoxRead + ProxmoxWrite> Hands for World<P> {
+    async fn carry_out(&self, changes: Vec<Change>, notes: Notes) -> Result<(), StepFailure> {
+        match changes.first().map(|change| &change.operation) {
+            Some(
+                Operation::WriteFile(_)
+                | Operation::MakeDirectory { .. }
+                | Operation::RemoveFile { .. },
+            ) => return self.files(&changes).await,
+            Some(Operation::SetUnit { .. }) => return self.units(&changes).await,
+            Some(_) | None => {}
+        }
+        for change in &changes {
+            self.one(change, &notes).await?;
+        }
+        Ok(())
+    }
+}
+
+impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
+    async fn one(&self, change: &Change, notes: &Notes) -> Result<(), StepFailure> {
+        let host = &change.host;
+        match &change.operation {
+            Operation::DownloadImage {
+                node,
+                storage,
+                image,
+            } => self.download(node, storage, image, notes).await,
+            Operation::UploadBootSeed {
+                node,
+                storage,
+                seed,
+            } => self.upload_boot_seed(node, storage, seed, notes).await,
+            Operation::SealSeed {
+                node,
+                vmid,
+                storage,
+                seed,
+                replaces,
+            } => {
+                self.seal_seed(node, *vmid, storage, seed, replaces.as_deref(), notes)
+                    .await
+            }
+            Operation::CreateGuest { node, vmid, params } => {
+                self.create_guest(node, *vmid, params, notes).await
+            }
+            Operation::ConfigureGuest {
+                node,
+                vmid,
+                set,
+                delete,
+                digest,
+            } => {
+                let change = ConfigChange {
+                    set: set.clone(),
+                    delete: delete.iter().cloned().collect(),
+                    digest: digest.clone(),
+                };
+                self.configure_guest(node, *vmid, change, notes).await
+            }
+            Operation::GrowDisk {
+                node,
+                vmid,
+                disk,
+                size,
+            } => self.grow_disk(node, *vmid, disk, *size, notes).await,
+            Operation::StartGuest { node, vmid, guest } => {
+                self.start_guest(node, *vmid, guest, notes).await
+            }
+            Operation::RestartGuest { node, vmid, guest } => {
+                self.restart_guest(node, *vmid, guest, notes).await
+            }
+            Operation::MapDirectory {
+                mapping,
+                node,
+                path,
+                ..
+            } => {
+                let entry = format!("node={node},path={path}");
+                let note = Some("Made by infra.");
+                Ok(self.api()?.put_dir_mapping(mapping, &[entry], note).await?)
+            }
+            Operation::Firewall { steps, nodes } => self.firewall(steps, nodes).await,
+            Operation::EnableFirewall { steps, nodes } => {
+                self.enable_firewall(steps, nodes, notes).await
+            }
+            Operation::CreateDataset {
+                dataset,
+                system,
+                properties,
+            } => {
+                Zfs(self.shell(host)?)
+                    .create(dataset, system, properties)
+                    .await?;
+                Ok(())
+            }
+            Operation::SetProperties {
+                dataset,
+                properties,
+            } => {
+                Zfs(self.shell(host)?).set(dataset, properties).await?;
+                Ok(())
+            }
+            Operation::MountDataset { dataset } => {
+                Zfs(self.shell(host)?).mount(dataset).await?;
+                Ok(())
+            }
+            Operation::DatasetDirectories {
+                dataset,
+                directories,
+                ..
+            } => {
+                Zfs(self.shell(host)?)
+                    .make_directories(dataset, directories)
+                    .await?;
+                Ok(())
+            }
+            Operation::InstallPackages { packages } => {
+                self.shell(host)?.install_packages(packages).await?;
+                Ok(())
+            }
+            Operation::WriteFile(_)
+            | Operation::MakeDirectory { .. }
+            | Operation::RemoveFile { .. } => self.files(std::slice::from_ref(change)).await,
+            Operation::SetUnit { .. } => self.units(std::slice::from_ref(change)).await,
+            Operation::RestartUnit { unit } => {
+                let restart = [Reaction::Restart(unit.clone())];
+                Ok(self.shell(host)?.react(&restart).await?)
+            }
+            Operation::SetSysctl { key, value } => {
+                let setting = [(key.clone(), value.clone())];
+                Ok(self.shell(host)?.set_sysctls(&setting).await?)
+            }
+            Operation::Ufw(steps) => self.ufw(host, steps).await,
+            Operation::DeployStack(release) => {
+                let compose = Compose::new(self.shell(host)?);
+                let tell = |step: compose::Step| {
+                    notes.tell(match step {
+                        compose::Step::Stage => "writing its files",
+                        compose::Step::Pull => "pulling images",
+                        compose::Step::Up => "making containers",
+                        compose::Step::Health => "waiting for health",
+                        compose::Step::RollBack => "going back to the release before",
+                    });
+                };
+                compose::deploy(&compose, release, &self.secrets, tell).await?;
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What may be typed. The doc comments are the manual.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Run a Proxmox/ZFS homelab from one inventory.
+///
+/// stdout is the answer, stderr is the talk. Exit codes: 0 done, 1 failed, 2 usage, 3 inventory invalid, 4 changes
+/// pending (only with --exit-code), 5 unreachable, 6 partly applied, 7 locked by another run, 8 plan is stale, 9 reverted
+/// by the guard, 10 release rolled back, 11 refused by policy, 12 a check failed, 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(
+    name = "infra",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Verb,
+}
+
+/// Options that every verb takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Inventory folder; by default the only one under `inventory/`
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "INFRA_INVENTORY"
+    )]
+    pub(crate) inventory: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Only what matches: host names with `*`, `@zone`, `node/NAME`, `stack/NAME`, separated by commas
+    #[arg(long, global = true, value_name = "SELECTOR")]
+    pub(crate) on: Option<String>,
+    /// Say more
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    /// Say only answers and failures
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// No colour (also `NO_COLOR`)
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+    /// Speak to the built-in lab instead of the real machines
+    #[arg(long, global = true)]
+    pub(crate) lab: bool,
+    /// The lab's folder
+    #[arg(long, global = true, value_name = "DIR", env = "INFRA_LAB_DIR")]
+    pub(crate) lab_dir: Option<PathBuf>,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Write an inventory from a built-in system
+    Init(super::init::InitArgs),
+    /// Check the inventory offline, every problem at once
+    Check,
+    /// Show what would change, why, and its impact
+    Plan(super::plan::PlanArgs),
+    /// Plan, ask, apply, verify
+    Up(super::up::UpArgs),
+    /// Show what runs, where, how healthy
+    Status,
+    /// Run the system's own checks against the live system
+    Verify,
+    /// Work with guests
+    #[command(subcommand)]
+    Vm(super::vm::VmVerb),
+    /// Print the JSON Schema of inventory files, for editors
+    Schema,
+    /// Print shell completions
+    Completions {
+        /// Shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}

@@ -1,0 +1,63 @@
+//! What every verb has at hand.
+
+use super::{args::Global, env::Env, exit, failure::Failure};
+use crate::view::Terminal;
+use std::path::PathBuf;
+
+/// Arguments, surroundings and streams.
+pub(crate) struct Context {
+    pub(crate) global: Global,
+    pub(crate) env: Env,
+    pub(crate) terminal: Terminal,
+}
+
+impl Context {
+    /// The inventory folder: `-i`, else `INFRA_INVENTORY`, else the only one under `inventory/`.
+    pub(crate) fn inventory(&self) -> Result<PathBuf, Failure> {
+        if let Some(folder) = &self.global.inventory {
+            return Ok(folder.clone());
+        }
+        let mut found: Vec<PathBuf> = std::fs::read_dir("inventory")
+            .map(|entries| {
+                entries
+                    .filter_map(Result::ok)
+                    .map(|e| e.path())
+                    .filter(|p| p.is_dir())
+                    .collect()
+            })
+            .unwrap_or_default();
+        found.sort();
+        match found.as_slice() {
+            [one] => Ok(one.clone()),
+            [] => Err(Failure::new(exit::USAGE, "there is no inventory here")
+                .hint("Write one: `infra init media-server-home`, or name it: `-i DIR`.")),
+            many => {
+                let names: Vec<String> =
+                    many.iter().map(|path| path.display().to_string()).collect();
+                let text = format!("several inventories are here: {}", names.join(", "));
+                Err(Failure::new(exit::USAGE, text)
+                    .hint("Name one: `-i DIR`, or set INFRA_INVENTORY."))
+            }
+        }
+    }
+
+    /// The lab's folder.
+    pub(crate) fn lab_folder(&self) -> PathBuf {
+        self.global
+            .lab_dir
+            .clone()
+            .unwrap_or_else(|| self.env.state.join("lab"))
+    }
+
+    /// The command line to type again, for hints.
+    pub(crate) fn again(&self, verb: &str) -> String {
+        let mut text = String::from("infra");
+        if self.global.lab {
+            text.push_str(" --lab");
+        }
+        if let Some(folder) = &self.global.inventory {
+            text = format!("{text} -i {}", folder.display());
+        }
+        format!("{text} {verb}")
+    }
+}

@@ -1,0 +1,76 @@
+//! Around every verb that speaks to live machines: the lab's namespace first, then a runtime, then the verb.
+
+use super::{
+    context::Context,
+    exit,
+    failure::Failure,
+    session::{self, Lab, Session},
+    system,
+};
+use std::{future::Future, pin::Pin};
+
+/// A verb's work.
+pub(crate) type Work<'a> = Pin<Box<dyn Future<Output = Result<u8, Failure>> + 'a>>;
+
+/// Loads the inventory, opens a session and runs the verb in it.
+pub(crate) fn with<'a>(
+    context: &'a Context,
+    verb: impl FnOnce(Session) -> Work<'a>,
+) -> Result<u8, Failure> {
+    let system = system::load(context)?;
+    let lab = if context.global.lab {
+        Some(lab(context)?)
+    } else {
+        None
+    };
+    if lab.is_some() {
+        context
+            .terminal
+            .tell("This is the lab: nothing real is touched.");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| super::failure::failed(&error))?;
+    runtime.block_on(async {
+        let session = session::open(context, system, lab.as_ref())?;
+        verb(session).await
+    })
+}
+
+/// Reads the lab's state and enters its operator's network, before any thread exists.
+#[cfg(feature = "lab")]
+fn lab(context: &Context) -> Result<Lab, Failure> {
+    use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+    use std::os::fd::AsFd as _;
+    let file = context.lab_folder().join("state.json");
+    let text = std::fs::read_to_string(&file).map_err(|_| {
+        Failure::new(exit::UNREACHABLE, "no lab is running").hint(format!(
+            "Start one: `infra lab up`. Its folder would be {}.",
+            context.lab_folder().display()
+        ))
+    })?;
+    let lab: Lab = serde_json::from_str(&text).map_err(|error| {
+        Failure::of(exit::FAILED, &error)
+            .hint("Make the lab anew: `infra lab down`, then `infra lab up`.")
+    })?;
+    if let Some(netns) = &lab.operator_netns {
+        let enter = std::fs::File::open(netns).and_then(|file| {
+            move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
+                .map_err(Into::into)
+        });
+        enter.map_err(|error| {
+            Failure::of(exit::UNREACHABLE, &error)
+                .hint("The lab's operator network is gone or you are not root: `infra lab status`.")
+        })?;
+    }
+    Ok(lab)
+}
+
+#[cfg(not(feature = "lab"))]
+fn lab(_context: &Context) -> Result<Lab, Failure> {
+    Err(Failure::new(
+        exit::USAGE,
+        "this infra was built without the lab",
+    ))
+}

@@ -1,0 +1,59 @@
+//! `--on`: a plan narrowed to what was chosen, and to what that needs.
+
+use super::{exit, failure::Failure};
+use crate::inventory::{Selector, Subject};
+use crate::model::desired::Desired;
+use crate::plan::{
+    Plan,
+    change::{Change, Operation},
+};
+
+/// Keeps the chosen changes.
+pub(crate) fn to(plan: Plan, text: &str, desired: &Desired) -> Result<Plan, Failure> {
+    let selector: Selector = text
+        .parse()
+        .map_err(|error| Failure::of(exit::USAGE, &error))?;
+    selector
+        .verify(desired)
+        .map_err(|error| Failure::of(exit::USAGE, &error))?;
+    plan.only(|change| chosen(change, &selector, desired))
+        .map_err(|error| super::failure::failed(&error))
+}
+
+fn chosen(change: &Change, selector: &Selector, desired: &Desired) -> bool {
+    let subject = match &change.operation {
+        Operation::DeployStack(release) => Subject::Stack(&release.stack),
+        Operation::CreateDataset { dataset, .. }
+        | Operation::SetProperties { dataset, .. }
+        | Operation::DatasetDirectories { dataset, .. }
+        | Operation::MountDataset { dataset } => Subject::Dataset(dataset),
+        Operation::UploadBootSeed { seed, .. } | Operation::SealSeed { seed, .. } => {
+            Subject::Host(&seed.guest)
+        }
+        Operation::StartGuest { guest, .. } | Operation::RestartGuest { guest, .. } => {
+            Subject::Host(guest)
+        }
+        Operation::CreateGuest { vmid, .. }
+        | Operation::ConfigureGuest { vmid, .. }
+        | Operation::GrowDisk { vmid, .. } => desired
+            .guests
+            .values()
+            .find(|guest| guest.vmid == *vmid)
+            .map_or(Subject::Host(&change.host), |guest| {
+                Subject::Host(&guest.name)
+            }),
+        Operation::DownloadImage { .. }
+        | Operation::MapDirectory { .. }
+        | Operation::Firewall { .. }
+        | Operation::EnableFirewall { .. }
+        | Operation::InstallPackages { .. }
+        | Operation::WriteFile(_)
+        | Operation::MakeDirectory { .. }
+        | Operation::RemoveFile { .. }
+        | Operation::SetUnit { .. }
+        | Operation::RestartUnit { .. }
+        | Operation::SetSysctl { .. }
+        | Operation::Ufw(_) => Subject::Host(&change.host),
+    };
+    selector.selects(subject, desired)
+}

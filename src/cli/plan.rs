@@ -1,0 +1,124 @@
+//! `infra plan`: look, compare, show.
+
+use super::{context::Context, exit, failure::Failure, live, session::Session};
+use crate::plan::{Plan, change::Impact};
+use crate::view::human;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// Show what would change, why, and its impact.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PlanArgs {
+    /// Write the plan to a file, for `infra up FILE`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Exit with 4 when changes are pending
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+    /// Refuse a plan with more impact than this
+    #[arg(long, value_name = "IMPACT")]
+    pub(crate) max_impact: Option<MaxImpact>,
+}
+
+/// The impacts by name, least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MaxImpact {
+    /// Nothing running notices
+    Hot,
+    /// Takes effect at the next boot
+    NextBoot,
+    /// Restarts services or containers
+    Restart,
+    /// Reboots guests
+    Reboot,
+    /// Stops guests
+    Stop,
+    /// Gives guests new SSH host keys
+    HostKeyReset,
+    /// Could cut our own access, under a guard
+    MayCutAccess,
+}
+
+impl MaxImpact {
+    fn impact(self) -> Impact {
+        match self {
+            Self::Hot => Impact::Hot,
+            Self::NextBoot => Impact::NextBoot,
+            Self::Restart => Impact::Restart,
+            Self::Reboot => Impact::Reboot,
+            Self::Stop => Impact::Stop,
+            Self::HostKeyReset => Impact::HostKeyReset,
+            Self::MayCutAccess => Impact::MayCutAccess,
+        }
+    }
+}
+
+/// Runs the verb.
+pub(crate) fn run(context: &Context, args: &PlanArgs) -> Result<u8, Failure> {
+    live::with(context, |session| Box::pin(show(context, args, session)))
+}
+
+async fn show(context: &Context, args: &PlanArgs, session: Session) -> Result<u8, Failure> {
+    let plan = make(context, &session).await?;
+    if let Some(file) = &args.out {
+        let text = serde_json::to_string_pretty(&plan).map_err(|e| super::failure::failed(&e))?;
+        std::fs::write(file, text + "\n").map_err(|error| {
+            Failure::of(exit::FAILED, &error).hint(format!("It is {}.", file.display()))
+        })?;
+    }
+    if context.global.json {
+        context.terminal.json(&plan);
+    } else {
+        context
+            .terminal
+            .answer(&human::plan(&plan, context.terminal.loudness().verbose));
+        if let Some(file) = &args.out {
+            let again = context.again(&format!("up {}", file.display()));
+            context
+                .terminal
+                .tell(&format!("Run `{again}` to carry out exactly this plan."));
+        }
+    }
+    refuse(&plan, args.max_impact)?;
+    if plan.blocked.iter().any(|blocked| blocked.unreachable) {
+        return Ok(exit::UNREACHABLE);
+    }
+    if !plan.blocked.is_empty() {
+        return Ok(exit::FAILED);
+    }
+    Ok(if args.exit_code && !plan.is_empty() {
+        exit::PENDING
+    } else {
+        exit::DONE
+    })
+}
+
+/// Looks and compares, narrowed to `--on`.
+pub(crate) async fn make(context: &Context, session: &Session) -> Result<Plan, Failure> {
+    let observed = session.look().await;
+    let plan = session.plan(&observed)?;
+    match &context.global.on {
+        None => Ok(plan),
+        Some(text) => super::narrow::to(plan, text, &session.desired),
+    }
+}
+
+/// Refuses a plan with too much impact.
+pub(crate) fn refuse(plan: &Plan, max: Option<MaxImpact>) -> Result<(), Failure> {
+    let Some(max) = max else { return Ok(()) };
+    let too_much: Vec<&str> = plan
+        .changes
+        .iter()
+        .filter(|change| change.impact > max.impact())
+        .map(|change| change.id.as_str())
+        .collect();
+    if too_much.is_empty() {
+        return Ok(());
+    }
+    let text = format!(
+        "these changes have more impact than allowed: {}",
+        too_much.join(", ")
+    );
+    Err(Failure::new(exit::REFUSED, text)
+        .hint("Allow more with `--max-impact`, or choose with `--on`."))
+}

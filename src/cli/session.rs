@@ -1,0 +1,193 @@
+//! One run against live machines: secrets, API client, shells, the lab's substitutes.
+
+use super::{
+    context::Context,
+    exit,
+    failure::Failure,
+    system::{self, Compiled, System},
+};
+use crate::apply::{World, host_keys::HostKeys};
+use crate::model::{
+    desired::{ApiAuth, Desired},
+    ids::HostName,
+    observed::Observed,
+    secret::SecretValues,
+};
+use crate::observe::{Eyes, observe};
+use crate::plan::{Inputs, Plan, plan, questions};
+use crate::providers::{
+    proxmox::{Client, ClientOptions},
+    ssh::{Fleet, FleetOptions, Person, SshHost},
+};
+use crate::secrets::{self, Identities, Surroundings};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+/// Everything that a verb needs to look and to write.
+pub(crate) struct Session {
+    pub(crate) desired: Desired,
+    pub(crate) compiled: Compiled,
+    pub(crate) world: World<Client>,
+    pub(crate) hosts: BTreeMap<HostName, SshHost>,
+    /// Journal, receipts, lock.
+    pub(crate) state: PathBuf,
+    pub(crate) lab: bool,
+}
+
+/// The lab that `--lab` means, read before anything uses the network.
+#[cfg(feature = "lab")]
+pub(crate) type Lab = crate::lab::state::LabState;
+/// Without the feature there is no lab.
+#[cfg(not(feature = "lab"))]
+pub(crate) enum Lab {}
+
+/// Opens a session: nothing is sent yet.
+pub(crate) fn open(
+    context: &Context,
+    system: System,
+    lab: Option<&Lab>,
+) -> Result<Session, Failure> {
+    let System {
+        folder,
+        mut desired,
+        ..
+    } = system;
+    let mut fleet = FleetOptions {
+        known_hosts: folder.join("known_hosts"),
+        person: Person {
+            home: context.env.home.clone(),
+            ..Person::default()
+        },
+        identity: None,
+        addresses: BTreeMap::new(),
+    };
+    let mut state = context.env.state.join(desired.system.as_str());
+    let mut options = ClientOptions::default();
+    let mut pause = Duration::from_millis(500);
+    let mut substitutes = Vec::new();
+    if let Some(lab) = lab {
+        substitutes = super::substitute::into(&mut desired, lab, &mut fleet, context)?;
+        state = context
+            .lab_folder()
+            .join("state")
+            .join(desired.system.as_str());
+        let clock = super::substitute::clock(lab);
+        options = options.scaled(clock);
+        pause = Duration::from_millis(200).min(pause.mul_f64(clock.max(0.1)));
+    }
+    let needed: Vec<_> = needed(&desired)
+        .into_iter()
+        .filter(|name| !substitutes.iter().any(|(given, _)| given == name))
+        .collect();
+    let surroundings = Surroundings {
+        folder: &folder,
+        variables: &context.env.variables,
+        identities: Identities::read(&key_files(context)),
+    };
+    let mut values =
+        secrets::resolve(&desired.secrets, &needed, &surroundings).map_err(|errors| {
+            let mut failure = Failure::new(exit::INVALID, "some secrets have no value");
+            for error in &errors {
+                failure = failure.hint(super::failure::failed(error).text());
+            }
+            failure
+        })?;
+    for (name, value) in substitutes {
+        values.insert(name, value);
+    }
+    let (compiled, diagnostics) = system::compile(&desired, &values);
+    if system::has_errors(&diagnostics) {
+        system::show(context, &diagnostics, &system.sources);
+        return Err(Failure::said(exit::INVALID));
+    }
+    let proxmox = match &desired.proxmox {
+        Some(api) => Some(
+            Client::connect(api, &values, options)
+                .map_err(|error| super::failure::failed(&error))?,
+        ),
+        None => None,
+    };
+    let fleet = Fleet::new(&desired, &fleet);
+    let hosts = fleet
+        .hosts()
+        .map(|(name, host)| (name.clone(), host.clone()))
+        .collect();
+    let again = desired.proxmox.clone();
+    let secrets_again = values.clone();
+    Ok(Session {
+        compiled,
+        hosts,
+        lab: lab.is_some(),
+        world: World {
+            proxmox,
+            fleet,
+            secrets: values,
+            host_keys: HostKeys::below(&state),
+            pause,
+            reconnect: Box::new(move || {
+                again
+                    .as_ref()
+                    .and_then(|api| Client::connect(api, &secrets_again, options).ok())
+            }),
+        },
+        desired,
+        state,
+    })
+}
+
+/// Where the operator's age keys may be: infra's own file, and the ones that SOPS knows.
+fn key_files(context: &Context) -> Vec<PathBuf> {
+    let named = ["INFRA_AGE_KEY_FILE", "SOPS_AGE_KEY_FILE"];
+    let named = named
+        .iter()
+        .filter_map(|name| context.env.variables.get(*name))
+        .map(PathBuf::from);
+    named.chain([context.env.config.join("age.txt")]).collect()
+}
+
+/// The secrets that this run fills in somewhere: the API's, and those of the templates.
+fn needed(desired: &Desired) -> Vec<crate::model::ids::SecretName> {
+    let (compiled, _) = system::compile(desired, &SecretValues::default());
+    let mut names: Vec<_> = compiled
+        .releases
+        .values()
+        .flat_map(|release| &release.files)
+        .flat_map(|file| file.content.secrets().cloned())
+        .collect();
+    match desired.proxmox.as_ref().map(|api| &api.auth) {
+        Some(ApiAuth::Token { secret, .. }) => names.push(secret.clone()),
+        Some(ApiAuth::Password { password, .. }) => names.push(password.clone()),
+        None => {}
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+impl Session {
+    /// Looks at everything, once.
+    pub(crate) async fn look(&self) -> Observed {
+        let questions = questions(
+            &self.desired,
+            &self.compiled.resources,
+            self.compiled.releases.values(),
+        );
+        let eyes = Eyes {
+            proxmox: self.world.proxmox.as_ref(),
+            hosts: &self.hosts,
+        };
+        observe(&questions, &eyes).await
+    }
+
+    /// Compares what was seen with what is wanted.
+    pub(crate) fn plan(&self, observed: &Observed) -> Result<Plan, Failure> {
+        let inputs = Inputs {
+            desired: &self.desired,
+            firewall: &self.compiled.firewall,
+            resources: &self.compiled.resources,
+            releases: &self.compiled.releases,
+            secrets: &self.world.secrets,
+            observed,
+        };
+        plan(&inputs, self.lab).map_err(|error| super::failure::failed(&error))
+    }
+}

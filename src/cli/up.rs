@@ -1,0 +1,355 @@
+//! `infra up`: plan, ask, apply, look again, verify.
+
+use super::{
+    context::Context,
+    exit,
+    failure::{Failure, failed},
+    live,
+    plan::{MaxImpact, make, refuse},
+    session::Session,
+};
+use crate::apply::{
+    Interrupt, Receipt, Walk,
+    journal::{self, Journal},
+    lock::{self, BEAT, Holder, LockError},
+    receipt::ChangeReceipt,
+};
+use crate::plan::{Plan, change::Impact};
+use crate::providers::proxmox::{ProxmoxRead as _, Upid};
+use crate::providers::ssh::SshHost;
+use crate::view::{human, palette, progress};
+use clap::Args;
+use std::{fmt::Write as _, path::PathBuf, sync::Arc, time::Duration};
+
+/// Services that have just been started get this long before a failing check counts.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A task of an interrupted run is waited for this long before the new run looks at what there is.
+const LEFTOVER_LIMIT: Duration = Duration::from_mins(10);
+
+/// Plan, ask, apply, verify.
+///
+/// Asks before the first write unless --yes is given. Ctrl-C lets running steps end and begins no new ones. A run that was
+/// killed is taken up by the next one.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct UpArgs {
+    /// A plan written by `infra plan --out`; refused when it is stale
+    #[arg(value_name = "PLAN")]
+    pub(crate) file: Option<PathBuf>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Refuse a plan with more impact than this
+    #[arg(long, value_name = "IMPACT")]
+    pub(crate) max_impact: Option<MaxImpact>,
+    /// Do not run the system's checks afterwards
+    #[arg(long)]
+    pub(crate) no_verify: bool,
+}
+
+/// Runs the verb.
+pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<u8, Failure> {
+    live::with(context, |session| Box::pin(up(context, args, session)))
+}
+
+async fn up(context: &Context, args: &UpArgs, session: Session) -> Result<u8, Failure> {
+    let holder = holder(context, &session);
+    let _local = lock::take_local(&session.state, &holder).map_err(|e| locked(&e))?;
+    let first = session.desired.all_hosts().next().cloned();
+    let shell = first
+        .as_ref()
+        .and_then(|host| session.hosts.get(host))
+        .cloned();
+    let remote = match &shell {
+        Some(shell) => Some(
+            lock::take_remote(shell, session.desired.system.as_str(), &holder, is_alive)
+                .await
+                .map_err(|e| locked(&e))?,
+        ),
+        None => None,
+    };
+    let work = locked_up(context, args, session);
+    let result = match &remote {
+        Some(lock) => tokio::select! {
+            result = work => result,
+            lost = beat(lock) => Err(lost),
+        },
+        None => work.await,
+    };
+    if let Some(lock) = remote
+        && let Err(error) = lock.release().await
+    {
+        context
+            .terminal
+            .tell(&format!("The lock goes stale by itself: {error}."));
+    }
+    result
+}
+
+/// Says that we live until the lock is lost.
+async fn beat(lock: &lock::RemoteLock<'_, SshHost>) -> Failure {
+    loop {
+        tokio::time::sleep(BEAT).await;
+        // One missed beat is no loss: the lock goes stale after several.
+        if let Ok(false) = lock.beat().await {
+            return Failure::new(
+                exit::LOCKED,
+                "another run took over the lock while this one was silent",
+            )
+            .hint("Run the command again when the other one has ended.");
+        }
+    }
+}
+
+async fn locked_up(context: &Context, args: &UpArgs, session: Session) -> Result<u8, Failure> {
+    wait_for_leftovers(context, &session).await?;
+    let plan = make(context, &session).await?;
+    let saved = args.file.as_ref().map(read_plan).transpose()?;
+    if let Some(saved) = saved
+        && saved.fingerprint != plan.fingerprint
+    {
+        return Err(Failure::new(
+            exit::STALE,
+            "the plan is stale: what would be done now differs from it",
+        )
+        .hint(format!("Look again: `{}`.", context.again("plan"))));
+    }
+    if !context.global.json {
+        let text = human::plan(&plan, context.terminal.loudness().verbose);
+        context.terminal.answer(&text);
+    }
+    refuse(&plan, args.max_impact)?;
+    if let Some(failure) = blocked(&plan) {
+        return Err(failure);
+    }
+    let mut receipt = None;
+    if !plan.changes.is_empty() {
+        if !args.yes && !agreed(context, &plan)? {
+            return Err(Failure::new(
+                exit::FAILED,
+                "nothing was changed: you did not agree",
+            ));
+        }
+        let (done, file) = carry_out(context, &session, &plan).await?;
+        if !context.global.json {
+            let again = context.again("up");
+            context
+                .terminal
+                .tell(human::receipt(&done, Some(&file), &format!("`{again}`")).trim_end());
+        }
+        if !done.is_complete() {
+            if context.global.json {
+                context.terminal.json(&done);
+            }
+            return Ok(ended(&done));
+        }
+        prove_empty(context, &session).await?;
+        receipt = Some(done);
+    }
+    if context.global.json {
+        context
+            .terminal
+            .json(&serde_json::json!({ "plan": plan, "receipt": receipt }));
+    }
+    if args.no_verify || context.global.on.is_some() {
+        return Ok(exit::DONE);
+    }
+    super::verify::show(context, &session, PATIENCE).await
+}
+
+/// After a complete run nothing may differ any more; what does is told as a failure, not hidden.
+async fn prove_empty(context: &Context, session: &Session) -> Result<(), Failure> {
+    let again = make(context, session).await?;
+    if again.is_empty() {
+        return Ok(());
+    }
+    context.terminal.complain(&human::plan(&again, true));
+    Err(Failure::new(
+        exit::PARTIAL,
+        "everything was carried out, and something still differs",
+    )
+    .hint("Something changes it back, or infra misreads it: compare with the lines above."))
+}
+
+fn holder(context: &Context, session: &Session) -> Holder {
+    let token: u128 = rand::random();
+    Holder {
+        who: context.env.who.clone(),
+        machine: context.env.machine.clone(),
+        pid: std::process::id(),
+        since: now(),
+        why: format!("infra up ({})", session.desired.system),
+        token: format!("{token:032x}"),
+    }
+}
+
+fn now() -> String {
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
+}
+
+fn is_alive(pid: u32) -> bool {
+    std::path::Path::new("/proc").join(pid.to_string()).exists()
+}
+
+fn locked(error: &LockError) -> Failure {
+    match error {
+        LockError::Held { .. } => Failure::of(exit::LOCKED, error)
+            .hint("Wait until that run has ended; a dead one is recognised after five minutes."),
+        LockError::Shell(shell) => {
+            let failure = Failure::of(exit::UNREACHABLE, error);
+            match crate::providers::shell::hint(shell) {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
+        }
+        LockError::File { .. } => Failure::of(exit::FAILED, error),
+    }
+}
+
+/// Tasks that an interrupted run started go on without it; acting before they end would race with them.
+async fn wait_for_leftovers(context: &Context, session: &Session) -> Result<(), Failure> {
+    let open = journal::unfinished_tasks(&session.state).map_err(|error| failed(&error))?;
+    let Some(api) = &session.world.proxmox else {
+        return Ok(());
+    };
+    for text in open {
+        let Ok(upid) = text.parse::<Upid>() else {
+            continue;
+        };
+        context.terminal.tell(&format!(
+            "The last run was interrupted; waiting for its task {upid}."
+        ));
+        // How it ended does not matter: what it left is looked at next.
+        if let Err(error) = api.wait(&upid, LEFTOVER_LIMIT).await {
+            context
+                .terminal
+                .tell(&format!("It ended without success: {error}."));
+        }
+    }
+    Ok(())
+}
+
+fn read_plan(file: &PathBuf) -> Result<Plan, Failure> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Failure::of(exit::USAGE, &error).hint(format!("It is {}.", file.display()))
+    })?;
+    let plan: Plan = serde_json::from_str(&text).map_err(|error| {
+        Failure::of(exit::USAGE, &error).hint("Write one with `infra plan --out FILE`.")
+    })?;
+    if plan.version == crate::plan::VERSION {
+        Ok(plan)
+    } else {
+        let text = format!(
+            "the plan has format {}, this infra reads {}",
+            plan.version,
+            crate::plan::VERSION
+        );
+        Err(Failure::new(exit::STALE, text).hint("Make it anew with `infra plan --out FILE`."))
+    }
+}
+
+fn blocked(plan: &Plan) -> Option<Failure> {
+    let first = plan.blocked.first()?;
+    let code = if plan.blocked.iter().any(|b| b.unreachable) {
+        exit::UNREACHABLE
+    } else {
+        exit::FAILED
+    };
+    let text = format!("nothing was changed: {}: {}", first.what, first.why);
+    Some(Failure::new(code, text).hint(first.help.clone()))
+}
+
+fn agreed(context: &Context, plan: &Plan) -> Result<bool, Failure> {
+    if !context.terminal.can_ask() {
+        return Err(Failure::new(exit::USAGE, "there is nobody to ask")
+            .hint("Look at `infra plan`, then agree beforehand with `--yes`."));
+    }
+    loop {
+        let answer = context.terminal.ask("Carry this out? [yes / no / explain]");
+        match answer.as_deref() {
+            Some("yes" | "y") => return Ok(true),
+            Some("explain" | "e") => context.terminal.tell(&explain(plan)),
+            Some("no" | "n") | None => return Ok(false),
+            Some(_) => {}
+        }
+    }
+}
+
+/// Why each change is made and what it does to what runs.
+fn explain(plan: &Plan) -> String {
+    let mut out = String::new();
+    for change in &plan.changes {
+        let _ = writeln!(
+            out,
+            "  {}: {} ({}); waits for {}",
+            palette::name(&change.id),
+            change.reason,
+            change.impact,
+            if change.needs.is_empty() {
+                "nothing".to_owned()
+            } else {
+                change.needs.join(", ")
+            }
+        );
+    }
+    if plan.impact() >= Some(Impact::MayCutAccess) {
+        out.push_str("  What may cut access is proved by new connections before it is kept.\n");
+    }
+    out
+}
+
+async fn carry_out(
+    context: &Context,
+    session: &Session,
+    plan: &Plan,
+) -> Result<(Receipt, PathBuf), Failure> {
+    let loudness = context.terminal.loudness();
+    let interrupt = Interrupt::default();
+    let journal = Journal::begin(&session.state).map_err(|error| failed(&error))?;
+    let walk = Walk {
+        sink: progress::sink(context.terminal.draws(), loudness.quiet, loudness.verbose),
+        journal: Arc::new(journal),
+        interrupt: interrupt.clone(),
+        now,
+    };
+    let watcher = tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            interrupt.raise();
+        }
+    });
+    let receipt = walk
+        .run(plan, &session.world)
+        .await
+        .map_err(|error| failed(&error));
+    watcher.abort();
+    let receipt = receipt?;
+    let file = receipt.write(&session.state).map_err(|error| {
+        Failure::of(exit::FAILED, &error)
+            .hint(format!("The receipt goes to {}.", session.state.display()))
+    })?;
+    Ok((receipt, file))
+}
+
+fn ended(receipt: &Receipt) -> u8 {
+    let interrupted = receipt.failed().next().is_none();
+    let rolled_back = receipt.failed().any(|change| says(change, "rolled back"));
+    if interrupted {
+        exit::INTERRUPTED
+    } else if rolled_back {
+        exit::ROLLED_BACK
+    } else if receipt
+        .failed()
+        .any(|change| says(change, "not confirmed and switches itself off"))
+    {
+        exit::REVERTED
+    } else if receipt.done() > 0 {
+        exit::PARTIAL
+    } else {
+        exit::FAILED
+    }
+}
+
+fn says(change: &ChangeReceipt, words: &str) -> bool {
+    matches!(&change.outcome, crate::apply::event::StepOutcome::Failed { why, .. } if why.contains(words))
+}

@@ -1,0 +1,70 @@
+//! `infra verify`: the system's own checks, asked of the live system.
+
+use super::{context::Context, exit, failure::Failure, live, session::Session};
+use crate::model::ids::HostName;
+use crate::providers::local::LocalShell;
+use crate::verify::{self, Local, Verdict};
+use crate::view::human;
+use std::{
+    net::{IpAddr, SocketAddr, UdpSocket},
+    time::Duration,
+};
+
+/// Runs the verb.
+pub(crate) fn run(context: &Context) -> Result<u8, Failure> {
+    live::with(context, |session| {
+        Box::pin(async move { show(context, &session, Duration::ZERO).await })
+    })
+}
+
+/// Runs the checks and shows them.
+pub(crate) async fn show(
+    context: &Context,
+    session: &Session,
+    patience: Duration,
+) -> Result<u8, Failure> {
+    let checks = &session.desired.checks;
+    if checks.is_empty() {
+        context
+            .terminal
+            .tell("The inventory has no checks: nothing was verified.");
+        return Ok(exit::DONE);
+    }
+    let name = HostName::new("here").map_err(|error| super::failure::failed(&error))?;
+    let shell = LocalShell::new(name);
+    let local = Local {
+        shell: &shell,
+        address: our_address(session),
+    };
+    let results = verify::run(&session.desired, checks, &session.hosts, &local, patience).await;
+    if context.global.json {
+        context
+            .terminal
+            .json(&serde_json::json!({ "checks": results }));
+    } else {
+        context.terminal.answer(&human::checks(&results));
+    }
+    let failed = results
+        .iter()
+        .any(|result| matches!(result.verdict, Verdict::Failed { .. }));
+    Ok(if failed {
+        exit::CHECK_FAILED
+    } else {
+        exit::DONE
+    })
+}
+
+/// The address from which this machine would speak to the system's first host. A UDP socket is connected and nothing
+/// is sent.
+fn our_address(session: &Session) -> Option<IpAddr> {
+    let first = session.desired.all_hosts().next()?;
+    let (address, _) = session.desired.access(first)?;
+    let any: SocketAddr = if address.is_ipv4() {
+        ([0, 0, 0, 0], 0).into()
+    } else {
+        ([0u16; 8], 0).into()
+    };
+    let socket = UdpSocket::bind(any).ok()?;
+    socket.connect((address, 9)).ok()?;
+    socket.local_addr().ok().map(|local| local.ip())
+}

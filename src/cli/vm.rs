@@ -1,0 +1,137 @@
+//! `infra vm list|ssh`: day-to-day work with guests.
+
+use super::{context::Context, exit, failure::Failure, live, session::Session};
+use crate::model::{ids::HostName, observed::Reading};
+use clap::Subcommand;
+
+/// Work with guests.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum VmVerb {
+    /// List the cluster's guests, ours and others'
+    List,
+    /// Open a shell on a host of the inventory, host key checked
+    Ssh {
+        /// Host name in the inventory
+        host: String,
+        /// Command to run instead of a shell
+        #[arg(trailing_var_arg = true)]
+        command: Vec<String>,
+    },
+}
+
+/// Runs the verb.
+pub(crate) fn run(context: &Context, verb: &VmVerb) -> Result<u8, Failure> {
+    match verb {
+        VmVerb::List => live::with(context, |session| Box::pin(list(context, session))),
+        VmVerb::Ssh { host, command } => {
+            live::with(context, |session| Box::pin(shell(session, host, command)))
+        }
+    }
+}
+
+async fn list(context: &Context, session: Session) -> Result<u8, Failure> {
+    let observed = session.look().await;
+    let seen = match &observed.proxmox {
+        Some(Reading::Seen(seen)) => seen,
+        Some(Reading::Failed { why, hint }) => {
+            let failure = Failure::new(exit::UNREACHABLE, why.clone());
+            return Err(match hint {
+                Some(hint) => failure.hint(hint.clone()),
+                None => failure,
+            });
+        }
+        Some(Reading::Absent) | None => {
+            return Err(Failure::new(exit::USAGE, "the inventory has no Proxmox"));
+        }
+    };
+    let rows: Vec<_> = seen
+        .guests
+        .iter()
+        .map(|(vmid, guest)| {
+            let ours = session
+                .desired
+                .guests
+                .values()
+                .find(|wanted| wanted.vmid == *vmid);
+            serde_json::json!({
+                "vmid": vmid,
+                "name": guest.name,
+                "node": guest.node,
+                "status": guest.status,
+                "address": ours.and_then(crate::model::guest::Guest::address),
+                "managed": ours.is_some(),
+            })
+        })
+        .collect();
+    if context.global.json {
+        context
+            .terminal
+            .json(&serde_json::json!({ "guests": rows }));
+        return Ok(exit::DONE);
+    }
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED);
+    table.set_header(["VMID", "name", "node", "status", "address", "infra"]);
+    for (vmid, guest) in &seen.guests {
+        let ours = session
+            .desired
+            .guests
+            .values()
+            .find(|wanted| wanted.vmid == *vmid);
+        let address = ours.and_then(crate::model::guest::Guest::address);
+        table.add_row([
+            vmid.to_string(),
+            guest.name.clone(),
+            guest.node.clone(),
+            guest.status.clone(),
+            address
+                .map(|address| address.to_string())
+                .unwrap_or_default(),
+            if ours.is_some() {
+                "managed".to_owned()
+            } else {
+                String::new()
+            },
+        ]);
+    }
+    context.terminal.answer(&format!("{table}\n"));
+    Ok(exit::DONE)
+}
+
+/// Hands over to the system's own ssh, with infra's pins and nothing less strict.
+async fn shell(session: Session, host: &str, command: &[String]) -> Result<u8, Failure> {
+    let name = HostName::new(host).map_err(|error| Failure::of(exit::USAGE, &error))?;
+    let Some(shell) = session.hosts.get(&name) else {
+        let names: Vec<&str> = session.hosts.keys().map(HostName::as_str).collect();
+        return Err(
+            Failure::new(exit::USAGE, format!("there is no host `{host}`"))
+                .hint(format!("The inventory has {}.", names.join(", "))),
+        );
+    };
+    let target = shell.target();
+    let mut ssh = tokio::process::Command::new("ssh");
+    ssh.arg("-p").arg(target.port.to_string());
+    ssh.arg("-o").arg("StrictHostKeyChecking=yes");
+    ssh.arg("-o").arg(format!(
+        "UserKnownHostsFile={}",
+        target.known_hosts.path().display()
+    ));
+    if let Some(identity) = &target.identity {
+        ssh.arg("-o")
+            .arg("IdentitiesOnly=yes")
+            .arg("-i")
+            .arg(identity);
+    }
+    if let Some(jump) = &target.jump {
+        ssh.arg("-J")
+            .arg(format!("{}@{}:{}", jump.user, jump.address, jump.port));
+    }
+    ssh.arg(format!("{}@{}", target.user, target.address))
+        .args(command);
+    let status = ssh.status().await.map_err(|error| {
+        Failure::of(exit::FAILED, &error)
+            .hint("Install OpenSSH's client: `apt install openssh-client`.")
+    })?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.unwrap_or(exit::FAILED))
+}

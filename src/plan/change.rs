@@ -1,0 +1,313 @@
+//! The closed set of everything we can change, and what each change means to the owner.
+
+use crate::model::{
+    dataset::DatasetDirectory,
+    firewall_step::PveStep,
+    guest::Image,
+    host::GuestSeed,
+    ids::{DatasetName, HostName, SystemName, Vmid},
+    release::Release,
+    resource::{FileResource, Reaction},
+    size::Bytes,
+    ufw::UfwSteps,
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt};
+
+/// What happens to the thing. Shown as `+ ~ -`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It is not there and will be.
+    Create,
+    /// It is there and differs.
+    Update,
+    /// It is there, is ours, and will not be.
+    Delete,
+}
+
+impl Action {
+    /// The plan's symbol.
+    pub const fn symbol(self) -> &'static str {
+        match self {
+            Self::Create => "+",
+            Self::Update => "~",
+            Self::Delete => "-",
+        }
+    }
+}
+
+/// What a change does to what runs, least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Impact {
+    /// Nothing running notices.
+    Hot,
+    /// Takes effect when the guest next starts.
+    NextBoot,
+    /// Restarts a service or a stack's containers.
+    Restart,
+    /// Reboots the guest or node.
+    Reboot,
+    /// Stops the guest.
+    Stop,
+    /// The guest gets new SSH host keys.
+    HostKeyReset,
+    /// Could cut our own access; runs under a guard.
+    MayCutAccess,
+    /// Data is lost.
+    DestroysData,
+}
+
+impl fmt::Display for Impact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hot => "hot",
+            Self::NextBoot => "next boot",
+            Self::Restart => "restarts",
+            Self::Reboot => "reboots",
+            Self::Stop => "stops",
+            Self::HostKeyReset => "resets host keys",
+            Self::MayCutAccess => "may cut access",
+            Self::DestroysData => "destroys data",
+        })
+    }
+}
+
+/// One differing field in the owner's words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Field {
+    /// Name.
+    pub name: String,
+    /// As seen; none when it is not there.
+    pub before: Option<String>,
+    /// As wanted; none when it goes away.
+    pub after: Option<String>,
+}
+
+impl Field {
+    /// A field that changes.
+    pub fn new(name: &str, before: Option<&str>, after: Option<&str>) -> Self {
+        Self {
+            name: name.to_owned(),
+            before: before.map(str::to_owned),
+            after: after.map(str::to_owned),
+        }
+    }
+}
+
+/// One difference between wanted and seen, with the one operation that removes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Unique in the plan and stable between plans: host and subject.
+    pub id: String,
+    /// The host under which the plan shows it, and whose limits it counts against.
+    pub host: HostName,
+    /// What differs: `guest 110 intranet`, `file /etc/ssh/sshd_config.d/00-infra.conf`.
+    pub subject: String,
+    /// What happens.
+    pub action: Action,
+    /// Only differing fields.
+    pub fields: Vec<Field>,
+    /// What it does to what runs.
+    pub impact: Impact,
+    /// Why, in one fragment.
+    pub reason: String,
+    /// Changes of this plan that must succeed first.
+    pub needs: Vec<String>,
+    /// How.
+    pub operation: Operation,
+}
+
+/// How a change is carried out. Everything is decided; only secrets are filled in while writing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// The node downloads an image and checks its checksum.
+    DownloadImage {
+        /// Node.
+        node: HostName,
+        /// Storage with content type `import`.
+        storage: String,
+        /// Source, checksum and file name.
+        image: Image,
+    },
+    /// Makes (or takes up) the guest's host key, pins it, and uploads the first-boot seed that carries it.
+    UploadBootSeed {
+        /// Node.
+        node: HostName,
+        /// Storage with content type `iso`.
+        storage: String,
+        /// Seed without its host key.
+        seed: GuestSeed,
+    },
+    /// Replaces the seed in the drive by one without the host's private key, and deletes the other.
+    SealSeed {
+        /// Id.
+        vmid: Vmid,
+        /// Node.
+        node: HostName,
+        /// Storage with content type `iso`.
+        storage: String,
+        /// Seed; it has no host key.
+        seed: GuestSeed,
+        /// Volume to delete afterwards, if it is ours.
+        replaces: Option<String>,
+    },
+    /// Creates a guest from parameters, one to one as sent.
+    CreateGuest {
+        /// Node.
+        node: HostName,
+        /// Id.
+        vmid: Vmid,
+        /// Parameters in Proxmox's words.
+        params: BTreeMap<String, String>,
+    },
+    /// Changes a guest's configuration.
+    ConfigureGuest {
+        /// Node where it lives.
+        node: HostName,
+        /// Id.
+        vmid: Vmid,
+        /// Keys to set.
+        set: BTreeMap<String, String>,
+        /// Keys to delete.
+        delete: Vec<String>,
+        /// Digest of what was seen.
+        digest: Option<String>,
+    },
+    /// Grows a disk to a size.
+    GrowDisk {
+        /// Node where the guest lives.
+        node: HostName,
+        /// Id.
+        vmid: Vmid,
+        /// `scsi0`.
+        disk: String,
+        /// New size.
+        size: Bytes,
+    },
+    /// Starts a guest.
+    StartGuest {
+        /// Node where it lives.
+        node: HostName,
+        /// Id.
+        vmid: Vmid,
+        /// Its host, waited for.
+        guest: HostName,
+    },
+    /// Shuts a guest down and starts it again, so that pending settings take effect.
+    RestartGuest {
+        /// Node where it lives.
+        node: HostName,
+        /// Id.
+        vmid: Vmid,
+        /// Its host, waited for.
+        guest: HostName,
+    },
+    /// Creates or corrects a directory mapping.
+    MapDirectory {
+        /// Mapping id, also the virtiofs tag.
+        mapping: String,
+        /// Node.
+        node: HostName,
+        /// Directory on the node.
+        path: String,
+        /// Whether the mapping exists and is corrected.
+        exists: bool,
+    },
+    /// Writes to one level of the Proxmox firewall, in order.
+    Firewall {
+        /// Writes.
+        steps: Vec<PveStep>,
+        /// Node of each guest whose level is written.
+        nodes: BTreeMap<Vmid, HostName>,
+    },
+    /// Switches the cluster's firewall on for the first time, under its own dead-man switch.
+    EnableFirewall {
+        /// Writes; the last one is the main switch.
+        steps: Vec<PveStep>,
+        /// Node of each guest.
+        nodes: BTreeMap<Vmid, HostName>,
+    },
+    /// Creates a dataset.
+    CreateDataset {
+        /// Dataset.
+        dataset: DatasetName,
+        /// System that owns it.
+        system: SystemName,
+        /// Properties.
+        properties: BTreeMap<String, String>,
+    },
+    /// Sets properties.
+    SetProperties {
+        /// Dataset.
+        dataset: DatasetName,
+        /// Properties.
+        properties: BTreeMap<String, String>,
+    },
+    /// Mounts a dataset.
+    MountDataset {
+        /// Dataset.
+        dataset: DatasetName,
+    },
+    /// Makes directories in a dataset, or corrects their ownership.
+    DatasetDirectories {
+        /// Dataset.
+        dataset: DatasetName,
+        /// Mount point.
+        mountpoint: String,
+        /// Directories.
+        directories: Vec<DatasetDirectory>,
+    },
+    /// Installs Debian packages.
+    InstallPackages {
+        /// Names.
+        packages: Vec<String>,
+    },
+    /// Writes a file.
+    WriteFile(FileResource),
+    /// Makes a directory or corrects its ownership.
+    MakeDirectory {
+        /// Absolute path.
+        path: String,
+        /// Owner.
+        owner: String,
+        /// Group.
+        group: String,
+        /// Permission bits.
+        mode: u32,
+    },
+    /// Removes a file.
+    RemoveFile {
+        /// Absolute path.
+        path: String,
+        /// What must happen afterwards.
+        then: Vec<Reaction>,
+    },
+    /// Brings a unit to its wanted state.
+    SetUnit {
+        /// Name.
+        unit: String,
+        /// At boot.
+        enabled: bool,
+        /// Now.
+        active: bool,
+    },
+    /// Starts a unit anew, because what it loads is not live.
+    RestartUnit {
+        /// Name.
+        unit: String,
+    },
+    /// Sets a kernel setting now.
+    SetSysctl {
+        /// Key.
+        key: String,
+        /// Value.
+        value: String,
+    },
+    /// Brings UFW to its wanted state.
+    Ufw(UfwSteps),
+    /// Deploys a release of a stack, or repairs its containers.
+    DeployStack(Box<Release>),
+}

@@ -1,0 +1,218 @@
+//! Datasets and the directories in them. Nothing here ever destroys.
+
+use crate::model::{
+    dataset::Dataset,
+    desired::Desired,
+    facts::{DatasetFact, HostFacts},
+    ids::{DatasetName, HostName},
+    property,
+};
+use crate::plan::{
+    change::{Field, Operation},
+    draft::{Draft, Proposal, id},
+};
+use std::collections::BTreeMap;
+
+/// The user property by which infra knows what it made.
+const OWNER: &str = "org.infra:system";
+
+/// The subject of a dataset's changes.
+pub(super) fn subject(name: &DatasetName) -> String {
+    format!("dataset {name}")
+}
+
+/// Compares the datasets of one host.
+pub(super) fn diff(draft: &mut Draft, desired: &Desired, host: &HostName, facts: &HostFacts) {
+    for pool in desired.zpools.values().filter(|pool| &pool.host == host) {
+        draft.saw(host);
+        match facts.zpools.get(pool.name.as_str()) {
+            None => draft.block(
+                format!("zpool {}", pool.name),
+                format!("host {host} has no imported zpool `{}`", pool.name),
+                format!("Import it (`zpool import {}`), or create it: infra never creates a zpool over disks by itself.", pool.name),
+            ),
+            Some(found) if found.health == "ONLINE" => {}
+            Some(found) => draft.leave_alone(format!(
+                "{host}: zpool {} is {}; see `zpool status {}`",
+                pool.name, found.health, pool.name
+            )),
+        }
+    }
+    // Parents sort before their children, so they are created first.
+    for dataset in desired
+        .datasets
+        .values()
+        .filter(|dataset| &dataset.host == host)
+    {
+        if !facts.zpools.contains_key(dataset.name.zpool()) {
+            continue;
+        }
+        draft.saw(host);
+        match facts.datasets.get(&dataset.name) {
+            None => create(draft, desired, host, dataset),
+            Some(found) => update(draft, host, dataset, found),
+        }
+        directories(draft, host, dataset, facts);
+    }
+    report_unmanaged(draft, desired, host, facts);
+}
+
+fn create(draft: &mut Draft, desired: &Desired, host: &HostName, dataset: &Dataset) {
+    let fields = dataset
+        .properties
+        .iter()
+        .map(|(name, value)| Field::new(name, None, Some(value)))
+        .collect();
+    let reason = dataset.profile.as_ref().map_or_else(
+        || "the inventory wants it".to_owned(),
+        |profile| format!("profile {profile}"),
+    );
+    let needs = dataset
+        .name
+        .parent()
+        .map(|parent| id(host, &subject(&parent)));
+    draft.propose(
+        host,
+        &subject(&dataset.name),
+        Proposal::create(reason).fields(fields).after(needs),
+        Operation::CreateDataset {
+            dataset: dataset.name.clone(),
+            system: desired.system.clone(),
+            properties: dataset.properties.clone(),
+        },
+    );
+}
+
+fn update(draft: &mut Draft, host: &HostName, dataset: &Dataset, found: &DatasetFact) {
+    let (mut set, mut fields) = (BTreeMap::new(), Vec::new());
+    for (name, wanted) in &dataset.properties {
+        let seen = found.properties.get(name);
+        let value = seen.map(|fact| fact.value.as_str());
+        if property::is_met(name, wanted, seen) {
+            continue;
+        }
+        if property::is_create_only(name) {
+            draft.block(
+                subject(&dataset.name),
+                format!("{name} is {}, the inventory says {wanted}, and it is fixed at creation", value.unwrap_or("-")),
+                format!("Write `{name}: {}`, or create a new dataset and move the data: `zfs send | zfs receive`.", value.unwrap_or("-")),
+            );
+            continue;
+        }
+        fields.push(Field::new(name, value, Some(wanted)));
+        set.insert(name.clone(), wanted.clone());
+    }
+    let mounted = found
+        .properties
+        .get("mounted")
+        .map(|fact| fact.value.as_str());
+    let mut needs = None;
+    if !set.is_empty() {
+        needs = Some(draft.propose(
+            host,
+            &subject(&dataset.name),
+            Proposal::update("differs from the inventory").fields(fields),
+            Operation::SetProperties {
+                dataset: dataset.name.clone(),
+                properties: set,
+            },
+        ));
+    }
+    let wants_mount = dataset
+        .properties
+        .get("mountpoint")
+        .is_some_and(|at| at.starts_with('/'))
+        && dataset
+            .properties
+            .get("canmount")
+            .is_none_or(|can| can == "on");
+    if mounted == Some("no") && wants_mount {
+        draft.propose(
+            host,
+            &format!("{} mount", subject(&dataset.name)),
+            Proposal::update("it is not mounted")
+                .field("mounted", Some("no"), Some("yes"))
+                .after(needs),
+            Operation::MountDataset {
+                dataset: dataset.name.clone(),
+            },
+        );
+    }
+}
+
+fn directories(draft: &mut Draft, host: &HostName, dataset: &Dataset, facts: &HostFacts) {
+    let Some(mountpoint) = dataset.properties.get("mountpoint") else {
+        return;
+    };
+    let differing: Vec<_> = dataset
+        .directories
+        .iter()
+        .filter(|directory| {
+            let seen = facts
+                .paths
+                .get(&path(mountpoint, &directory.path))
+                .and_then(Option::as_ref);
+            seen.is_none_or(|seen| {
+                seen.kind != "directory"
+                    || (seen.uid, seen.gid, seen.mode)
+                        != (directory.uid, directory.gid, directory.mode)
+            })
+        })
+        .cloned()
+        .collect();
+    if differing.is_empty() {
+        return;
+    }
+    let fields = differing
+        .iter()
+        .map(|directory| {
+            let full = path(mountpoint, &directory.path);
+            let seen = facts.paths.get(&full).and_then(Option::as_ref);
+            let show = |uid: u32, gid: u32, mode: u32| format!("{uid}:{gid} {mode:04o}");
+            Field::new(
+                &full,
+                seen.map(|s| show(s.uid, s.gid, s.mode)).as_deref(),
+                Some(&show(directory.uid, directory.gid, directory.mode)),
+            )
+        })
+        .collect();
+    draft.propose(
+        host,
+        &format!("{} directories", subject(&dataset.name)),
+        Proposal::update("containers write there by number")
+            .fields(fields)
+            .after([
+                id(host, &subject(&dataset.name)),
+                id(host, &format!("{} mount", subject(&dataset.name))),
+            ]),
+        Operation::DatasetDirectories {
+            dataset: dataset.name.clone(),
+            mountpoint: mountpoint.clone(),
+            directories: differing,
+        },
+    );
+}
+
+/// A directory of a dataset as an absolute path.
+pub(in crate::plan) fn path(mountpoint: &str, relative: &str) -> String {
+    if relative == "." {
+        mountpoint.to_owned()
+    } else {
+        format!("{mountpoint}/{relative}")
+    }
+}
+
+/// Datasets that carry our mark and are not in the inventory any more: reported, never destroyed.
+fn report_unmanaged(draft: &mut Draft, desired: &Desired, host: &HostName, facts: &HostFacts) {
+    for (name, found) in &facts.datasets {
+        let ours = found
+            .properties
+            .get(OWNER)
+            .is_some_and(|fact| fact.source == "local" && fact.value == desired.system.as_str());
+        if ours && !desired.datasets.contains_key(name) {
+            draft.leave_alone(format!(
+                "{host}: dataset {name} is not in the inventory any more; its data stays"
+            ));
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The seed in a guest's drive: after the first boot it holds no private key.
+
+use super::guest::subject;
+use crate::model::{desired::Desired, guest::Guest, host::GuestSeed, host::Node};
+use crate::plan::{
+    change::Operation,
+    draft::{Draft, Proposal},
+    guest_config,
+};
+use std::collections::BTreeMap;
+
+/// The seed as it stays in the drive.
+pub(super) fn seed(desired: &Desired, guest: &Guest) -> GuestSeed {
+    guest_config::seed(
+        &desired.system,
+        guest,
+        &desired.authorized_keys,
+        &desired.timezone,
+    )
+}
+
+/// Puts the sealed seed into the drive and deletes the one that it replaces.
+pub(super) fn seal(
+    draft: &mut Draft,
+    guest: &Guest,
+    node: &Node,
+    sealed: GuestSeed,
+    replaces: Option<String>,
+    needs: Vec<String>,
+) {
+    let replaces = replaces.map(|name| format!("{}:iso/{name}", node.iso_storage));
+    draft.propose(
+        &node.name,
+        &format!("{} seed", subject(guest)),
+        Proposal::update("the host's private key does not stay in the drive")
+            .field("ide2", replaces.as_deref(), Some(&sealed.filename))
+            .after(needs),
+        Operation::SealSeed {
+            node: node.name.clone(),
+            vmid: guest.vmid,
+            storage: node.iso_storage.to_string(),
+            seed: sealed,
+            replaces,
+        },
+    );
+}
+
+/// Compares the drive of an existing guest.
+pub(super) fn diff(
+    draft: &mut Draft,
+    desired: &Desired,
+    guest: &Guest,
+    node: &Node,
+    config: &BTreeMap<String, String>,
+    needs: Vec<String>,
+) {
+    let sealed = seed(desired, guest);
+    let want = format!("{}:iso/{}", node.iso_storage, sealed.filename);
+    let in_drive = config.get("ide2").and_then(|value| value.split(',').next());
+    if in_drive == Some(want.as_str()) {
+        return;
+    }
+    // Only our own seeds are deleted; another ISO in the drive is the owner's and only taken out.
+    let ours = format!(
+        "{}:iso/infra-{}-{}-",
+        node.iso_storage, desired.system, guest.vmid
+    );
+    let replaces = in_drive
+        .filter(|volume| volume.starts_with(&ours))
+        .and_then(|volume| volume.split_once(":iso/"))
+        .map(|(_, name)| name.to_owned());
+    seal(draft, guest, node, sealed, replaces, needs);
+}

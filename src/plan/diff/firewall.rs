@@ -1,0 +1,349 @@
+//! The flow matrix against what is enforced: Proxmox, UFW and Docker.
+
+use crate::firewall::{DOCKER_UNIT, Strangers, diff_pve, diff_ufw as compare_ufw};
+use crate::model::{
+    desired::Desired,
+    facts::HostFacts,
+    firewall::{PveRule, PveRuleKind},
+    firewall_step::{PveLevel, PveStep},
+    ids::{HostName, Vmid},
+    observed::ObservedProxmox,
+    ufw::{UfwDirection, UfwRule, UfwStep},
+};
+use crate::plan::{
+    change::{Action, Field, Impact, Operation},
+    draft::{Draft, Proposal, id},
+    inputs::Inputs,
+};
+use std::collections::BTreeMap;
+
+/// Compares the Proxmox firewall. Steps keep their order; consecutive ones of one level are one change.
+pub(super) fn diff(draft: &mut Draft, inputs: &Inputs<'_>, seen: &ObservedProxmox) {
+    let desired = inputs.desired;
+    let Some(first) = desired.nodes.keys().next() else {
+        return;
+    };
+    let ours = |level: &PveLevel| match level {
+        // Our own guests' lists are ours alone: an extra rule there is a hole in the matrix.
+        PveLevel::Guest(_) => Strangers::Remove,
+        PveLevel::Cluster | PveLevel::Group(_) | PveLevel::Node(_) => Strangers::Keep,
+    };
+    draft.compared += inputs.firewall.pve.guests.len() + inputs.firewall.pve.nodes.len() + 1;
+    let found = diff_pve(&seen.firewall, &inputs.firewall.pve, ours);
+    for stranger in &found.foreign {
+        if matches!(ours(&stranger.level), Strangers::Keep) {
+            let rule = rule_words(&stranger.rule);
+            draft.leave_alone(format!("firewall of {}: {rule}", stranger.level));
+        }
+    }
+    let nodes: BTreeMap<Vmid, HostName> = desired
+        .guests
+        .values()
+        .map(|guest| (guest.vmid, lives_on(seen, guest)))
+        .collect();
+    let mut groups: Vec<(PveLevel, Vec<PveStep>)> = Vec::new();
+    for step in found.steps {
+        match groups.last_mut() {
+            Some((level, steps)) if level == step.level() && !switches_on(&step, seen) => {
+                steps.push(step);
+            }
+            Some(_) | None => groups.push((step.level().clone(), vec![step])),
+        }
+    }
+    let mut previous: Option<String> = None;
+    for (number, (level, steps)) in groups.into_iter().enumerate() {
+        let host = match &level {
+            PveLevel::Node(node) => node.clone(),
+            PveLevel::Guest(vmid) => nodes.get(vmid).unwrap_or(first).clone(),
+            PveLevel::Cluster | PveLevel::Group(_) => first.clone(),
+        };
+        let enables = steps.iter().any(|step| switches_on(step, seen));
+        let impact = if steps.iter().all(PveStep::only_opens) {
+            Impact::Hot
+        } else {
+            Impact::MayCutAccess
+        };
+        let action = action(&steps);
+        let mut proposal = match action {
+            Action::Create => Proposal::create("the flow matrix"),
+            Action::Update => Proposal::update("the flow matrix"),
+            Action::Delete => Proposal::delete("the flow matrix"),
+        };
+        proposal = proposal
+            .fields(steps.iter().map(|step| words(step, seen)).collect())
+            .impact(impact)
+            .after(previous.take());
+        let operation = if enables {
+            Operation::EnableFirewall {
+                steps,
+                nodes: nodes.clone(),
+            }
+        } else {
+            Operation::Firewall {
+                steps,
+                nodes: nodes.clone(),
+            }
+        };
+        let part = if number == 0 {
+            String::new()
+        } else {
+            format!(" ({})", number + 1)
+        };
+        previous = Some(draft.propose(
+            &host,
+            &format!("firewall of {level}{part}"),
+            proposal,
+            operation,
+        ));
+    }
+}
+
+fn lives_on(seen: &ObservedProxmox, guest: &crate::model::guest::Guest) -> HostName {
+    seen.guests
+        .get(&guest.vmid)
+        .and_then(|found| HostName::new(found.node.clone()).ok())
+        .unwrap_or_else(|| guest.node.clone())
+}
+
+/// Whether the step switches the cluster's firewall on while it is off.
+fn switches_on(step: &PveStep, seen: &ObservedProxmox) -> bool {
+    let PveStep::Options {
+        level: PveLevel::Cluster,
+        set,
+    } = step
+    else {
+        return false;
+    };
+    let off = seen
+        .firewall
+        .cluster
+        .options
+        .get("enable")
+        .is_none_or(|value| value == "0");
+    off && set.get("enable").is_some_and(|value| value == "1")
+}
+
+fn action(steps: &[PveStep]) -> Action {
+    let creates = steps.iter().all(|step| {
+        matches!(
+            step,
+            PveStep::AliasCreate { .. }
+                | PveStep::IpsetCreate { .. }
+                | PveStep::MemberAdd { .. }
+                | PveStep::GroupCreate { .. }
+                | PveStep::RuleAdd { .. }
+        )
+    });
+    let deletes = steps.iter().all(|step| {
+        matches!(
+            step,
+            PveStep::AliasDelete { .. }
+                | PveStep::IpsetDelete { .. }
+                | PveStep::MemberRemove { .. }
+                | PveStep::GroupDelete { .. }
+                | PveStep::RuleDelete { .. }
+        )
+    });
+    match (creates, deletes) {
+        (true, _) => Action::Create,
+        (_, true) => Action::Delete,
+        (false, false) => Action::Update,
+    }
+}
+
+fn words(step: &PveStep, seen: &ObservedProxmox) -> Field {
+    match step {
+        PveStep::AliasCreate { name, alias, .. } => {
+            Field::new(&format!("alias {name}"), None, Some(&alias.cidr))
+        }
+        PveStep::AliasUpdate { name, alias, .. } => {
+            Field::new(&format!("alias {name}"), Some("other"), Some(&alias.cidr))
+        }
+        PveStep::AliasDelete { name, .. } => {
+            Field::new(&format!("alias {name}"), Some("present"), None)
+        }
+        PveStep::IpsetCreate { name, .. } => {
+            Field::new(&format!("IP set {name}"), None, Some("present"))
+        }
+        PveStep::IpsetComment { name, comment, .. } => Field::new(
+            &format!("IP set {name} comment"),
+            Some("other"),
+            comment.as_deref(),
+        ),
+        PveStep::MemberAdd {
+            name,
+            cidr,
+            nomatch,
+            ..
+        } => {
+            let member = if *nomatch {
+                format!("!{cidr}")
+            } else {
+                cidr.clone()
+            };
+            Field::new(&format!("IP set {name}"), None, Some(&member))
+        }
+        PveStep::MemberRemove { name, cidr, .. } => {
+            Field::new(&format!("IP set {name}"), Some(cidr), None)
+        }
+        PveStep::IpsetDelete { name, .. } => {
+            Field::new(&format!("IP set {name}"), Some("present"), None)
+        }
+        PveStep::GroupCreate { name, .. } => {
+            Field::new(&format!("group {name}"), None, Some("present"))
+        }
+        PveStep::GroupDelete { name } => {
+            Field::new(&format!("group {name}"), Some("present"), None)
+        }
+        PveStep::RuleAdd { rule, .. } => Field::new("rule", None, Some(&rule_words(rule))),
+        PveStep::RuleDelete { rule, .. } => Field::new("rule", Some(&rule_words(rule)), None),
+        PveStep::RuleMove { rule, from, to, .. } => Field::new(
+            &format!("rule {}", rule_words(rule)),
+            Some(&format!("position {from}")),
+            Some(&format!("position {to}")),
+        ),
+        PveStep::Options { level, set } => {
+            let scope = match level {
+                PveLevel::Cluster => Some(&seen.firewall.cluster),
+                PveLevel::Node(node) => seen.firewall.nodes.get(node),
+                PveLevel::Guest(vmid) => seen.firewall.guests.get(vmid),
+                PveLevel::Group(_) => None,
+            };
+            let show = |key: &String, value: &str| format!("{key}={value}");
+            let before: Vec<String> = set
+                .keys()
+                .filter_map(|key| Some(show(key, scope?.options.get(key)?)))
+                .collect();
+            let after: Vec<String> = set.iter().map(|(key, value)| show(key, value)).collect();
+            let before = if before.is_empty() {
+                None
+            } else {
+                Some(before.join(" "))
+            };
+            Field::new("options", before.as_deref(), Some(&after.join(" ")))
+        }
+    }
+}
+
+/// A rule on one line, as `pve-firewall` users read it.
+fn rule_words(rule: &PveRule) -> String {
+    let kind = match rule.kind {
+        PveRuleKind::In => "in",
+        PveRuleKind::Out => "out",
+        PveRuleKind::Forward => "forward",
+        PveRuleKind::Group => "group",
+    };
+    let mut words = vec![kind.to_owned(), rule.action.clone()];
+    for (name, value) in [
+        ("", &rule.proto),
+        ("port ", &rule.dport),
+        ("from ", &rule.source),
+        ("to ", &rule.dest),
+        ("macro ", &rule.r#macro),
+    ] {
+        if let Some(value) = value {
+            words.push(format!("{name}{value}"));
+        }
+    }
+    if !rule.enable {
+        words.push("(disabled)".to_owned());
+    }
+    words.join(" ")
+}
+
+/// Compares a host's UFW and Docker's chain.
+pub(super) fn diff_ufw(
+    draft: &mut Draft,
+    inputs: &Inputs<'_>,
+    host: &HostName,
+    facts: &HostFacts,
+    needs: &[String],
+) {
+    let desired: &Desired = inputs.desired;
+    if let Some(wanted) = inputs.firewall.ufw.get(host) {
+        draft.saw(host);
+        let strangers = if desired.guests.contains_key(host) {
+            Strangers::Remove
+        } else {
+            Strangers::Keep
+        };
+        let found = compare_ufw(facts.ufw.as_ref(), wanted, strangers);
+        if matches!(strangers, Strangers::Keep) {
+            for rule in &found.foreign {
+                draft.leave_alone(format!("{host}: ufw {}", ufw_words(rule)));
+            }
+        }
+        if !found.steps.is_empty() {
+            let proposal = if facts.ufw.as_ref().is_some_and(|ufw| ufw.enabled) {
+                Proposal::update("the flow matrix")
+            } else {
+                Proposal::create("the flow matrix")
+            };
+            draft.propose(
+                host,
+                "ufw",
+                proposal
+                    .fields(found.steps.0.iter().map(ufw_field).collect())
+                    .impact(Impact::MayCutAccess)
+                    .after(needs.iter().cloned().chain([id(host, "packages")])),
+                Operation::Ufw(found.steps),
+            );
+        }
+    }
+    if let Some(wanted) = inputs.firewall.docker.get(host) {
+        draft.saw(host);
+        let live = facts
+            .docker
+            .as_ref()
+            .and_then(|docker| docker.docker_user.as_deref());
+        let unit = format!("unit {DOCKER_UNIT}");
+        let starts_anyway = draft.changes.iter().any(|change| {
+            change.host == *host
+                && (change.subject == unit || change.subject.contains("docker-firewall"))
+        });
+        if !wanted.is_live(live) && !starts_anyway {
+            draft.propose(
+                host,
+                "docker firewall chain",
+                Proposal::update("published container ports follow the flow matrix")
+                    .field("live rules", Some("other"), Some("as in the inventory"))
+                    .impact(Impact::Hot),
+                Operation::RestartUnit {
+                    unit: DOCKER_UNIT.to_owned(),
+                },
+            );
+        }
+    }
+}
+
+fn ufw_field(step: &UfwStep) -> Field {
+    match step {
+        UfwStep::Ipv6(on) => Field::new("IPv6", None, Some(if *on { "yes" } else { "no" })),
+        UfwStep::Prepend(rule) | UfwStep::Append(rule) => {
+            Field::new("rule", None, Some(&ufw_words(rule)))
+        }
+        UfwStep::Delete(rule) => Field::new("rule", Some(&ufw_words(rule)), None),
+        UfwStep::Default(direction, action) => {
+            let direction = match direction {
+                UfwDirection::In => "default incoming",
+                UfwDirection::Out => "default outgoing",
+                UfwDirection::Route => "default routed",
+            };
+            Field::new(direction, None, Some(&format!("{action:?}").to_lowercase()))
+        }
+        UfwStep::Enable => Field::new("state", Some("inactive"), Some("active")),
+    }
+}
+
+fn ufw_words(rule: &UfwRule) -> String {
+    let mut words = vec![format!("{:?}", rule.action).to_lowercase()];
+    words.push(format!("{:?}", rule.direction).to_lowercase());
+    if !rule.ports.is_empty() {
+        let ports: Vec<String> = rule.ports.iter().map(ToString::to_string).collect();
+        words.push(ports.join(","));
+    }
+    words.extend(rule.proto.map(|proto| proto.to_string()));
+    words.extend(rule.from.map(|from| format!("from {from}")));
+    words.extend(rule.to.map(|to| format!("to {to}")));
+    words.join(" ")
+}

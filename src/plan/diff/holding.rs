@@ -1,0 +1,79 @@
+//! Whether a node can hold a guest: what Proxmox accepts without complaint and fails on later.
+
+use super::guest::subject;
+use crate::model::{guest::Guest, host::Node, observed::ObservedProxmox, size::Bytes};
+use crate::plan::draft::Draft;
+
+/// Says what the node lacks for this guest; false when it lacks anything.
+pub(super) fn node_can_hold(
+    draft: &mut Draft,
+    guest: &Guest,
+    node: &Node,
+    seen: &ObservedProxmox,
+) -> bool {
+    let before = draft.blocked.len();
+    let Some(live) = seen.nodes.get(&node.name) else {
+        draft.block(
+            subject(guest),
+            format!("the cluster has no node `{}`", node.name),
+            "Write the node's name as `pvesh get /nodes` prints it.",
+        );
+        return false;
+    };
+    for (storage, content) in [
+        (guest.disk.storage.as_str(), "images"),
+        (node.iso_storage.as_str(), "iso"),
+        (node.import_storage.as_str(), "import"),
+    ] {
+        let problem = match live.storages.get(storage) {
+            None => format!("node {} has no storage `{storage}`", node.name),
+            Some(found) if !found.active => format!("storage `{storage}` is not active"),
+            Some(found) if !found.content.iter().any(|kind| kind == content) => {
+                format!("storage `{storage}` does not hold `{content}`")
+            }
+            Some(_) => continue,
+        };
+        draft.block(
+            subject(guest),
+            problem,
+            format!(
+                "Name a storage with content type `{content}`, or allow it there: \
+                 Datacenter > Storage > {storage} > Content."
+            ),
+        );
+    }
+    for card in &guest.nics {
+        if !live.bridges.contains_key(card.bridge.as_str()) {
+            draft.block(
+                subject(guest),
+                format!("node {} has no bridge `{}`", node.name, card.bridge),
+                "Create it under System > Network on the node, then run the command again.",
+            );
+        }
+    }
+    for mapping in &guest.pci {
+        if !seen.pci_mappings.contains(mapping) {
+            draft.block(
+                subject(guest),
+                format!("there is no PCI mapping `{mapping}`"),
+                "Create it under Datacenter > Resource Mappings.",
+            );
+        }
+    }
+    if !seen.guests.contains_key(&guest.vmid)
+        && let Some(storage) = live.storages.get(guest.disk.storage.as_str())
+        && storage.available < guest.disk.size.0
+    {
+        draft.block(
+            subject(guest),
+            format!(
+                "storage `{}` has {} free and the disk wants {}",
+                guest.disk.storage,
+                Bytes::mib(storage.available >> 20),
+                guest.disk.size
+            ),
+            "Free some space, choose another storage or a smaller disk.",
+        );
+    }
+    draft.blocked.len() == before
+}

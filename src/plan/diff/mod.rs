@@ -1,0 +1,80 @@
+//! What differs, one file per kind of thing.
+//!
+//! Invariant: each file compares one kind; none of them looks at another's changes, they only name ids to wait for.
+
+mod dataset;
+mod drive;
+mod firewall;
+mod guest;
+mod holding;
+mod mapping;
+mod resource;
+mod stack;
+
+pub(super) use dataset::path as directory;
+pub(super) use guest::running;
+pub(super) use stack::paths as stack_paths;
+
+use super::{draft::Draft, inputs::Inputs};
+use crate::model::{facts::HostFacts, ids::HostName, observed::Reading};
+
+/// Compares everything with everything that was seen.
+pub(super) fn all(draft: &mut Draft, inputs: &Inputs<'_>) {
+    let desired = inputs.desired;
+    for (host, resources) in inputs.resources {
+        if desired.nodes.contains_key(host)
+            && let Some(facts) = facts(draft, inputs, host)
+        {
+            resource::diff(draft, inputs, host, resources, &facts, &[]);
+            dataset::diff(draft, desired, host, &facts);
+        }
+    }
+    match &inputs.observed.proxmox {
+        Some(Reading::Seen(seen)) => {
+            mapping::diff(draft, desired, seen);
+            guest::diff(draft, desired, seen);
+            firewall::diff(draft, inputs, seen);
+        }
+        Some(Reading::Failed { why, hint }) => {
+            draft.unreachable("the Proxmox API", why, hint.as_deref());
+        }
+        Some(Reading::Absent) | None => {}
+    }
+    for (host, resources) in inputs.resources {
+        if !desired.nodes.contains_key(host)
+            && let Some(facts) = facts(draft, inputs, host)
+        {
+            let needs: Vec<String> = desired
+                .guests
+                .get(host)
+                .map(running)
+                .into_iter()
+                .flatten()
+                .collect();
+            resource::diff(draft, inputs, host, resources, &facts, &needs);
+            dataset::diff(draft, desired, host, &facts);
+            firewall::diff_ufw(draft, inputs, host, &facts, &needs);
+        }
+    }
+    for release in inputs.releases.values() {
+        if let Some(facts) = facts(draft, inputs, &release.host) {
+            stack::diff(draft, release, &facts);
+        }
+    }
+}
+
+/// What a host said. A guest that does not run yet is a fresh image: everything is still to do.
+fn facts(draft: &mut Draft, inputs: &Inputs<'_>, host: &HostName) -> Option<HostFacts> {
+    match inputs.observed.hosts.get(host) {
+        Some(Reading::Seen(facts)) => Some(facts.clone()),
+        Some(Reading::Absent) => Some(HostFacts::default()),
+        Some(Reading::Failed { why, hint }) => {
+            draft.unreachable(format!("host {host}"), why, hint.as_deref());
+            None
+        }
+        None => {
+            draft.unreachable(format!("host {host}"), "it was not asked", None);
+            None
+        }
+    }
+}

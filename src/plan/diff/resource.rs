@@ -1,0 +1,229 @@
+//! Packages, files, directories, units and kernel settings of one host.
+
+use crate::model::{
+    facts::{HostFacts, PathFact},
+    ids::HostName,
+    resource::{FileResource, Resource},
+};
+use crate::plan::{
+    change::{Field, Impact, Operation},
+    draft::{Draft, Proposal},
+    inputs::Inputs,
+};
+
+/// Compares a host's resources. Packages are one change: they are one call to apt.
+pub(super) fn diff(
+    draft: &mut Draft,
+    inputs: &Inputs<'_>,
+    host: &HostName,
+    resources: &[Resource],
+    facts: &HostFacts,
+    needs: &[String],
+) {
+    let missing: Vec<String> = resources
+        .iter()
+        .filter_map(|resource| match resource {
+            Resource::Package(name) => Some(name),
+            Resource::File(_)
+            | Resource::Directory { .. }
+            | Resource::NoFile { .. }
+            | Resource::Unit { .. }
+            | Resource::Sysctl { .. } => None,
+        })
+        .filter(|name| facts.packages.get(*name).is_none_or(Option::is_none))
+        .cloned()
+        .collect();
+    if !missing.is_empty() {
+        draft.propose(
+            host,
+            "packages",
+            Proposal::create("every managed host has them")
+                .field("installed", None, Some(&missing.join(" ")))
+                .after(needs.iter().cloned()),
+            Operation::InstallPackages { packages: missing },
+        );
+    }
+    for resource in resources {
+        draft.saw(host);
+        if let Some((subject, proposal, operation)) = one(draft, inputs, resource, facts) {
+            draft.propose(
+                host,
+                &subject,
+                proposal.after(needs.iter().cloned()),
+                operation,
+            );
+        }
+    }
+}
+
+fn one(
+    draft: &mut Draft,
+    inputs: &Inputs<'_>,
+    resource: &Resource,
+    facts: &HostFacts,
+) -> Option<(String, Proposal, Operation)> {
+    let subject = resource.key();
+    match resource {
+        Resource::Package(_) => None,
+        Resource::File(file) => file_change(draft, inputs, file, facts).map(|proposal| {
+            (
+                subject,
+                proposal.impact(file_impact(file)),
+                Operation::WriteFile(file.clone()),
+            )
+        }),
+        Resource::Directory {
+            path,
+            owner,
+            group,
+            mode,
+        } => {
+            let seen = facts.paths.get(path).and_then(Option::as_ref);
+            let mut fields = ownership(seen, owner, group, *mode);
+            if seen.is_some_and(|fact| fact.kind != "directory") {
+                fields.push(Field::new(
+                    "kind",
+                    seen.map(|s| s.kind.as_str()),
+                    Some("directory"),
+                ));
+            }
+            if seen.is_some() && fields.is_empty() {
+                return None;
+            }
+            let proposal = match seen {
+                Some(_) => Proposal::update("its owner or mode differs").fields(fields),
+                None => Proposal::create("it is needed"),
+            };
+            let operation = Operation::MakeDirectory {
+                path: path.clone(),
+                owner: owner.clone(),
+                group: group.clone(),
+                mode: *mode,
+            };
+            Some((subject, proposal, operation))
+        }
+        Resource::NoFile { path, then } => {
+            facts.paths.get(path).and_then(Option::as_ref)?;
+            let operation = Operation::RemoveFile {
+                path: path.clone(),
+                then: then.clone(),
+            };
+            Some((subject, Proposal::delete("it must not be there"), operation))
+        }
+        Resource::Unit {
+            name,
+            enabled,
+            active,
+        } => {
+            let seen = facts.units.get(name).cloned().unwrap_or_default();
+            let mut fields = Vec::new();
+            // `static` and `indirect` units have nothing to enable; `alias` and generated ones neither.
+            let at_boot = matches!(
+                seen.enabled.as_str(),
+                "enabled" | "static" | "alias" | "indirect" | "generated"
+            );
+            if *enabled != at_boot {
+                let word = |on: bool| if on { "enabled" } else { "disabled" };
+                fields.push(Field::new(
+                    "at boot",
+                    Some(&seen.enabled),
+                    Some(word(*enabled)),
+                ));
+            }
+            if *active != (seen.active == "active") {
+                let word = |on: bool| if on { "active" } else { "inactive" };
+                fields.push(Field::new("state", Some(&seen.active), Some(word(*active))));
+            }
+            if fields.is_empty() {
+                return None;
+            }
+            let operation = Operation::SetUnit {
+                unit: name.clone(),
+                enabled: *enabled,
+                active: *active,
+            };
+            Some((
+                subject,
+                Proposal::update("the unit must run").fields(fields),
+                operation,
+            ))
+        }
+        Resource::Sysctl { key, value } => {
+            let seen = facts.sysctls.get(key).and_then(Option::as_ref);
+            if seen == Some(value) {
+                return None;
+            }
+            let proposal = Proposal::update("the kernel setting is needed").field(
+                "value",
+                seen.map(String::as_str),
+                Some(value),
+            );
+            let operation = Operation::SetSysctl {
+                key: key.clone(),
+                value: value.clone(),
+            };
+            Some((subject, proposal, operation))
+        }
+    }
+}
+
+fn file_impact(file: &FileResource) -> Impact {
+    if file.then.is_empty() {
+        Impact::Hot
+    } else {
+        Impact::Restart
+    }
+}
+
+fn file_change(
+    draft: &mut Draft,
+    inputs: &Inputs<'_>,
+    file: &FileResource,
+    facts: &HostFacts,
+) -> Option<Proposal> {
+    let seen = facts.paths.get(&file.path).and_then(Option::as_ref);
+    let bytes = match file.content.filled(inputs.secrets) {
+        Ok(bytes) => bytes,
+        Err(secret) => {
+            draft.block(
+                format!("file {}", file.path),
+                format!("the secret `{secret}` has no value"),
+                "Give it one where the inventory says it comes from.",
+            );
+            return None;
+        }
+    };
+    let Some(seen) = seen else {
+        return Some(Proposal::create(file.purpose.clone()));
+    };
+    let mut fields = ownership(Some(seen), &file.owner, &file.group, file.mode);
+    if seen.sha256.as_deref() != Some(crate::plan::fingerprint(&bytes).as_str()) {
+        fields.push(Field::new(
+            "content",
+            Some("edited"),
+            Some("as in the inventory"),
+        ));
+    }
+    if fields.is_empty() {
+        None
+    } else {
+        Some(Proposal::update(file.purpose.clone()).fields(fields))
+    }
+}
+
+/// Owner, group and mode that differ; names and numbers both count.
+fn ownership(seen: Option<&PathFact>, owner: &str, group: &str, mode: u32) -> Vec<Field> {
+    let Some(seen) = seen else { return Vec::new() };
+    let mut fields = Vec::new();
+    if seen.owner != owner && seen.uid.to_string() != owner {
+        fields.push(Field::new("owner", Some(&seen.owner), Some(owner)));
+    }
+    if seen.group != group && seen.gid.to_string() != group {
+        fields.push(Field::new("group", Some(&seen.group), Some(group)));
+    }
+    if seen.mode != mode {
+        let (before, after) = (format!("{:04o}", seen.mode), format!("{mode:04o}"));
+        fields.push(Field::new("mode", Some(&before), Some(&after)));
+    }
+    fields
+}

@@ -1,0 +1,163 @@
+//! Stacks: the files of the release that runs, and its containers.
+
+use crate::model::{
+    facts::{ContainerFact, HostFacts},
+    release::Release,
+};
+use crate::plan::{
+    change::{Field, Impact, Operation},
+    draft::{Draft, Proposal, id},
+};
+
+/// The paths whose facts show whether a release is in place.
+pub(in crate::plan) fn paths(release: &Release) -> Vec<String> {
+    let mut out = vec![release.current()];
+    out.extend(
+        release
+            .files
+            .iter()
+            .map(|file| format!("{}/{}", release.path(), file.path)),
+    );
+    out.extend(
+        release
+            .directories
+            .iter()
+            .map(|directory| directory.path.clone()),
+    );
+    out
+}
+
+/// Compares one stack.
+pub(super) fn diff(draft: &mut Draft, release: &Release, facts: &HostFacts) {
+    draft.saw(&release.host);
+    let mine: Vec<&ContainerFact> = facts
+        .docker
+        .iter()
+        .flat_map(|docker| &docker.containers)
+        .filter(|container| container.project == release.stack.as_str())
+        .collect();
+    let current = facts
+        .paths
+        .get(&release.current())
+        .and_then(Option::as_ref)
+        .and_then(|fact| fact.target.as_deref())
+        .and_then(|target| target.rsplit('/').next());
+    let mut fields = Vec::new();
+    if current == Some(release.id.as_str()) {
+        files(release, facts, &mut fields);
+        containers(release, &mine, &mut fields);
+    } else {
+        fields.push(Field::new("release", current, Some(&release.id)));
+    }
+    for container in &mine {
+        if !release
+            .services
+            .iter()
+            .any(|service| service.name == container.service)
+        {
+            fields.push(Field::new(
+                &format!("container {}", container.name),
+                Some("not in the compose file"),
+                None,
+            ));
+        }
+    }
+    if fields.is_empty() {
+        return;
+    }
+    let proposal = if current.is_none() {
+        Proposal::create(format!("{} images", release.images.len()))
+    } else {
+        Proposal::update("differs from the inventory").impact(Impact::Restart)
+    };
+    let mut needs: Vec<String> = release
+        .needs
+        .iter()
+        .map(|stack| format!("*: stack {stack}"))
+        .collect();
+    needs.push(id(&release.host, "ufw"));
+    draft.propose(
+        &release.host,
+        &format!("stack {}", release.stack),
+        proposal.fields(fields).after(needs),
+        Operation::DeployStack(Box::new(release.clone())),
+    );
+}
+
+fn files(release: &Release, facts: &HostFacts, fields: &mut Vec<Field>) {
+    for file in &release.files {
+        let path = format!("{}/{}", release.path(), file.path);
+        let Some(seen) = facts.paths.get(&path).and_then(Option::as_ref) else {
+            fields.push(Field::new(
+                &format!("file {}", file.path),
+                None,
+                Some("present"),
+            ));
+            continue;
+        };
+        if seen.sha256.as_deref() != Some(file.sha256.as_str()) {
+            fields.push(Field::new(
+                &format!("file {}", file.path),
+                Some("edited"),
+                Some("as in the inventory"),
+            ));
+        }
+        if (seen.uid, seen.gid, seen.mode) != (file.uid, file.gid, file.mode) {
+            let show = |uid: u32, gid: u32, mode: u32| format!("{uid}:{gid} {mode:04o}");
+            fields.push(Field::new(
+                &format!("file {} owner and mode", file.path),
+                Some(&show(seen.uid, seen.gid, seen.mode)),
+                Some(&show(file.uid, file.gid, file.mode)),
+            ));
+        }
+    }
+    for directory in &release.directories {
+        let seen = facts.paths.get(&directory.path).and_then(Option::as_ref);
+        // Containers may change the mode of their own data; what must hold is that the directory is there.
+        if seen.is_none_or(|seen| seen.kind != "directory") {
+            fields.push(Field::new(&directory.path, None, Some("directory")));
+        }
+    }
+}
+
+fn containers(release: &Release, mine: &[&ContainerFact], fields: &mut Vec<Field>) {
+    for service in &release.services {
+        let name = format!("service {}", service.name);
+        let Some(container) = mine
+            .iter()
+            .find(|container| container.service == service.name)
+        else {
+            fields.push(Field::new(&name, Some("no container"), Some("running")));
+            continue;
+        };
+        if container.release.as_deref() != Some(service.release.as_str()) {
+            fields.push(Field::new(
+                &format!("{name} release"),
+                container.release.as_deref(),
+                Some(&service.release),
+            ));
+        }
+        if container.image != service.image {
+            fields.push(Field::new(
+                &format!("{name} image"),
+                Some(&container.image),
+                Some(&service.image),
+            ));
+        }
+        let ended_well =
+            service.one_shot && container.state == "exited" && container.exit_code == 0;
+        if container.state != "running" && !ended_well {
+            fields.push(Field::new(
+                &format!("{name} state"),
+                Some(&container.state),
+                Some("running"),
+            ));
+        } else if container.health == "unhealthy" {
+            fields.push(Field::new(
+                &format!("{name} health"),
+                Some("unhealthy"),
+                Some("healthy"),
+            ));
+        }
+    }
+}

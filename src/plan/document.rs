@@ -1,0 +1,108 @@
+//! The plan as a document: immutable, complete, versioned.
+
+use super::{
+    change::{Action, Change, Impact},
+    draft::{Blocked, Draft},
+    inputs::Inputs,
+    order,
+};
+use crate::model::ids::SystemName;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Format of the document.
+pub const VERSION: u32 = 1;
+
+/// Everything that will be done, decided and in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Inventory it was made from.
+    pub system: SystemName,
+    /// Made against the lab; never applied to anything else.
+    pub lab: bool,
+    /// SHA-256 over the changes: a later plan with the same fingerprint would do exactly the same.
+    pub fingerprint: String,
+    /// What differs.
+    pub changes: Vec<Change>,
+    /// What is carried out together, in order.
+    pub steps: Vec<order::Step>,
+    /// What could not be compared.
+    pub blocked: Vec<Blocked>,
+    /// What is there, is not in the inventory, and is left alone.
+    pub unmanaged: Vec<String>,
+    /// How many things were compared.
+    pub compared: usize,
+    /// On how many hosts.
+    pub hosts: usize,
+}
+
+impl Plan {
+    /// Nothing to change, and everything was compared.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.blocked.is_empty()
+    }
+
+    /// The worst impact.
+    pub fn impact(&self) -> Option<Impact> {
+        self.changes.iter().map(|change| change.impact).max()
+    }
+
+    /// The plan with only the chosen changes. What they wait for outside of the choice is not done, so a change that
+    /// needs it fails by itself; the fingerprint is that of what is left.
+    ///
+    /// # Errors
+    /// [`order::Cycle`], as for the whole.
+    pub fn only(mut self, chosen: impl Fn(&Change) -> bool) -> Result<Self, order::Cycle> {
+        self.changes.retain(chosen);
+        order::drop_foreign_needs(&mut self.changes);
+        self.steps = order::steps(&self.changes)?;
+        self.fingerprint = fingerprint(&serde_json::to_vec(&self.changes).unwrap_or_default());
+        Ok(self)
+    }
+
+    /// How many changes have this action.
+    pub fn count(&self, action: Action) -> usize {
+        self.changes
+            .iter()
+            .filter(|change| change.action == action)
+            .count()
+    }
+}
+
+/// SHA-256 in lower-case hex.
+pub fn fingerprint(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .fold(String::with_capacity(64), |mut hex, byte| {
+            use std::fmt::Write as _;
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// [`order::Cycle`] when changes wait for each other.
+pub fn plan(inputs: &Inputs<'_>, lab: bool) -> Result<Plan, order::Cycle> {
+    let mut draft = Draft::default();
+    super::diff::all(&mut draft, inputs);
+    let mut changes = draft.changes;
+    order::complete_needs(&mut changes, inputs.desired);
+    let steps = order::steps(&changes)?;
+    let text = serde_json::to_vec(&changes).unwrap_or_default();
+    Ok(Plan {
+        version: VERSION,
+        system: inputs.desired.system.clone(),
+        lab,
+        fingerprint: fingerprint(&text),
+        changes,
+        steps,
+        blocked: draft.blocked.into_iter().collect(),
+        unmanaged: draft.unmanaged.into_iter().collect(),
+        compared: draft.compared,
+        hosts: draft.hosts.len(),
+    })
+}

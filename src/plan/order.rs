@@ -1,0 +1,230 @@
+//! Changes -> steps: what is carried out together, what waits for what.
+//!
+//! A lane is served one step at a time (one host, one guest, the cluster's firewall file); lanes run side by side.
+
+use super::{
+    change::{Change, Operation},
+    diff,
+};
+use crate::model::desired::Desired;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One executable unit: changes that one connection carries out in one go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Lane: steps of one lane never run side by side.
+    pub lane: String,
+    /// Indexes into the plan's changes, in order.
+    pub changes: Vec<usize>,
+    /// Indexes of steps that must succeed first.
+    pub needs: Vec<usize>,
+}
+
+/// A dependency cycle: a bug in the planner or two needs that exclude each other.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("order the plan: these changes wait for each other: {}", .0.join(", "))]
+pub struct Cycle(pub Vec<String>);
+
+fn lane(change: &Change) -> String {
+    match &change.operation {
+        Operation::DownloadImage { node, .. } => format!("images/{node}"),
+        Operation::UploadBootSeed { seed, .. } | Operation::SealSeed { seed, .. } => {
+            format!("guest/{}", seed.guest)
+        }
+        Operation::CreateGuest { .. }
+        | Operation::ConfigureGuest { .. }
+        | Operation::GrowDisk { .. }
+        | Operation::StartGuest { .. }
+        | Operation::RestartGuest { .. } => {
+            let name = change.subject.split(' ').nth(2).unwrap_or(&change.subject);
+            format!("guest/{name}")
+        }
+        Operation::MapDirectory { .. } => "mappings".to_owned(),
+        Operation::Firewall { .. } | Operation::EnableFirewall { .. } => "firewall".to_owned(),
+        Operation::CreateDataset { .. }
+        | Operation::SetProperties { .. }
+        | Operation::MountDataset { .. }
+        | Operation::DatasetDirectories { .. }
+        | Operation::InstallPackages { .. }
+        | Operation::WriteFile(_)
+        | Operation::MakeDirectory { .. }
+        | Operation::RemoveFile { .. }
+        | Operation::SetUnit { .. }
+        | Operation::SetSysctl { .. }
+        | Operation::RestartUnit { .. }
+        | Operation::Ufw(_)
+        | Operation::DeployStack(_) => format!("host/{}", change.host),
+    }
+}
+
+/// Changes of one batch go to the host in one call.
+fn batch(operation: &Operation) -> Option<&'static str> {
+    match operation {
+        Operation::WriteFile(_)
+        | Operation::MakeDirectory { .. }
+        | Operation::RemoveFile { .. } => Some("files"),
+        Operation::SetUnit { .. } => Some("units"),
+        Operation::SetSysctl { .. } => Some("sysctls"),
+        Operation::DownloadImage { .. }
+        | Operation::UploadBootSeed { .. }
+        | Operation::SealSeed { .. }
+        | Operation::CreateGuest { .. }
+        | Operation::ConfigureGuest { .. }
+        | Operation::GrowDisk { .. }
+        | Operation::StartGuest { .. }
+        | Operation::RestartGuest { .. }
+        | Operation::MapDirectory { .. }
+        | Operation::Firewall { .. }
+        | Operation::EnableFirewall { .. }
+        | Operation::CreateDataset { .. }
+        | Operation::SetProperties { .. }
+        | Operation::MountDataset { .. }
+        | Operation::DatasetDirectories { .. }
+        | Operation::InstallPackages { .. }
+        | Operation::RestartUnit { .. }
+        | Operation::Ufw(_)
+        | Operation::DeployStack(_) => None,
+    }
+}
+
+/// Fills in the needs that follow from where things live, and drops those that the plan has no change for.
+pub(super) fn complete_needs(changes: &mut [Change], desired: &Desired) {
+    let ids: BTreeSet<String> = changes.iter().map(|change| change.id.clone()).collect();
+    let lanes: Vec<String> = changes.iter().map(lane).collect();
+    let in_lane = |wanted: &str| -> Vec<String> {
+        changes
+            .iter()
+            .zip(&lanes)
+            .filter(|(_, lane)| lane.as_str() == wanted)
+            .map(|(change, _)| change.id.clone())
+            .collect()
+    };
+    let firewall = in_lane("firewall");
+    let mut extra: Vec<Vec<String>> = Vec::new();
+    for change in changes.iter() {
+        let mut more = Vec::new();
+        if let Operation::StartGuest { guest, .. } | Operation::RestartGuest { guest, .. } =
+            &change.operation
+        {
+            // A guest never runs unprotected, and finds its router ready.
+            more.extend(firewall.iter().cloned());
+            if let Some(guest) = desired.guests.get(guest) {
+                more.extend(in_lane(&format!("host/{}", guest.node)));
+            }
+        } else if lane(change).starts_with("host/")
+            && let Some(guest) = desired.guests.get(&change.host)
+        {
+            more.extend(diff::running(guest));
+            more.extend(in_lane(&format!("host/{}", guest.node)));
+        }
+        extra.push(more);
+    }
+    for (change, more) in changes.iter_mut().zip(extra) {
+        let wanted: BTreeSet<String> = change
+            .needs
+            .drain(..)
+            .chain(more)
+            .flat_map(|need| match need.strip_prefix("*: ") {
+                Some(subject) => {
+                    let tail = format!(": {subject}");
+                    ids.iter()
+                        .filter(|id| id.ends_with(&tail))
+                        .cloned()
+                        .collect()
+                }
+                None => vec![need],
+            })
+            .filter(|need| ids.contains(need) && need != &change.id)
+            .collect();
+        change.needs = wanted.into_iter().collect();
+    }
+}
+
+/// Drops the needs that no change of the list answers.
+pub(super) fn drop_foreign_needs(changes: &mut [Change]) {
+    let ids: BTreeSet<String> = changes.iter().map(|change| change.id.clone()).collect();
+    for change in changes {
+        change.needs.retain(|need| ids.contains(need));
+    }
+}
+
+/// Groups changes into steps and puts both into an order that respects every need. Deterministic: ties keep the
+/// order in which the changes were found.
+pub(super) fn steps(changes: &[Change]) -> Result<Vec<Step>, Cycle> {
+    let order = topological(changes)?;
+    let index: BTreeMap<&str, usize> = changes
+        .iter()
+        .enumerate()
+        .map(|(at, change)| (change.id.as_str(), at))
+        .collect();
+    let mut steps: Vec<Step> = Vec::new();
+    let mut step_of: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut last_in_lane: BTreeMap<String, usize> = BTreeMap::new();
+    for at in order {
+        let change = &changes[at];
+        let lane = lane(change);
+        let needs: BTreeSet<usize> = change
+            .needs
+            .iter()
+            .filter_map(|need| index.get(need.as_str()))
+            .filter_map(|need| step_of.get(need).copied())
+            .collect();
+        let previous = last_in_lane.get(&lane).copied();
+        let joins = previous.filter(|previous| {
+            let step = &steps[*previous];
+            let same = batch(&change.operation).is_some()
+                && batch(&changes[step.changes[0]].operation) == batch(&change.operation);
+            // It may join when everything it waits for is done before that step anyway.
+            same && needs
+                .iter()
+                .all(|need| need == previous || *need < *previous)
+        });
+        if let Some(previous) = joins {
+            steps[previous].changes.push(at);
+            let more: Vec<usize> = needs.into_iter().filter(|need| *need != previous).collect();
+            steps[previous].needs.extend(more);
+            steps[previous].needs.sort_unstable();
+            steps[previous].needs.dedup();
+            step_of.insert(at, previous);
+            continue;
+        }
+        let mut needs: Vec<usize> = needs.into_iter().chain(previous).collect();
+        needs.sort_unstable();
+        needs.dedup();
+        steps.push(Step {
+            lane: lane.clone(),
+            changes: vec![at],
+            needs,
+        });
+        step_of.insert(at, steps.len() - 1);
+        last_in_lane.insert(lane, steps.len() - 1);
+    }
+    Ok(steps)
+}
+
+fn topological(changes: &[Change]) -> Result<Vec<usize>, Cycle> {
+    let mut left: Vec<usize> = (0..changes.len()).collect();
+    let mut done: BTreeSet<&str> = BTreeSet::new();
+    let mut order = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        let before = left.len();
+        left.retain(|at| {
+            let ready = changes[*at]
+                .needs
+                .iter()
+                .all(|need| done.contains(need.as_str()));
+            if ready {
+                done.insert(&changes[*at].id);
+                order.push(*at);
+            }
+            !ready
+        });
+        if left.len() == before {
+            return Err(Cycle(
+                left.iter().map(|at| changes[*at].id.clone()).collect(),
+            ));
+        }
+    }
+    Ok(order)
+}

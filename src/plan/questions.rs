@@ -1,0 +1,125 @@
+//! What has to be looked at before a plan can be made.
+
+use super::diff;
+use crate::model::{
+    desired::Desired,
+    facts::FactsRequest,
+    ids::{HostName, Vmid},
+    release::Release,
+    resource::Resource,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One question to the API and one to each host: round trips grow with hosts, not with objects.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Questions {
+    /// To the API; none for a system without Proxmox.
+    pub proxmox: Option<ProxmoxQuestions>,
+    /// To each host's shell.
+    pub hosts: BTreeMap<HostName, FactsRequest>,
+    /// Guest behind a host name: it is asked only while it runs.
+    pub guests: BTreeMap<HostName, Vmid>,
+}
+
+/// What the API is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProxmoxQuestions {
+    /// Nodes of the inventory.
+    pub nodes: Vec<HostName>,
+    /// Storages whose volumes are listed: node -> (storage, content type).
+    pub volumes: BTreeMap<HostName, BTreeSet<(String, String)>>,
+    /// Guests whose configuration and firewall are read, each with the node on which it would be made.
+    pub guests: BTreeMap<Vmid, HostName>,
+}
+
+/// The questions of an inventory.
+pub fn questions<'a>(
+    desired: &Desired,
+    resources: &BTreeMap<HostName, Vec<Resource>>,
+    releases: impl Iterator<Item = &'a Release>,
+) -> Questions {
+    let mut hosts: BTreeMap<HostName, FactsRequest> = desired
+        .all_hosts()
+        .map(|host| (host.clone(), FactsRequest::default()))
+        .collect();
+    for (host, list) in resources {
+        let request = hosts.entry(host.clone()).or_default();
+        for resource in list {
+            ask(request, resource);
+        }
+        request.ufw = !desired.nodes.contains_key(host);
+    }
+    for release in releases {
+        let request = hosts.entry(release.host.clone()).or_default();
+        request.docker = true;
+        request.paths.extend(diff::stack_paths(release));
+    }
+    for pool in desired.zpools.values() {
+        hosts
+            .entry(pool.host.clone())
+            .or_default()
+            .zpools
+            .push(pool.name.to_string());
+    }
+    for dataset in desired.datasets.values() {
+        if let Some(mountpoint) = dataset.properties.get("mountpoint") {
+            let request = hosts.entry(dataset.host.clone()).or_default();
+            request.paths.extend(
+                dataset
+                    .directories
+                    .iter()
+                    .map(|d| diff::directory(mountpoint, &d.path)),
+            );
+        }
+    }
+    for request in hosts.values_mut() {
+        for list in [
+            &mut request.packages,
+            &mut request.paths,
+            &mut request.units,
+            &mut request.sysctls,
+        ] {
+            list.sort();
+            list.dedup();
+        }
+    }
+    Questions {
+        proxmox: desired.proxmox.as_ref().map(|_| ProxmoxQuestions {
+            nodes: desired.nodes.keys().cloned().collect(),
+            volumes: desired
+                .nodes
+                .values()
+                .map(|node| {
+                    let storages = BTreeSet::from([
+                        (node.iso_storage.to_string(), "iso".to_owned()),
+                        (node.import_storage.to_string(), "import".to_owned()),
+                    ]);
+                    (node.name.clone(), storages)
+                })
+                .collect(),
+            guests: desired
+                .guests
+                .values()
+                .map(|guest| (guest.vmid, guest.node.clone()))
+                .collect(),
+        }),
+        hosts,
+        guests: desired
+            .guests
+            .iter()
+            .map(|(name, guest)| (name.clone(), guest.vmid))
+            .collect(),
+    }
+}
+
+fn ask(request: &mut FactsRequest, resource: &Resource) {
+    match resource {
+        Resource::Package(name) => request.packages.push(name.clone()),
+        Resource::File(file) => request.paths.push(file.path.clone()),
+        Resource::Directory { path, .. } | Resource::NoFile { path, .. } => {
+            request.paths.push(path.clone());
+        }
+        Resource::Unit { name, .. } => request.units.push(name.clone()),
+        Resource::Sysctl { key, .. } => request.sysctls.push(key.clone()),
+    }
+}

@@ -1,0 +1,94 @@
+//! What came of a run, and of the owner's checks.
+
+use crate::apply::{Receipt, event::StepOutcome};
+use crate::verify::{CheckResult, Verdict};
+use crate::view::{palette, words};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// The end of a run: what failed and why, what is now true, what to run next.
+pub fn receipt(receipt: &Receipt, file: Option<&Path>, again: &str) -> String {
+    let mut out = String::new();
+    for change in receipt.failed() {
+        if let StepOutcome::Failed { why, hint } = &change.outcome {
+            let _ = writeln!(
+                out,
+                "{} {}",
+                palette::bad("failed:"),
+                palette::name(&change.id)
+            );
+            for line in why.lines() {
+                let _ = writeln!(out, "  {line}");
+            }
+            if let Some(hint) = hint {
+                let _ = writeln!(out, "  {} {hint}", palette::hint("help:"));
+            }
+        }
+    }
+    let done = words::count(receipt.done(), "change", "changes");
+    if receipt.is_complete() {
+        let _ = writeln!(out, "{} {done} carried out.", palette::good("Done."));
+    } else {
+        let _ = writeln!(
+            out,
+            "Now true: {done} carried out, {} failed, {} not begun.",
+            receipt.failed().count(),
+            receipt.skipped()
+        );
+        let _ = writeln!(out, "Run {} to go on from here.", palette::name(again));
+    }
+    if let Some(file) = file {
+        let _ = writeln!(
+            out,
+            "{}",
+            palette::faint(&format!("Receipt: {}", file.display()))
+        );
+    }
+    out
+}
+
+/// The checks, one line each, and how many hold.
+pub fn checks(results: &[CheckResult]) -> String {
+    let mut out = String::new();
+    let width = results
+        .iter()
+        .map(|result| result.asked_by.chars().count())
+        .max()
+        .unwrap_or(0);
+    for result in results {
+        let (mark, note) = match &result.verdict {
+            Verdict::Passed => (palette::good("ok  "), String::new()),
+            Verdict::Failed { seen } => (palette::bad("FAIL"), format!(": {seen}")),
+            Verdict::NotAsked { why } => (palette::warn("n/a "), format!(": {why}")),
+        };
+        let _ = writeln!(
+            out,
+            "  {mark}  {}  {}{note}",
+            palette::faint(&format!("{:width$}", result.asked_by)),
+            result.name
+        );
+    }
+    let passed = results
+        .iter()
+        .filter(|r| r.verdict == Verdict::Passed)
+        .count();
+    let failed = results
+        .iter()
+        .filter(|r| matches!(r.verdict, Verdict::Failed { .. }))
+        .count();
+    let silent = results.len() - passed - failed;
+    let _ = write!(
+        out,
+        "\n  {} of {} hold",
+        passed,
+        words::count(results.len(), "check", "checks")
+    );
+    if failed > 0 {
+        let _ = write!(out, ", {failed} failed");
+    }
+    if silent > 0 {
+        let _ = write!(out, ", {silent} could not be asked from here");
+    }
+    out.push_str(".\n");
+    out
+}
