@@ -40,6 +40,11 @@ impl LabFolder {
         self.root.join("operator_ed25519")
     }
 
+    /// The host keys that infra has pinned in this lab.
+    pub fn known_hosts(&self) -> PathBuf {
+        self.root.join("known_hosts")
+    }
+
     /// Mount point of the filesystem that holds the ZFS twin's data.
     pub fn zfs(&self) -> PathBuf {
         self.root.join("zfs")

@@ -27,6 +27,11 @@ pub mod namespace;
 )]
 pub mod netns;
 pub mod pve_firewall;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "starts and ends the process that holds a lab, and keeps its files"
+)]
+pub mod run;
 pub mod scripted;
 pub mod state;
 #[expect(

@@ -15,15 +15,11 @@ pub(crate) fn any_port() -> SocketAddr {
 }
 
 pub(crate) fn world(cache: &Path, mirrors: Upstreams) -> World {
-    World::start(spec(cache, mirrors)).expect("a world")
-}
-
-pub(crate) fn spec(cache: &Path, mirrors: Upstreams) -> WorldSpec {
     let known = [
         ("pve.home.arpa", [192, 168, 1, 10]),
         ("*.home.arpa", [10, 10, 10, 2]),
     ];
-    WorldSpec {
+    World::start(WorldSpec {
         netns: None,
         dns: vec![any_port()],
         http: any_port(),
@@ -37,28 +33,8 @@ pub(crate) fn spec(cache: &Path, mirrors: Upstreams) -> WorldSpec {
         proxy: None,
         packages: None,
         cache: cache.to_owned(),
-    }
-}
-
-/// A client without TLS; it insists on having a provider all the same.
-pub(crate) fn plain_client() -> reqwest::Client {
-    let tls = trusting(rustls::RootCertStore::empty());
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none());
-    client
-        .tls_backend_preconfigured(tls)
-        .build()
-        .expect("a client")
-}
-
-fn trusting(roots: rustls::RootCertStore) -> rustls::ClientConfig {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
+    })
+    .expect("a world")
 }
 
 /// A client that finds these names at `https` and trusts an authority, like a guest.
@@ -69,7 +45,12 @@ pub(crate) fn guest(ca_pem: &str, https: SocketAddr, names: &[&str]) -> reqwest:
             .add(certificate.expect("a certificate"))
             .expect("an authority");
     }
-    let tls = trusting(roots);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     let mut client = reqwest::Client::builder()
         .no_proxy()
         .tls_backend_preconfigured(tls);

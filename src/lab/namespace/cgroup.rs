@@ -65,16 +65,18 @@ impl Cgroup {
     /// # Errors
     /// When the kernel refuses, for example in a container with a read-only `/sys/fs/cgroup`.
     pub(super) fn create(&self) -> Result<(), NamespaceError> {
-        for folder in self.folders() {
-            files::create(folder)?;
-        }
+        self.folders().try_for_each(files::create)
+    }
+
+    /// Hands the machine's controllers to the directories below. Not for a directory with processes of its own: the
+    /// kernel refuses processes beside controllers, and nspawn does this for its payload itself.
+    pub(super) fn delegate(&self) {
         let control = self.unified.join("cgroup.subtree_control");
         for controller in ["+cpu", "+io", "+memory", "+pids"] {
             // A hybrid machine has its controllers in v1, and a nested one may not own them: containers then run
             // without limits, which is what `docs/lab.md` promises at least.
             let _ = files::poke(&control, controller);
         }
-        Ok(())
     }
 
     /// Whether a container has been set up in here: nspawn makes `payload` when it starts its pid 1.

@@ -26,6 +26,11 @@ pub(super) fn mount(folder: &LabFolder) -> Result<(), NamespaceError> {
         ])?;
         files::rename(&draft, &image)?;
     }
+    // Containers get copies of the machine's mounts, other labs' too. Only below a shared mount does an unmount reach
+    // those copies, and a machine without systemd has none: the lab's folder becomes one.
+    let root = folder.root().display().to_string();
+    exec::run(&["mount", "--bind", "--make-private", &root, &root])?;
+    exec::run(&["mount", "--make-shared", &root])?;
     // `loop` frees the device by itself when the last mount is gone.
     exec::run(&[
         "mount",

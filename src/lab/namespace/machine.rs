@@ -2,6 +2,7 @@
 
 use super::{
     agent,
+    cgroup::Cgroup,
     container::check_folder,
     disk,
     error::NamespaceError,
@@ -16,14 +17,14 @@ use super::{
     topology::Topology,
 };
 use crate::lab::{
-    backend::{Backend, FirewallSnapshot, VmNic, VmSpec, Work},
+    backend::{Backend, FirewallSnapshot, VmNic, VmShare, VmSpec, Work},
     folder::LabFolder,
     pve_firewall::{self, NodeNetwork, Tap},
 };
 use crate::model::ids::{HostName, Vmid};
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -81,6 +82,9 @@ impl Machine {
         check_folder(plan.folder.root())?;
         let names = Names::of(plan.folder.root());
         sweep::sweep(&plan.folder)?;
+        let cgroup = Cgroup::of_lab(&names)?;
+        cgroup.create()?;
+        cgroup.delegate();
         network::build(&names, &plan.topology)?;
         disk::mount(&plan.folder)?;
         let hosts = host::boot_all(&names, &plan)?;
@@ -165,27 +169,24 @@ impl Inner {
     }
 
     fn shares(&self, spec: &VmSpec) -> Result<Vec<PathBuf>, NamespaceError> {
-        let node = self
-            .hosts
-            .iter()
-            .find(|(name, _)| name.as_str() == spec.node)
-            .map(|(_, host)| host);
-        spec.shares
-            .iter()
-            .map(|wanted| {
-                let found = match node.and_then(|node| Some((node, node.init()?))) {
-                    Some((node, init)) => {
-                        let zfs = self.plan.folder.zfs();
-                        share::source(init, &zfs, &node.upper(), &wanted.path)?
-                    }
-                    None => None,
-                };
-                found.ok_or_else(|| NamespaceError::NoShare {
+        let found = |wanted: &VmShare| {
+            self.directory(&wanted.path)?
+                .ok_or_else(|| NamespaceError::NoShare {
                     tag: wanted.tag.clone(),
                     path: wanted.path.clone(),
                 })
-            })
-            .collect()
+        };
+        spec.shares.iter().map(found).collect()
+    }
+
+    /// Where a directory of the node is on the machine; none when the node has none there.
+    fn directory(&self, path: &Path) -> Result<Option<PathBuf>, NamespaceError> {
+        let name = self.plan.topology.node.as_ref();
+        let node = name.and_then(|name| self.hosts.get(name));
+        match node.and_then(|node| Some((node, node.init()?))) {
+            Some((node, init)) => share::source(init, &self.plan.folder.zfs(), &node.upper(), path),
+            None => Ok(None),
+        }
     }
 
     fn stop(&self, vmid: Vmid, hard: bool) -> Result<bool, NamespaceError> {
@@ -298,6 +299,10 @@ impl Backend for Machine {
     fn enforce(&self, firewall: FirewallSnapshot) -> Work<'_, ()> {
         let inner = Arc::clone(&self.inner);
         Box::pin(blocking(move || inner.enforce(firewall, [])))
+    }
+
+    fn has_directory(&self, path: &Path) -> bool {
+        matches!(self.inner.directory(path), Ok(Some(_)))
     }
 
     fn bridges(&self) -> BTreeMap<String, Vec<String>> {

@@ -138,11 +138,6 @@ fn collect(root: &Dir<'_>, folder: &Dir<'_>, out: &mut BTreeMap<String, Vec<u8>>
     }
 }
 
-/// Every reference that the lab's registries know, with what really runs: the list of stand-ins.
-pub fn references() -> BTreeMap<String, String> {
-    catalogue().references()
-}
-
 impl Catalogue {
     /// The stand-in for an image (without tag), with its name.
     pub fn find(&self, image: &str) -> Option<(&str, &StandIn)> {

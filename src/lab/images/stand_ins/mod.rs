@@ -7,4 +7,4 @@
 mod catalogue;
 
 pub(in crate::lab::images) use catalogue::ROOT;
-pub use catalogue::{Catalogue, Directory, Layer, StandIn, catalogue, references};
+pub use catalogue::{Catalogue, Directory, Layer, StandIn, catalogue};

@@ -14,9 +14,6 @@ const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 /// Not compressed: the cable to a guest is memory, and unpacking is what takes time there.
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
-/// The same for every build, so that the same content keeps its digest.
-const CREATED: &str = "2025-01-01T00:00:00Z";
-
 /// A layer as manifests name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LayerBlob {
@@ -97,7 +94,6 @@ pub(super) fn config(stand_in: &StandIn, reference: &Reference, layers: &[LayerB
     let document = json!({
         "architecture": architecture(),
         "os": "linux",
-        "created": CREATED,
         "config": config,
         "rootfs": {
             "type": "layers",

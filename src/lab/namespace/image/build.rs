@@ -36,6 +36,8 @@ impl Image {
     }
 }
 
+const DRAFT: &str = "base.draft-";
+
 /// The image from the cache, built first where it is not there. `say` hears about what takes long.
 ///
 /// # Errors
@@ -54,8 +56,14 @@ pub fn build(cache: &Path, say: &dyn Fn(&str)) -> Result<Image, NamespaceError> 
         return Ok(image);
     }
     say("building the Debian 13 image (about a minute, once)");
-    let draft = cache.join("base.draft");
-    files::remove_tree(&draft)?;
+    // A build that was killed may have left a program that still writes into its draft: every build has its own.
+    for stale in files::names(cache)?
+        .iter()
+        .filter(|name| name.starts_with(DRAFT))
+    {
+        let _ = files::remove_tree(&cache.join(stale));
+    }
+    let draft = cache.join(format!("{DRAFT}{}", std::process::id()));
     let built = build_draft(&draft).and_then(|()| files::rename(&draft, &image.folder));
     if built.is_err() {
         files::remove_tree(&draft)?;

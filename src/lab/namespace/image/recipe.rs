@@ -152,6 +152,9 @@ pub const DEVIATIONS: &[&str] = &[
     "`/dev/net/tun` and `/dev/fuse` exist from the start",
     "documentation, manual pages and translations are left out, dpkg does not wait for the disk, and the apt timers are off until something enables them",
     "units are killed after 8 s, not 90 s, when the guest powers off",
+    "VLAN tags keep guests apart on the node and lead nowhere else",
+    "a change of a running guest's cards takes effect at its next start",
+    "a reboot of the node's own system leaves its bridges, guests and kernel settings as they are",
 ];
 
 /// The image's identity, 12 hex digits: a change in anything above makes another image.
@@ -197,6 +200,14 @@ mod tests {
         let links = LINKS.iter().chain(NODE_LINKS).map(|(path, _)| *path);
         for path in files.chain(links).chain(REMOVED.iter().copied()) {
             assert!(!path.starts_with('/') && !path.contains(".."), "{path}");
+        }
+    }
+
+    #[test]
+    fn every_difference_to_a_real_guest_is_documented() {
+        let page = include_str!("../../../../docs/lab.md");
+        for deviation in DEVIATIONS {
+            assert!(page.contains(&format!("- {deviation}\n")), "{deviation}");
         }
     }
 

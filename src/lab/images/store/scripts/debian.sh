@@ -4,18 +4,17 @@
 set -eu
 root=$1 tar=$2 without=$3 after=$4 mirror=$5 suite=$6 packages=$7
 exec 3>&1 1>&2
+# shellcheck disable=SC2086
 mmdebstrap --mode=root --variant=apt --include="$packages" --skip=cleanup/apt/lists \
   --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' --aptopt='Acquire::Retries "2"' \
   --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
   --dpkgopt='path-exclude=/usr/share/info/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
   --dpkgopt='path-exclude=/usr/share/lintian/*' \
-  "$suite" "$root" ${mirror:+"$mirror"}
+  "$suite" "$root" $mirror
 printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
 chmod 755 "$root/usr/sbin/policy-rc.d"
 : >"$root/etc/resolv.conf"
 chroot "$root" sh -euc "$after"
-# Every layer would make this index of all packages again.
-chroot "$root" apt-cache gencaches
 tar --create --file="$tar" --numeric-owner --sort=name --anchored --wildcards --no-wildcards-match-slash \
   --exclude-from="$without" -C "$root" .
 sha256sum "$tar" | cut -d ' ' -f 1 >&3

@@ -1,0 +1,204 @@
+//! The Proxmox API of a namespace lab, at the node's own address.
+
+use super::{
+    error::{RunError, failed},
+    qcow2,
+    settings::Settings,
+};
+use crate::lab::{
+    api::{
+        BridgeConfig, CatalogueImage, Certificate, Clock, Faults, Handle, NodeConfig,
+        StorageConfig, TokenConfig, World, WorldConfig, serve,
+    },
+    namespace::{Machine, Topology, netns_path},
+    netns,
+};
+use crate::model::{desired::Desired, host::Node, ids::HostName, ids::StorageId};
+use rand::RngCore;
+use sha2::{Digest, Sha256};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    net::SocketAddr,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::Arc,
+};
+
+/// The token that a lab gives to infra.
+const TOKEN_ID: &str = "infra@pve!lab";
+
+/// Larger than any disk that a homelab asks for: nothing of it is used up.
+const CAPACITY: u64 = 4 << 40;
+
+/// What a directory storage of a fresh Proxmox may hold, `import` switched on by its owner.
+const DIRECTORY_CONTENT: [&str; 5] = ["backup", "import", "iso", "snippets", "vztmpl"];
+
+/// A running API, with what a client must know.
+pub(super) struct NodeApi {
+    pub(super) address: SocketAddr,
+    pub(super) fingerprint: String,
+    pub(super) token_id: &'static str,
+    pub(super) token_secret: String,
+    /// Inventory image -> URL and SHA-256.
+    pub(super) images: BTreeMap<String, (String, String)>,
+    _handle: Handle,
+}
+
+/// Starts the API in the node's namespace, with what the inventory expects of a node that somebody installed:
+/// bridges, storages, a token with the least privileges, and images to download.
+///
+/// # Errors
+/// When the address is taken or the lab's folder cannot be used.
+pub(super) fn start(
+    desired: &Desired,
+    node: &Node,
+    topology: &Topology,
+    machine: &Machine,
+    settings: &Settings,
+) -> Result<NodeApi, RunError> {
+    let folder = settings.folder.api();
+    fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
+    let image = folder.join("cloud-image.qcow2");
+    let bytes = qcow2::empty();
+    fs::write(&image, &bytes).map_err(failed("write", &image))?;
+    let sha256 = format!("{:x}", Sha256::digest(&bytes));
+    let token_secret = kept_secret(&folder.join("token"))?;
+    let catalogue = desired.images.values().map(|wanted| {
+        let sha256 = Some(sha256.clone());
+        let file = image.clone();
+        (wanted.url.clone(), CatalogueImage { file, sha256 })
+    });
+    let config = WorldConfig {
+        nodes: BTreeMap::from([(node.name.to_string(), node_config(node, topology))]),
+        storages: storages(desired, node, &folder),
+        tokens: BTreeMap::from([(TOKEN_ID.to_owned(), TokenConfig::least(&token_secret))]),
+        root_password: None,
+        catalogue: catalogue.collect(),
+        clock: Clock::scaled(settings.clock),
+        faults: Faults::with_mailbox(&folder.join("faults.json")),
+        backend: Arc::new(machine.clone()),
+        saved: Some(folder.join("model.json")),
+    };
+    let certificate =
+        Certificate::kept(&folder, &[node.name.to_string(), node.address.to_string()])?;
+    let world = World::new(config)?;
+    let port = desired.proxmox.as_ref().map_or(8006, |api| api.port);
+    let address = SocketAddr::new(node.address, port);
+    let namespace = netns_path(&machine.names().node());
+    let listener =
+        netns::bind_tcp(Some(&namespace), address).map_err(|source| RunError::Process {
+            verb: "bind the API's socket in",
+            source,
+        })?;
+    let handle = serve(listener, world, &certificate)?;
+    let images = desired.images.values().map(|wanted| {
+        let entry = (wanted.url.clone(), sha256.clone());
+        (wanted.name.to_string(), entry)
+    });
+    Ok(NodeApi {
+        address,
+        fingerprint: certificate.fingerprint(),
+        token_id: TOKEN_ID,
+        token_secret,
+        images: images.collect(),
+        _handle: handle,
+    })
+}
+
+fn node_config(node: &Node, topology: &Topology) -> NodeConfig {
+    let bridges = topology.bridges.iter().map(|(name, addresses)| {
+        let is_management = addresses.iter().any(|a| a.addr() == node.address);
+        let gateway = topology.node_gateways.first().filter(|_| is_management);
+        let bridge = BridgeConfig {
+            cidr: addresses.first().map(ToString::to_string),
+            gateway: gateway.map(ToString::to_string),
+            // The LAN's bridge has the machine's card; the others join guests only.
+            ports: if is_management {
+                vec!["eno1".to_owned()]
+            } else {
+                Vec::new()
+            },
+            vlan_aware: false,
+        };
+        (name.to_string(), bridge)
+    });
+    NodeConfig {
+        address: node.address,
+        bridges: bridges.collect(),
+    }
+}
+
+/// What the inventory names: directories for images and seeds, thin storages for disks alone.
+fn storages(desired: &Desired, node: &Node, folder: &Path) -> BTreeMap<String, StorageConfig> {
+    let disks: BTreeSet<&StorageId> = desired.guests.values().map(|g| &g.disk.storage).collect();
+    let directories = BTreeSet::from([&node.iso_storage, &node.import_storage]);
+    disks
+        .union(&directories)
+        .map(|id| {
+            let is_directory = directories.contains(id);
+            let mut content = Vec::new();
+            if is_directory {
+                content.extend(DIRECTORY_CONTENT.map(str::to_owned));
+            }
+            if disks.contains(id) {
+                content.extend(["images", "rootdir"].map(str::to_owned));
+            }
+            let path = if id.as_str() == "local" {
+                "/var/lib/vz".to_owned()
+            } else {
+                format!("/mnt/pve/{id}")
+            };
+            let storage = StorageConfig {
+                kind: if is_directory { "dir" } else { "zfspool" }.to_owned(),
+                content,
+                path: is_directory.then_some(path),
+                pool: (!is_directory).then(|| "rpool/data".to_owned()),
+                folder: folder.join("storage").join(id.as_str()),
+                capacity: CAPACITY,
+            };
+            (id.to_string(), storage)
+        })
+        .collect()
+}
+
+/// The token's secret, a random UUID as Proxmox makes them; kept, since the API remembers its tokens too.
+fn kept_secret(path: &Path) -> Result<String, RunError> {
+    match fs::read_to_string(path) {
+        Ok(secret) => return Ok(secret),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed("read", path)(error)),
+    }
+    let mut bytes = [0; 16];
+    rand::rngs::OsRng.fill_bytes(&mut bytes);
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex = bytes
+        .iter()
+        .fold(String::new(), |hex, b| hex + &format!("{b:02x}"));
+    let parts = [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ];
+    let secret = parts.join("-");
+    fs::OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| io::Write::write_all(&mut file, secret.as_bytes()))
+        .map_err(failed("write", path))?;
+    Ok(secret)
+}
+
+/// The one node that a namespace lab has.
+pub(super) fn only_node<'a>(
+    desired: &'a Desired,
+    name: Option<&HostName>,
+) -> Result<&'a Node, RunError> {
+    name.and_then(|name| desired.nodes.get(name))
+        .ok_or(RunError::NoNode)
+}
