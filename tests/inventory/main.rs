@@ -4,4 +4,5 @@
 
 mod documents;
 mod flagship;
+mod folders;
 mod samples;
