@@ -7,14 +7,20 @@ use infra::{
         scripted::{ScriptedHosts, ScriptedNode, ScriptedOptions},
     },
     model::{
+        address::{PortRange, Proto},
         facts::FactsRequest,
         ids::{HostName, SystemName, Vmid},
+        release::{Release, ReleaseFile, ReleaseService, ReleaseUnit},
         resource::Reaction,
+        secret::{Content, SecretValues},
+        ufw::{Ufw, UfwAction, UfwDirection, UfwRule, UfwStep, UfwSteps},
     },
     providers::{
+        compose::{Compose, ComposeWrite, deploy},
         host::{FileWrite, HostError, HostRead, HostWrite, UnitVerb},
         shell::{Command, Shell, ShellError},
         ssh::{HostKey, KnownHosts, Person, SshHost, Target},
+        ufw::{UfwClient, UfwWrite},
         zfs::{Zfs, ZfsWrite},
     },
     seed::{HostKey as SeedKey, SeedSpec},
@@ -402,5 +408,209 @@ async fn datasets_are_made_and_seen_on_the_node() {
             .create(&dataset, &system, &properties)
             .await
             .is_err()
+    );
+}
+
+#[tokio::test]
+async fn ufw_takes_steps_and_tells_what_stands() {
+    let lab = Lab::new();
+    let shell = lab.shell("pi", "admin");
+    shell
+        .install_packages(&["ufw".to_owned()])
+        .await
+        .expect("installed");
+    let rule = |from: Option<&str>, ports: &[u16], comment: &str| UfwRule {
+        action: UfwAction::Allow,
+        direction: UfwDirection::In,
+        proto: Some(Proto::Tcp),
+        from: from.map(|net| net.parse().expect("a network")),
+        to: None,
+        ports: ports.iter().map(|&port| PortRange::one(port)).collect(),
+        source_ports: Vec::new(),
+        app: None,
+        log: None,
+        interface: None,
+        comment: Some(comment.to_owned()),
+    };
+    let ours = rule(Some("192.168.1.5/32"), &[22], "infra:ssh");
+    let (web, gone) = (
+        rule(None, &[80, 443], "infra:web"),
+        rule(None, &[9], "infra:gone"),
+    );
+    let steps = |added: &[&UfwRule]| {
+        let mut steps = vec![UfwStep::Prepend(ours.clone())];
+        steps.extend(added.iter().map(|&rule| UfwStep::Append(rule.clone())));
+        steps.push(UfwStep::Default(UfwDirection::In, UfwAction::Deny));
+        steps.push(UfwStep::Enable);
+        UfwSteps(steps)
+    };
+    let comments = |ufw: &Ufw| -> Vec<Option<String>> {
+        ufw.rules.iter().map(|rule| rule.comment.clone()).collect()
+    };
+    let client = UfwClient::new(&shell);
+    let first = client
+        .carry_out(&steps(&[&web, &gone]))
+        .await
+        .expect("carried out");
+    assert!(first.enabled, "{first:?}");
+    assert_eq!(first.rules[1], web);
+    let again = client
+        .carry_out(&steps(&[&web, &gone]))
+        .await
+        .expect("again");
+    assert_eq!(again, first, "steps that are so already change nothing");
+    let delete = UfwSteps(vec![UfwStep::Delete(gone)]);
+    let after = client.carry_out(&delete).await.expect("deleted");
+    assert_eq!(
+        comments(&after),
+        ["infra:ssh", "infra:web"].map(|text| Some(text.to_owned()))
+    );
+    let facts = shell
+        .facts(&FactsRequest {
+            ufw: true,
+            ..FactsRequest::default()
+        })
+        .await
+        .expect("answered");
+    assert_eq!(facts.ufw, Some(after));
+    shell
+        .demand(Command::new(["ufw", "disable"]))
+        .await
+        .expect("off");
+    let facts = shell
+        .facts(&FactsRequest {
+            ufw: true,
+            ..FactsRequest::default()
+        })
+        .await
+        .expect("answered");
+    assert!(!facts.ufw.expect("installed").enabled);
+}
+
+fn release(id: &str, label: &str, image: &str) -> Release {
+    let file = |path: &str, text: &str| ReleaseFile {
+        path: path.to_owned(),
+        content: Content::text(text),
+        sha256: String::new(),
+        mode: 0o600,
+        uid: 0,
+        gid: 0,
+    };
+    let compose = format!("services:\n  web:\n    image: {image}\n    restart: unless-stopped\n");
+    let labels =
+        format!("services:\n  web:\n    labels: {{infra.system: home, infra.release: {label}}}\n");
+    Release {
+        system: "home".parse().expect("valid"),
+        stack: "site".parse().expect("valid"),
+        host: host("pi"),
+        id: id.to_owned(),
+        files: vec![
+            file("compose.yaml", &compose),
+            file("compose.infra.yaml", &labels),
+        ],
+        images: vec![image.to_owned()],
+        services: vec![ReleaseService {
+            name: "web".to_owned(),
+            release: label.to_owned(),
+            files: Vec::new(),
+            image: image.to_owned(),
+            one_shot: false,
+            healthcheck: false,
+            shares_network_of: None,
+        }],
+        directories: Vec::new(),
+        needs_mounts: Vec::new(),
+        needs: Vec::new(),
+        settle_seconds: 0,
+        timeout_seconds: 0,
+        unit: ReleaseUnit {
+            name: "infra-stack-site.service".to_owned(),
+            text: "[Service]\nType=oneshot\n".to_owned(),
+            sha256: String::new(),
+        },
+    }
+}
+
+#[tokio::test]
+async fn stacks_are_deployed_repaired_and_removed() {
+    let lab = Lab::new();
+    let shell = lab.shell("pi", "admin");
+    let packages = ["docker.io", "docker-cli", "docker-compose"].map(str::to_owned);
+    shell.install_packages(&packages).await.expect("installed");
+    let (compose, secrets) = (Compose::new(&shell), SecretValues::default());
+    let first = release("r1", "a", "docker.io/library/nginx:1");
+    deploy(&compose, &first, &secrets, |_| {})
+        .await
+        .expect("deployed");
+    let request = FactsRequest {
+        docker: true,
+        units: vec![first.unit.name.clone()],
+        ..FactsRequest::default()
+    };
+    let seen = async || shell.facts(&request).await.expect("answered");
+    let docker = seen().await.docker.expect("an engine");
+    let [container] = docker.containers.as_slice() else {
+        panic!("{docker:?}");
+    };
+    assert_eq!(
+        (container.release.as_deref(), container.state.as_str()),
+        (Some("a"), "running")
+    );
+    assert_eq!(seen().await.units[&first.unit.name].active, "active");
+
+    // Nothing changes by deploying the same again; a stopped container comes back.
+    shell
+        .demand(Command::new(["docker", "stop", "site-web-1"]))
+        .await
+        .expect("stopped");
+    assert_eq!(
+        seen().await.docker.expect("an engine").containers[0].state,
+        "exited"
+    );
+    deploy(&compose, &first, &secrets, |_| {})
+        .await
+        .expect("repaired");
+    assert_eq!(
+        seen().await.docker.expect("an engine").containers[0].state,
+        "running"
+    );
+
+    let unpullable = release("r2", "b", "registry.invalid/nginx:1");
+    deploy(&compose, &unpullable, &secrets, |_| {})
+        .await
+        .expect_err("no such registry");
+    assert_eq!(
+        seen().await.docker.expect("an engine").containers[0]
+            .release
+            .as_deref(),
+        Some("a")
+    );
+    let next = release("r3", "c", "docker.io/library/nginx:2");
+    let deployed = deploy(&compose, &next, &secrets, |_| {})
+        .await
+        .expect("deployed");
+    assert_eq!(deployed.previous.as_deref(), Some("r1"));
+    assert_eq!(
+        seen().await.docker.expect("an engine").containers[0]
+            .release
+            .as_deref(),
+        Some("c")
+    );
+
+    compose
+        .remove(&next.stack, &"another".parse().expect("valid"))
+        .await
+        .expect_err("not theirs");
+    compose
+        .remove(&next.stack, &next.system)
+        .await
+        .expect("removed");
+    assert!(
+        seen()
+            .await
+            .docker
+            .expect("an engine")
+            .containers
+            .is_empty()
     );
 }
