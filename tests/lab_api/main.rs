@@ -15,4 +15,5 @@ mod coverage;
 mod replay;
 mod schema;
 mod shape;
+mod client;
 mod transport;
