@@ -11,9 +11,9 @@
 
 mod behaviour;
 mod bench;
+mod client;
 mod coverage;
 mod replay;
 mod schema;
 mod shape;
-mod client;
 mod transport;
