@@ -11,6 +11,8 @@ pub(crate) struct Env {
     pub(crate) config: PathBuf,
     /// `$XDG_STATE_HOME/infra`.
     pub(crate) state: PathBuf,
+    /// `$XDG_CACHE_HOME/infra`.
+    pub(crate) cache: PathBuf,
     /// `$NO_COLOR` is set and not empty.
     pub(crate) no_color: bool,
     /// `user@machine`.
@@ -49,6 +51,7 @@ impl Env {
         Self {
             config: base("XDG_CONFIG_HOME", ".config"),
             state: base("XDG_STATE_HOME", ".local/state"),
+            cache: base("XDG_CACHE_HOME", ".cache"),
             home,
             no_color: var("NO_COLOR").is_some(),
             who: format!("{user}@{name}"),

@@ -34,14 +34,13 @@ pub(super) fn check(stack: &Stack, file: &str, compose: &Compose) -> Vec<Diagnos
                 ));
                 continue;
             };
-            if published
-                .address
-                .is_some_and(|address| address.is_loopback())
-            {
-                continue;
-            }
-            out.extend(undeclared(stack, file, entry, &published));
             seen.extend(published.port);
+            let for_itself = published
+                .address
+                .is_some_and(|address| address.is_loopback());
+            if !for_itself {
+                out.extend(undeclared(stack, file, entry, &published));
+            }
         }
     }
     let host_network = compose.services().any(|entry| entry.uses_host_network());

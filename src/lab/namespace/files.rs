@@ -46,6 +46,14 @@ pub(super) fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Namespac
     rename(&draft, path)
 }
 
+/// Makes a symbolic link, and the folder that it stands in.
+pub(super) fn link(path: &Path, target: &str) -> Result<(), NamespaceError> {
+    if let Some(folder) = path.parent() {
+        create(folder)?;
+    }
+    std::os::unix::fs::symlink(target, path).map_err(failed("link", path))
+}
+
 /// Writes into a file of the kernel (`/proc/sys`, cgroup).
 pub(super) fn poke(path: &Path, text: &str) -> Result<(), NamespaceError> {
     fs::OpenOptions::new()

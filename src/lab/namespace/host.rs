@@ -30,6 +30,21 @@ const SSHD_WITHIN: Duration = Duration::from_mins(1);
 /// Where the node finds the filesystem behind its datasets.
 const ZFS: &str = "/var/lib/infra-lab/zfs";
 
+/// As Debian's zfsutils-linux has it: datasets are mounted at boot.
+const ZFS_MOUNT: &str = "\
+[Unit]
+Description=Mount ZFS filesystems
+Before=local-fs.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/sbin/zfs mount -a
+
+[Install]
+WantedBy=multi-user.target
+";
+
 /// A machine with a shell that is not a guest.
 #[derive(Debug)]
 pub(super) struct Host {
@@ -194,6 +209,13 @@ fn wait_for_sshd(container: &Container, address: SocketAddr) -> Result<(), Names
 fn install(plan: &Plan, role: &Role<'_>, upper: &Path, key: &Key) -> Result<(), NamespaceError> {
     let write =
         |path: &str, mode: u32, text: &str| files::write(&upper.join(path), text.as_bytes(), mode);
+    if role.is_node {
+        write("etc/systemd/system/zfs-mount.service", 0o644, ZFS_MOUNT)?;
+        files::link(
+            &upper.join("etc/systemd/system/multi-user.target.wants/zfs-mount.service"),
+            "/etc/systemd/system/zfs-mount.service",
+        )?;
+    }
     let name = role.name;
     write("etc/hostname", 0o644, &format!("{name}\n"))?;
     write(

@@ -11,6 +11,7 @@ use crate::lab::{
     images::{World, stand_ins, tls::Authority},
     namespace::{self, Key, Machine, Plan, Topology, netns_path},
     state::{LabKind, LabState},
+    zfs_twin,
 };
 use crate::model::desired::Desired;
 use rustix::fs::{FlockOperation, flock};
@@ -88,6 +89,7 @@ async fn build(desired: &Desired, settings: &Settings, say: fn(&str)) -> Result<
     };
     say("building the network and booting the node");
     let machine = blocking(move || Ok(Machine::build(plan)?)).await?;
+    make_pools(desired, settings)?;
     let world = outside(&topology, settings, &image)?;
     let api = node_api::start(desired, node, &topology, &machine, settings)?;
     let names = machine.names();
@@ -118,6 +120,20 @@ async fn build(desired: &Desired, settings: &Settings, say: fn(&str)) -> Result<
         _api: api,
         _world: world,
     })
+}
+
+/// The pools that the inventory expects on the node.
+fn make_pools(desired: &Desired, settings: &Settings) -> Result<(), RunError> {
+    let folder = settings.folder.zfs();
+    let on_node = desired
+        .zpools
+        .values()
+        .filter(|pool| desired.nodes.contains_key(&pool.host));
+    for pool in on_node {
+        zfs_twin::make_pool(&folder, pool.name.as_str())
+            .map_err(|why| failed("make a zpool in", &folder)(std::io::Error::other(why)))?;
+    }
+    Ok(())
 }
 
 fn list_of_stand_ins() -> BTreeMap<String, String> {
