@@ -159,6 +159,8 @@ impl<'de> de::SeqAccess<'de> for KeyParts<'de> {
 pub(super) struct Fields<'a> {
     pub(super) reader: Reader<'a>,
     pub(super) entries: &'a [(Key, Node)],
+    /// Values of misspelled keys, by the key that was meant.
+    pub(super) meant: Vec<(&'static str, &'a Node)>,
     pub(super) known: std::slice::Iter<'static, &'static str>,
     pub(super) value: Option<Reader<'a>>,
 }
@@ -173,11 +175,15 @@ impl<'de> de::MapAccess<'de> for Fields<'de> {
         let Some(field) = self.known.next() else {
             return Ok(None);
         };
-        let found = self.entries.iter().find(|(key, _)| key.text == *field);
+        let written = self.entries.iter().find(|(key, _)| key.text == *field);
+        let meant = self.meant.iter().find(|(key, _)| key == field);
+        let node = written
+            .map(|(_, node)| node)
+            .or(meant.map(|(_, node)| *node));
         self.value = Some(Reader {
-            node: found.map(|(_, node)| node),
+            node,
             key: field,
-            parent: found.map_or(self.reader.parent, |(_, node)| node.mark),
+            parent: node.map_or(self.reader.parent, |node| node.mark),
             sink: self.reader.sink,
         });
         seed.deserialize((*field).into_deserializer()).map(Some)

@@ -1,22 +1,31 @@
 //! "Did you mean".
 
-/// `did you mean ...?` when one of the words is close enough to be what was meant.
-pub(crate) fn did_you_mean<'a>(
+/// The word that was meant, when one of them is close enough.
+pub(crate) fn nearest<'a>(
     written: &str,
     known: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
+) -> Option<&'a str> {
     let limit = (written.chars().count() / 3).clamp(1, 3);
+    let written = written.to_lowercase();
     known
         .into_iter()
         .map(|word| {
             (
-                strsim::damerau_levenshtein(&written.to_lowercase(), &word.to_lowercase()),
+                strsim::damerau_levenshtein(&written, &word.to_lowercase()),
                 word,
             )
         })
         .filter(|(distance, word)| *distance <= limit && *distance < word.chars().count())
         .min()
-        .map(|(_, word)| format!("did you mean `{word}`?"))
+        .map(|(_, word)| word)
+}
+
+/// `did you mean ...?`, when there is a near word.
+pub(crate) fn did_you_mean<'a>(
+    written: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    nearest(written, known).map(|word| format!("did you mean `{word}`?"))
 }
 
 /// `a`, `b` and `c`.

@@ -6,7 +6,7 @@
 use super::{
     access::{Fields, Items, Pairs, Parts, Variant},
     codes,
-    nearest::{did_you_mean, listed},
+    nearest::{did_you_mean, listed, nearest},
     source::{Sources, Span},
     tree::{Kind, Node},
     written,
@@ -272,23 +272,29 @@ impl<'de> de::Deserializer<'de> for Reader<'de> {
                 return Err(self.expected(&format!("a map with {}", listed(fields))));
             }
         };
-        for (key, _) in entries {
-            if !fields.contains(&key.text.as_str()) {
-                let place = self.sink.sources.place(key.mark);
-                let found = did_you_mean(&key.text, fields.iter().copied());
-                self.sink.push(
-                    Diagnostic::error(
-                        codes::UNKNOWN_KEY,
-                        format!("there is no key `{}` here", key.text),
-                    )
-                    .at(&place, "unknown key")
-                    .help(found.unwrap_or_else(|| format!("possible here: {}", listed(fields)))),
-                );
+        // A misspelled key is reported and then read as what was meant, so that it hides nothing else.
+        let mut meant = Vec::new();
+        for (key, node) in entries {
+            if fields.contains(&key.text.as_str()) {
+                continue;
             }
+            let place = self.sink.sources.place(key.mark);
+            let near = nearest(&key.text, fields.iter().copied());
+            let help = near.map_or_else(
+                || format!("possible here: {}", listed(fields)),
+                |near| format!("did you mean `{near}`?"),
+            );
+            let problem = Diagnostic::error(
+                codes::UNKNOWN_KEY,
+                format!("there is no key `{}` here", key.text),
+            );
+            self.sink.push(problem.at(&place, "unknown key").help(help));
+            meant.extend(near.map(|near| (near, node)));
         }
         visitor.visit_map(Fields {
             reader: self,
             entries,
+            meant,
             known: fields.iter(),
             value: None,
         })

@@ -32,6 +32,10 @@ pub mod pve_firewall;
     reason = "starts and ends the process that holds a lab, and keeps its files"
 )]
 pub mod run;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "reads seeds, and stamps containers with the time"
+)]
 pub mod scripted;
 pub mod state;
 #[expect(

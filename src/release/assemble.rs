@@ -255,7 +255,7 @@ services:
   vpn:
     <<: *base
     image: {{ images.vpn }}
-    ports: [\"{{ publish.vpn.port }}:1194/udp\"]
+    ports: [\"{{ publish.vpn.bind }}:1194/udp\"]
     secrets: [key]
   torrent:
     <<: *base
@@ -515,17 +515,17 @@ secrets:
             ]
         );
         let found =
-            problems(|s| compose(s, "    ports: [\"{{ publish.vpn.port }}:1194/udp\"]\n", ""));
+            problems(|s| compose(s, "    ports: [\"{{ publish.vpn.bind }}:1194/udp\"]\n", ""));
         assert_eq!(
             found,
             [
-                "REL004 the manifest of `vpn` publishes 1194/udp as `vpn`, and no service of `templates/vpn/compose.yaml` does"
+                "REL004 stack `vpn` publishes 1194/udp as `vpn`, and no service of `templates/vpn/compose.yaml` does"
             ]
         );
         let host = |s: &mut Stack| {
             compose(
                 s,
-                "ports: [\"{{ publish.vpn.port }}:1194/udp\"]",
+                "ports: [\"{{ publish.vpn.bind }}:1194/udp\"]",
                 "network_mode: host",
             );
         };

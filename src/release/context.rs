@@ -3,7 +3,7 @@
 use crate::model::{
     desired::Desired,
     ids::{HostName, ServiceName},
-    stack::Stack,
+    stack::{Publish, Stack},
 };
 use serde_json::{Map, Value, json};
 use std::net::IpAddr;
@@ -54,6 +54,7 @@ pub(super) fn context(desired: &Desired, stack: &Stack) -> Value {
                     "port": publish.port.range.first,
                     "proto": publish.port.proto,
                     "address": publish.address,
+                    "bind": bind(publish),
                 });
                 (publish.service.to_string(), port)
             })
@@ -63,6 +64,16 @@ pub(super) fn context(desired: &Desired, stack: &Stack) -> Value {
     put("images", json!(stack.images));
     put("timezone", json!(desired.timezone));
     Value::Object(out)
+}
+
+/// The host side of a port in compose's words: `8096`, or `127.0.0.1:8096` where the owner named an address.
+fn bind(publish: &Publish) -> String {
+    let ports = publish.port.range.to_string().replace(':', "-");
+    match publish.address {
+        None => ports,
+        Some(IpAddr::V4(address)) => format!("{address}:{ports}"),
+        Some(IpAddr::V6(address)) => format!("[{address}]:{ports}"),
+    }
 }
 
 fn hosts<'a>(desired: &Desired, names: impl Iterator<Item = &'a HostName>) -> Value {

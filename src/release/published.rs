@@ -20,8 +20,8 @@ struct Published {
     address: Option<IpAddr>,
 }
 
-/// Compares both lists. A port on loopback is nobody's business; a service in the host's own network publishes nothing that
-/// compose knows of, so with one of those a declared port may be missing.
+/// Compares both lists. A port on loopback need not be named; a service in the host's own network publishes nothing that
+/// compose knows of, so with one of those a named port may be missing.
 pub(super) fn check(stack: &Stack, file: &str, compose: &Compose) -> Vec<Diagnostic> {
     let mut out = Vec::new();
     let mut seen = Vec::new();
@@ -34,6 +34,7 @@ pub(super) fn check(stack: &Stack, file: &str, compose: &Compose) -> Vec<Diagnos
                 ));
                 continue;
             };
+<<<<<<< HEAD
             seen.extend(published.port);
             let for_itself = published
                 .address
@@ -41,19 +42,28 @@ pub(super) fn check(stack: &Stack, file: &str, compose: &Compose) -> Vec<Diagnos
             if !for_itself {
                 out.extend(undeclared(stack, file, entry, &published));
             }
+=======
+            out.extend(undeclared(stack, file, entry, &published));
+            seen.push(published);
+>>>>>>> main
         }
     }
     let host_network = compose.services().any(|entry| entry.uses_host_network());
     for publish in &stack.publish {
-        if !seen.contains(&publish.port) && !host_network {
+        let named = Published {
+            port: Some(publish.port),
+            address: publish.address,
+        };
+        if !seen.contains(&named) && !host_network {
             let problem = format!(
-                "the manifest of `{}` publishes {} as `{}`, and no service of `{file}` does",
-                stack.template, publish.port, publish.service
+                "stack `{}` publishes {} as `{}`, and no service of `{file}` does",
+                stack.name,
+                shown(&named),
+                publish.service
             );
-            out.push(
-                Diagnostic::error(NOT_PUBLISHED, problem)
-                    .help("write the port in the compose file as `{{ publish.NAME.port }}`"),
-            );
+            out.push(Diagnostic::error(NOT_PUBLISHED, problem).help(
+                "write the host side of the port in the compose file as `{{ publish.NAME.bind }}`",
+            ));
         }
     }
     out
@@ -65,19 +75,39 @@ fn undeclared(
     entry: Entry<'_>,
     published: &Published,
 ) -> Option<Diagnostic> {
-    let problem = match published.port {
-        None => format!(
+    let is_named = stack.publish.iter().any(|publish| {
+        published.port == Some(publish.port) && published.address == publish.address
+    });
+    let is_local = published
+        .address
+        .is_some_and(|address| address.is_loopback());
+    if is_named || is_local {
+        return None;
+    }
+    let problem = if published.port.is_none() {
+        format!(
             "`{file}`: service `{}` leaves the port on its host to Docker",
             entry.name
-        ),
-        Some(port) if stack.publish.iter().any(|publish| publish.port == port) => return None,
-        Some(port) => format!(
-            "`{file}`: service `{}` publishes {port}, which the manifest does not name",
-            entry.name
-        ),
+        )
+    } else {
+        format!(
+            "`{file}`: service `{}` publishes {}, which the manifest does not name",
+            entry.name,
+            shown(published)
+        )
     };
-    let help = "name it under `publish` in the template's stack.yaml: flows are written by that name, and a port without one is open to nobody's knowledge";
+    let help = "name it under `publish` in the template's stack.yaml: flows are written by that name, and nothing else opens it";
     Some(Diagnostic::error(UNDECLARED, problem).help(help))
+}
+
+fn shown(published: &Published) -> String {
+    let port = published
+        .port
+        .map_or_else(|| "a port".to_owned(), |port| port.to_string());
+    match published.address {
+        Some(address) => format!("{port} on {address}"),
+        None => port,
+    }
 }
 
 fn parse(item: &Value) -> Option<Published> {

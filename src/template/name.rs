@@ -16,7 +16,6 @@ const WORDS: &[&str] = &[
 
 /// Statements whose first word is all there is to them, or whose names are no variables.
 const NAMELESS: &[&str] = &[
-    "else",
     "endif",
     "endfor",
     "endset",
@@ -40,13 +39,26 @@ enum Local<'v> {
     Open,
 }
 
+/// A block that is open: what it binds, and what its condition has asked for.
+#[derive(Default)]
+struct Block<'v> {
+    /// A loop, the file or an expression binds names; an `if` does not.
+    binds: bool,
+    locals: BTreeMap<String, Local<'v>>,
+    /// Paths such as `route.allow`, after `{% if route?.allow %}`.
+    asked: Vec<String>,
+}
+
 /// The problems with the names of a template. Names behind a computed index are left to rendering.
 pub(super) fn check(file: &str, text: &str, context: &Value) -> Vec<Diagnostic> {
     let mut names = Names {
         file,
         text,
         context,
-        scopes: vec![BTreeMap::new()],
+        blocks: vec![Block {
+            binds: true,
+            ..Block::default()
+        }],
         found: Vec::new(),
     };
     for tag in tags(text) {
@@ -59,7 +71,7 @@ struct Names<'v> {
     file: &'v str,
     text: &'v str,
     context: &'v Value,
-    scopes: Vec<BTreeMap<String, Local<'v>>>,
+    blocks: Vec<Block<'v>>,
     found: Vec<Diagnostic>,
 }
 
@@ -76,9 +88,21 @@ impl<'v> Names<'v> {
             self.for_loop(rest);
         } else if head.is("set") || head.is("set_global") {
             self.set(rest);
-        } else if head.is("endfor") {
-            if self.scopes.len() > 1 {
-                self.scopes.pop();
+        } else if head.is("endfor") || head.is("endif") {
+            if self.blocks.len() > 1 {
+                self.blocks.pop();
+            }
+        } else if head.is("if") {
+            self.expression(rest);
+            let asked = optional_paths(rest);
+            self.blocks.push(Block {
+                asked,
+                ..Block::default()
+            });
+        } else if head.is("elif") || head.is("else") {
+            self.expression(rest);
+            if let Some(block) = self.blocks.last_mut() {
+                block.asked = optional_paths(rest);
             }
         } else if !NAMELESS.iter().any(|word| head.is(word)) {
             self.expression(rest);
@@ -98,23 +122,27 @@ impl<'v> Names<'v> {
         self.expression(&source[..end]);
         let elements = self.elements(&source[..end]);
         let names: Vec<&Token<'_>> = bound.iter().filter(|token| token.is_name()).collect();
-        let mut scope = BTreeMap::new();
+        let mut locals = BTreeMap::new();
         if let [name] = names.as_slice() {
-            scope.insert(name.text.to_owned(), elements);
+            locals.insert(name.text.to_owned(), elements);
         } else {
             for name in names {
-                scope.insert(name.text.to_owned(), Local::Open);
+                locals.insert(name.text.to_owned(), Local::Open);
             }
         }
-        self.scopes.push(scope);
+        self.blocks.push(Block {
+            binds: true,
+            locals,
+            asked: vec![],
+        });
         self.expression(&source[end..]);
     }
 
     fn set(&mut self, tokens: &[Token<'_>]) {
         let [name, rest @ ..] = tokens else { return };
         self.expression(rest);
-        if let Some(scope) = self.scopes.last_mut() {
-            scope.insert(name.text.to_owned(), Local::Open);
+        if let Some(block) = self.blocks.iter_mut().rev().find(|block| block.binds) {
+            block.locals.insert(name.text.to_owned(), Local::Open);
         }
     }
 
@@ -138,15 +166,22 @@ impl<'v> Names<'v> {
     }
 
     fn local(&self, name: &str) -> Option<&Local<'v>> {
-        self.scopes.iter().rev().find_map(|scope| scope.get(name))
+        self.blocks
+            .iter()
+            .rev()
+            .find_map(|block| block.locals.get(name))
     }
 
     fn expression(&mut self, tokens: &[Token<'_>]) {
         let comprehension = tokens.windows(2).filter(|pair| pair[0].is("for"));
-        let bound: BTreeMap<String, Local<'v>> = comprehension
+        let locals: BTreeMap<String, Local<'v>> = comprehension
             .map(|pair| (pair[1].text.to_owned(), Local::Open))
             .collect();
-        self.scopes.push(bound);
+        self.blocks.push(Block {
+            binds: true,
+            locals,
+            asked: vec![],
+        });
         let mut at = 0;
         while at < tokens.len() {
             at = if starts_path(tokens, at) {
@@ -155,7 +190,7 @@ impl<'v> Names<'v> {
                 at + 1
             };
         }
-        self.scopes.pop();
+        self.blocks.pop();
     }
 
     /// Checks the path that starts at `at`; returns where the scan goes on.
@@ -183,7 +218,9 @@ impl<'v> Names<'v> {
                 .find(|value| step(value, &key).is_none());
             if let Some(value) = missing {
                 let end = &tokens[next + used - 1];
-                if !tested(tokens, next + used) {
+                let path = format!("{shown}.{key}");
+                let is_asked = self.blocks.iter().any(|block| block.asked.contains(&path));
+                if !is_asked && !tested(tokens, next + used) {
                     let range = root.range.start..end.range.end;
                     self.undefined(&key, &shown, &range, value);
                 }
@@ -284,6 +321,34 @@ fn starts_path(tokens: &[Token<'_>], at: usize) -> bool {
         || (before(1, "not") && before(2, "is"));
     let map_key = after(":") && (before(1, "{") || before(1, ","));
     !(field_filter_or_test || map_key || after("(") || after("="))
+}
+
+/// The paths that a condition asks for with `?.`, written with plain dots.
+fn optional_paths(tokens: &[Token<'_>]) -> Vec<String> {
+    let mut out = Vec::new();
+    for (at, token) in tokens.iter().enumerate() {
+        let [before @ .., root] = &tokens[..at] else {
+            continue;
+        };
+        let Some(field) = tokens.get(at + 1) else {
+            continue;
+        };
+        if !token.is("?.") || !root.is_name() || !field.is_name() {
+            continue;
+        }
+        let mut path = vec![field.text, root.text];
+        let mut rest = before;
+        while let [earlier @ .., name, dot] = rest {
+            if !dot.is(".") || !name.is_name() {
+                break;
+            }
+            path.push(name.text);
+            rest = earlier;
+        }
+        path.reverse();
+        out.push(path.join("."));
+    }
+    out
 }
 
 /// Whether `is defined`, `is undefined` or their opposites follow: the one way to ask whether a name is there.

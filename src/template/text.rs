@@ -193,6 +193,18 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_a_condition_asked_for_may_be_used_inside_it() {
+        let inside = "{% for r in routes %}{% if r?.body %}{% for x in [r.body] %}{{ x }}{% endfor %}{% endif %}{% endfor %}";
+        assert_eq!(text(inside), "0");
+        let after = "{% for r in routes %}{% if r?.body %}{% else %}{% if r.body %}{% endif %}{% endif %}{{ r.body }}{% endfor %}";
+        assert_eq!(problems(after).len(), 2);
+        assert_eq!(
+            text("{% if ml or not ml %}{% set x = 1 %}{% endif %}{{ x }}"),
+            "1"
+        );
+    }
+
     /// TPL002.
     #[test]
     fn bad_syntax_is_located() {

@@ -1,3 +1,8 @@
-//! Inventories, valid and invalid: every folder and file beside this one is a case.
+//! Inventories, valid and invalid: every file in `valid` and `invalid` is a case, named by what it shows.
 
+#![expect(clippy::disallowed_methods, reason = "reads the samples")]
+
+mod documents;
 mod flagship;
+mod folders;
+mod samples;

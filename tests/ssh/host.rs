@@ -144,6 +144,7 @@ async fn the_facts_of_this_machine_are_true() {
         sysctls: vec!["kernel.ostype".into(), "kernel.no.such".into()],
         zpools: vec!["no-such-pool".into()],
         docker: true,
+        ufw: true,
         ..FactsRequest::default()
     };
     let facts = Here::new().facts(&request).await.expect("answered");

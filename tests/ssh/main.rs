@@ -12,5 +12,7 @@
 
 mod channels;
 mod host;
+#[cfg(feature = "lab")]
+mod scripted;
 mod sshd;
 mod trust;

@@ -142,6 +142,10 @@ fn endpoint(
         return None;
     };
     let rest = rest.strip_suffix('/').unwrap_or(rest);
+    if rest.contains(['/', '?', '#', '@']) {
+        wrong(scope, "it must be a host and a port and nothing else");
+        return None;
+    }
     let (host, port) = match rest.strip_prefix('[').and_then(|r| r.split_once(']')) {
         Some((host, "")) => (host, None),
         Some((host, port)) => (host, port.strip_prefix(':').or(Some(""))),
@@ -161,7 +165,7 @@ fn endpoint(
     };
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':');
     if host.is_empty() || !host.chars().all(plain) {
-        wrong(scope, "it must be a host and a port and nothing else");
+        wrong(scope, "its host is no name and no address");
         return None;
     }
     let host = HostName::new(host)

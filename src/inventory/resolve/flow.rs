@@ -217,7 +217,7 @@ fn id(raw: &document::Flow, span: Span, scope: &mut Scope<'_>) -> String {
     };
     scope.unique(
         codes::DUPLICATE_FLOW,
-        &id,
+        &format!("the flow id `{id}`"),
         "this flow",
         span,
         "put both in one flow, or give one of them an `id` of its own",

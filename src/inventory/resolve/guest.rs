@@ -152,7 +152,7 @@ impl GuestKey<'_> {
             Ok(vmid) => {
                 scope.unique(
                     codes::DUPLICATE_VMID,
-                    &vmid.to_string(),
+                    &format!("VMID {vmid}"),
                     self.name(),
                     raw.vmid.span,
                     "a VMID is unique in a cluster",
@@ -206,7 +206,7 @@ impl GuestKey<'_> {
             }
             scope.unique(
                 codes::DUPLICATE_MAC,
-                &mac.to_string(),
+                &format!("the MAC address {mac}"),
                 self.name(),
                 at.span,
                 "leave `mac` out: infra derives a stable address for each card",
@@ -321,7 +321,7 @@ impl GuestKey<'_> {
             let span = mount.at.as_ref().map_or(mount.dataset.span, |at| at.span);
             scope.unique(
                 codes::DUPLICATE_MOUNT,
-                &format!("{}:{path}", self.name()),
+                &format!("the mount point {path} of `{}`", self.name()),
                 name.as_str(),
                 span,
                 "mount each dataset once and at a place of its own",

@@ -157,7 +157,7 @@ pub(super) fn claim(address: IpAddr, owner: &At<String>, span: Span, scope: &mut
     let owner = owner.value.as_deref().unwrap_or("?").to_owned();
     scope.unique(
         codes::DUPLICATE_ADDRESS,
-        &address.to_string(),
+        &format!("the address {address}"),
         &owner,
         span,
         "give each machine an address of its own",

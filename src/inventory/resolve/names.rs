@@ -121,7 +121,7 @@ fn endpoints(document: &Document, scope: &mut Scope<'_>) {
         all.push(("host", vec![Noun::Host], key));
     });
     each(&document.sets, |key| {
-        all.push(("address set", vec![Noun::Set], key));
+        all.push(("set", vec![Noun::Set], key));
     });
     let mut seen: Vec<(&str, &str, Span)> = Vec::new();
     for (word, nouns, key) in all {

@@ -172,7 +172,7 @@ impl<'a> Scope<'a> {
             Ok(value) => Some(value),
             Err(error) => {
                 self.error(T::CODE, error.to_string())
-                    .at(at.span, format!("not a valid {}", T::TITLE));
+                    .at(at.span, format!("expected: {}", T::TITLE));
                 None
             }
         }
@@ -211,7 +211,7 @@ impl<'a> Scope<'a> {
     pub(crate) fn unique(&mut self, code: Code, value: &str, owner: &str, span: Span, help: &str) {
         let key = (code, value.to_owned());
         if let Some((first, first_owner)) = self.seen.get(&key).cloned() {
-            self.error(code, format!("`{value}` is used twice"))
+            self.error(code, format!("{value} is used twice"))
                 .at(span, format!("by {owner}"))
                 .at(first, format!("already by {first_owner}"))
                 .help(help);

@@ -340,9 +340,9 @@ impl Writer<'_> {
                     )
                     .at(span, "cannot listen there");
             }
-            let span = if changed.is_some() { span } else { key.span };
-            services.publish(&service, port, span, scope);
-            scope.add(Noun::Service, service.to_string(), span);
+            let written = if changed.is_some() { span } else { key.span };
+            services.publish(&service, port, written, scope);
+            scope.add(Noun::Service, service.to_string(), written);
             self.take(port, address, span, taken, scope);
             scope.mark(format!("publish {} {service}", self.stack()), self.key.span);
             out.push(Publish {
@@ -375,8 +375,7 @@ impl Writer<'_> {
                     codes::PORT_CONFLICT,
                     format!("two services want port {port} on `{host}`"),
                 )
-                .at(self.key.span, format!("stack `{}`", self.stack()))
-                .at(span, format!("{port} is published here"))
+                .at(span, format!("stack `{}`", self.stack()))
                 .at(first, format!("{other} is taken by stack `{stack}`"))
                 .help("move one of them with `publish: {SERVICE: PORT/tcp}` in its stack");
         }

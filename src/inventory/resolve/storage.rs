@@ -99,7 +99,7 @@ impl Walk<'_> {
         let mountpoint = mountpoint(full, raw, &properties, scope);
         scope.unique(
             codes::DUPLICATE_MOUNT,
-            &format!("{}:{mountpoint}", self.host),
+            &format!("the mount point {mountpoint} on `{}`", self.host),
             full,
             raw.mountpoint.as_ref().map_or(span, |at| at.span),
             "two datasets cannot be mounted at one place; give one of them another `mountpoint`",

@@ -61,7 +61,9 @@ pub(crate) fn permit(
                 false,
             )
         }
-        Check::UserGroup(privileges) => permitted(model, who, "/access/groups", privileges, false),
+        Check::UserGroup(privileges) | Check::NewUserGroup(privileges) => {
+            permitted(model, who, "/access/groups", privileges, false)
+        }
     }
 }
 

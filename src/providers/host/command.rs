@@ -6,6 +6,7 @@ use super::write::{FileWrite, UnitVerb};
 use crate::model::{facts::FactsRequest, resource::Reaction};
 use crate::providers::compose;
 use crate::providers::shell::Command;
+use crate::providers::ufw;
 use crate::providers::zfs;
 use std::{fmt::Write as _, time::Duration};
 
@@ -22,7 +23,8 @@ use std::{fmt::Write as _, time::Duration};
 ///   lines; nothing at all where systemd does not run
 /// - `sysctls`: `KEY\tVALUE`, blanks in the value made single
 /// - `mounts`: `/proc/self/mountinfo`
-/// - `ufw`, `docker`, `zfs` when asked for: what those rooms' `FACTS` functions print
+/// - `ufw` (also when Docker is asked for: it tells what stands behind Docker's hook), `docker`, `zfs` when asked for:
+///   what those rooms' `FACTS` functions print
 /// - `end`: empty; without it the answer was cut off
 pub const FACTS_NAME: &str = "infra-facts";
 const FACTS: &str = include_str!("scripts/facts.sh");
@@ -64,7 +66,7 @@ const SYSCTL: &str = include_str!("scripts/sysctl.sh");
 
 /// The text of `infra-facts`: the functions of the rooms that know UFW, Docker and ZFS, then its own.
 pub(super) fn facts_text() -> String {
-    [compose::FACTS, zfs::FACTS, FACTS].join("\n")
+    [ufw::FACTS, compose::FACTS, zfs::FACTS, FACTS].join("\n")
 }
 
 /// Every script by name, for those who check them.

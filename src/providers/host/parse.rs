@@ -1,8 +1,9 @@
 //! What `infra-facts` printed -> [`HostFacts`]. Pure.
 
 use super::mounts;
-use crate::model::facts::{FactsRequest, HostFacts, PathFact, UnitFact};
+use crate::model::facts::{DockerFacts, FactsRequest, HostFacts, PathFact, UnitFact};
 use crate::providers::compose;
+use crate::providers::ufw;
 use crate::providers::zfs;
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ pub fn parse_facts(request: &FactsRequest, text: &str) -> Result<HostFacts, Stri
     if boot_id.is_empty() {
         return Err("there is no boot id in it".to_owned());
     }
+    let firewall = ufw::parse_facts(section("ufw"))?;
     let docker = match sections.get("docker") {
         Some(text) => compose::parse_facts(text)?,
         None => None,
@@ -33,10 +35,13 @@ pub fn parse_facts(request: &FactsRequest, text: &str) -> Result<HostFacts, Stri
         units: units(request, section("units"))?,
         sysctls: sysctls(request, section("sysctls")),
         mounts: mounts::parse(section("mounts"))?,
-        docker,
+        ufw: firewall.ufw.filter(|_| request.ufw),
+        docker: docker.map(|docker| DockerFacts {
+            docker_user: firewall.docker_user,
+            ..docker
+        }),
         datasets,
         zpools,
-        ..HostFacts::default()
     })
 }
 

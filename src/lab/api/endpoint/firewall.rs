@@ -356,9 +356,11 @@ pub(crate) fn put_alias(model: &mut Model, call: &Call) -> Answer {
         .cloned()
         .ok_or_else(|| Refusal::parameter("name", "no such alias"))?;
     call.text("cidr").clone_into(&mut found.cidr);
-    if let Some(comment) = call.get("comment") {
-        found.comment = (!comment.is_empty()).then(|| comment.to_owned());
-    }
+    // The whole entry is written anew: a comment that is not given again is gone.
+    found.comment = call
+        .get("comment")
+        .filter(|comment| !comment.is_empty())
+        .map(str::to_owned);
     if let Some(new) = call.get("rename") {
         if new.to_lowercase() != name && aliases.contains_key(&new.to_lowercase()) {
             return Err(Refusal::parameter(

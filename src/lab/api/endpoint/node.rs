@@ -72,26 +72,49 @@ pub(crate) fn time(_model: &Model, call: &Call) -> Answer {
     Outcome::data(json!({"localtime": call.now, "time": call.now, "timezone": "Etc/UTC"}))
 }
 
+/// Machine versions of QEMU 11.1 as packaged by Proxmox, with what they change.
+const MACHINES: &[(&str, &str)] = &[
+    ("11.1", ""),
+    (
+        "11.0+pve2",
+        "Enable hv_emcs for Windows 11/2022/2025 to mitigate issues with VBS.",
+    ),
+    (
+        "11.0+pve1",
+        "Use host_tunnel=off by default for VirtIO NICs.",
+    ),
+    ("11.0", ""),
+    ("10.2", ""),
+    ("10.1", ""),
+    (
+        "10.0+pve1",
+        "Set host_mtu vNIC option even with default value for migration compat.",
+    ),
+    ("10.0", ""),
+    ("9.2+pve1", "Disables S3/S4 power states by default."),
+    ("9.2", ""),
+    ("9.1", ""),
+    ("9.0", ""),
+    ("8.2", ""),
+    ("8.1", ""),
+    ("8.0", ""),
+    ("7.2", ""),
+    ("7.1", ""),
+    ("7.0", ""),
+    ("6.2", ""),
+    ("6.1", ""),
+    ("6.0", ""),
+    ("5.2", ""),
+];
+
 pub(crate) fn machines(_model: &Model, _call: &Call) -> Answer {
     let mut all: Vec<Value> = Vec::new();
-    for version in [
-        "11.1",
-        "11.0+pve2",
-        "11.0+pve1",
-        "11.0",
-        "10.2",
-        "10.1",
-        "10.0",
-    ] {
+    for (version, changes) in MACHINES {
         for kind in ["i440fx", "q35"] {
             let mut item =
                 json!({"id": format!("pc-{kind}-{version}"), "type": kind, "version": version});
-            if version == "11.0+pve2" {
-                item["changes"] =
-                    json!("Enable hv_emcs for Windows 11/2022/2025 to mitigate issues with VBS.");
-            }
-            if version == "11.0+pve1" {
-                item["changes"] = json!("Use host_tunnel=off by default for VirtIO NICs.");
+            if !changes.is_empty() {
+                item["changes"] = json!(changes);
             }
             all.push(item);
         }

@@ -71,6 +71,10 @@ pub(crate) fn list(model: &Model, call: &Call) -> Answer {
         data: json!(page),
         ..Outcome::default()
     };
-    outcome.beside.insert("total".to_owned(), json!(all.len()));
+    // Of running jobs the real one gives no total.
+    if source != "active" {
+        let total = json!(all.len());
+        outcome.beside.insert("total".to_owned(), total);
+    }
     Ok(outcome)
 }

@@ -131,7 +131,7 @@ pub(crate) fn one(kind: &Kind, text: &str, path: &str) -> Result<(), String> {
         }
         Shape::Integer => {
             let number: i64 = text.parse().map_err(|_| wrong_type())?;
-            named_format(kind, text)?;
+            named_format(kind, text, path)?;
             within(
                 kind,
                 number >= kind.min.unwrap_or(i64::MIN),
@@ -153,7 +153,7 @@ pub(crate) fn one(kind: &Kind, text: &str, path: &str) -> Result<(), String> {
             }
         }
         Shape::Text | Shape::List(_) => {
-            named_format(kind, text)?;
+            named_format(kind, text, path)?;
             length(kind, text)?;
         }
         Shape::Properties(params) => {
@@ -170,10 +170,10 @@ pub(crate) fn one(kind: &Kind, text: &str, path: &str) -> Result<(), String> {
     }
 }
 
-fn named_format(kind: &Kind, text: &str) -> Result<(), String> {
+fn named_format(kind: &Kind, text: &str, path: &str) -> Result<(), String> {
     match kind.format {
         Some(name) => {
-            format::check(name, text).map_err(|text| format!("invalid format - {text}\n"))
+            format::check(name, text, path).map_err(|text| format!("invalid format - {text}\n"))
         }
         None => Ok(()),
     }

@@ -28,7 +28,8 @@ fn endpoint(endpoint: &Endpoint) -> Value {
             Check::World => json!({"user": "world"}),
             Check::Everyone => json!({"user": "all"}),
             Check::Perm(..) | Check::Any(..) | Check::PermIf(..) | Check::And(_) | Check::Or(_) | Check::Modify(_)
-            | Check::User(_) | Check::UserGroup(_) => json!({"check": words(&endpoint.check)}),
+            | Check::User(_) | Check::UserGroup(_)
+            | Check::NewUserGroup(_) => json!({"check": words(&endpoint.check)}),
         },
         "allowtoken": i32::from(!endpoint.is_ticket_only),
     })
@@ -52,6 +53,9 @@ fn words(check: &Check) -> Value {
         Check::Modify(path) => json!(["perm-modify", path]),
         Check::User(privilege) => json!(["userid-param", privilege]),
         Check::UserGroup(privileges) => json!(["userid-group", privileges]),
+        Check::NewUserGroup(privileges) => {
+            json!(["userid-group", privileges, "groups_param", "create"])
+        }
     }
 }
 
@@ -82,6 +86,8 @@ fn property(param: &Param) -> Value {
     let name = match param.kind.shape {
         Shape::Boolean => "boolean",
         Shape::Integer => "integer",
+        // Numbers to choose from are numbers still.
+        Shape::Word(words) if words.iter().all(|word| word.parse::<u32>().is_ok()) => "integer",
         Shape::Number => "number",
         Shape::Text | Shape::Word(_) | Shape::Properties(_) => "string",
         Shape::List(_) => "array",

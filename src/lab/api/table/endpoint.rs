@@ -57,6 +57,8 @@ pub(crate) enum Check {
     User(&'static str),
     /// A privilege on the user's groups.
     UserGroup(&'static [&'static str]),
+    /// The same for the groups that a new user gets.
+    NewUserGroup(&'static [&'static str]),
 }
 
 /// What answers.

@@ -2,11 +2,11 @@
 
 use super::{address, check::parse_properties, guest_formats};
 
-/// Checks a text against a named format. Unknown names refuse everything; a test keeps the table free of them.
+/// Checks a text against a named format; `path` is the name by which complaints call it. Unknown names refuse everything; a test keeps the table free of them.
 ///
 /// # Errors
 /// The complaint, without line break.
-pub(crate) fn check(name: &str, text: &str) -> Result<(), String> {
+pub(crate) fn check(name: &str, text: &str, path: &str) -> Result<(), String> {
     if let Some(item) = name.strip_suffix("-list") {
         if text.is_empty() {
             return Ok(());
@@ -14,13 +14,13 @@ pub(crate) fn check(name: &str, text: &str) -> Result<(), String> {
         return text
             .split([',', ';', ' ', '\0'])
             .filter(|part| !part.is_empty())
-            .try_for_each(|part| check(item, part));
+            .try_for_each(|part| check(item, part, path));
     }
     if LOOSE.contains(&name) {
         return Ok(());
     }
     if let Some(params) = guest_formats::named(name) {
-        return parse_properties(params, text, name)
+        return parse_properties(params, text, path)
             .map(|_| ())
             .map_err(|text| text.strip_suffix('\n').unwrap_or(&text).to_owned());
     }

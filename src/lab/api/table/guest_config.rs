@@ -78,6 +78,7 @@ pub(super) const CONFIG: &[Param] = &[
     opt("name", TEXT.format("dns-name")),
     opt("nameserver", TEXT.format("address-list")),
     opt("net", properties(NET)).family(32),
+    opt("numa", BOOLEAN).or("0"),
     opt("numa", properties(NUMA)).family(8),
     opt("onboot", BOOLEAN).or("0"),
     opt(

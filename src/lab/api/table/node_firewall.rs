@@ -56,7 +56,7 @@ pub(super) const NODE_FIREWALL: &[Endpoint] = &[
                 TEXT.format("pve-fw-conntrack-helper"),
             )
             .or(""),
-            opt("nf_conntrack_max", INTEGER.min(32768)).or("262_144"),
+            opt("nf_conntrack_max", INTEGER.min(32768)).or("262144"),
             opt("nf_conntrack_tcp_timeout_established", INTEGER.min(7875)).or("432000"),
             opt("nf_conntrack_tcp_timeout_syn_recv", INTEGER.min(30).max(60)).or("60"),
             opt("nftables", BOOLEAN).or("0"),

@@ -90,7 +90,10 @@ pub(super) const STORAGE: &[Endpoint] = &[
             )
             .requires("checksum"),
             opt("compression", TEXT),
-            req("content", word(&["iso", "vztmpl", "import"])),
+            req(
+                "content",
+                word(&["iso", "vztmpl", "import"]).format("pve-storage-content"),
+            ),
             req("filename", TEXT.max(255)),
             req("url", TEXT.pattern("https?://.*")),
             opt("verify-certificates", BOOLEAN).or("1"),
@@ -108,7 +111,10 @@ pub(super) const STORAGE: &[Endpoint] = &[
                 word(&["md5", "sha1", "sha224", "sha256", "sha384", "sha512"]),
             )
             .requires("checksum"),
-            req("content", word(&["iso", "vztmpl", "import"])),
+            req(
+                "content",
+                word(&["iso", "vztmpl", "import"]).format("pve-storage-content"),
+            ),
             req("filename", TEXT.max(255)),
             opt("tmpfilename", TEXT.pattern("/var/tmp/pveupload-[0-9a-f]+")),
         ]],
@@ -195,7 +201,11 @@ pub(super) const STORAGE: &[Endpoint] = &[
             .or("metadata"),
             opt("prune-backups", TEXT.format("prune-backups")),
             opt("saferemove", BOOLEAN),
-            opt("saferemove-stepsize", INTEGER).or("32"),
+            opt(
+                "saferemove-stepsize",
+                word(&["1", "2", "4", "8", "16", "32"]),
+            )
+            .or("32"),
             opt("saferemove_throughput", TEXT),
             opt("server", TEXT.format("pve-storage-server")),
             opt("share", TEXT),
@@ -296,7 +306,11 @@ pub(super) const STORAGE: &[Endpoint] = &[
             .or("metadata"),
             opt("prune-backups", TEXT.format("prune-backups")),
             opt("saferemove", BOOLEAN),
-            opt("saferemove-stepsize", INTEGER).or("32"),
+            opt(
+                "saferemove-stepsize",
+                word(&["1", "2", "4", "8", "16", "32"]),
+            )
+            .or("32"),
             opt("saferemove_throughput", TEXT),
             opt("server", TEXT.format("pve-storage-server")),
             opt("shared", BOOLEAN),

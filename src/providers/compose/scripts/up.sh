@@ -27,7 +27,19 @@ start() {
     exit 41
   fi
 }
+# Compose leaves paused and unhealthy containers as they are.
+paused=$(docker ps --quiet --filter "label=com.docker.compose.project=$stack" --filter status=paused)
+if [ -n "$paused" ]; then
+  # shellcheck disable=SC2086
+  docker unpause $paused >/dev/null
+fi
+sick=$(docker ps --quiet --no-trunc --filter "label=com.docker.compose.project=$stack" --filter health=unhealthy)
 start --remove-orphans
+for id in $sick; do
+  # One that was made anew just now is gone.
+  service=$(docker inspect --type container --format '{{index .Config.Labels "com.docker.compose.service"}}' "$id" 2>/dev/null) || continue
+  set -- "$@" "$service"
+done
 if [ "$#" -gt 0 ]; then
   start --force-recreate --no-deps "$@"
 fi

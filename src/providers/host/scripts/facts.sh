@@ -38,7 +38,7 @@ done
 section mounts
 cat /proc/self/mountinfo
 
-if wants ufw; then
+if wants ufw || wants docker; then
   section ufw
   (facts_ufw)
 fi

@@ -1,0 +1,156 @@
+//! `infra-facts` and `infra-checks`: what a machine says of itself.
+
+use super::super::{
+    machine::{Machine, Reply},
+    tree::Kind,
+};
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+
+/// `infra-facts`: see the contract where the script is made.
+pub(super) fn facts(machine: &Machine, input: &[u8]) -> Reply {
+    let text = String::from_utf8_lossy(input);
+    let asked = |kind: &str| -> Vec<String> {
+        let start = format!("{kind} ");
+        text.lines()
+            .filter_map(|line| line.strip_prefix(&start))
+            .map(str::to_owned)
+            .collect()
+    };
+    let wants = |word: &str| text.lines().any(|line| line == word);
+    let mut out = String::new();
+    // Writing to a string does not fail.
+    let mut say = |line: std::fmt::Arguments<'_>| {
+        let _ = writeln!(out, "{line}");
+    };
+    say(format_args!("==infra system=="));
+    say(format_args!(
+        "boot_id {}\narchitecture amd64\nos trixie",
+        machine.boot_id()
+    ));
+    say(format_args!("==infra packages=="));
+    for name in asked("package") {
+        if let Some(version) = machine.packages.get(&name) {
+            say(format_args!("ii \t{name}\t{version}"));
+        }
+    }
+    say(format_args!("==infra paths=="));
+    let mut hashes = String::new();
+    for path in asked("path") {
+        let Some(entry) = machine.tree.entry(&path) else {
+            continue;
+        };
+        let (kind, target) = match &entry.kind {
+            Kind::File(bytes) => {
+                let _ = writeln!(hashes, "{:x}  {path}", Sha256::digest(bytes));
+                ("f", "")
+            }
+            Kind::Directory => ("d", ""),
+            Kind::Link(target) => ("l", target.as_str()),
+        };
+        let (owner, group) = (machine.name_of(entry.uid), machine.name_of(entry.gid));
+        let (mode, uid, gid) = (entry.mode, entry.uid, entry.gid);
+        say(format_args!(
+            "{kind}\t{mode:o}\t{uid}\t{gid}\t{owner}\t{group}\t{path}\t{target}"
+        ));
+    }
+    say(format_args!("==infra hashes==\n{hashes}==infra units=="));
+    for name in asked("unit") {
+        let (load, active, enabled) = machine.unit_state(&name);
+        say(format_args!(
+            "Id={name}\nLoadState={load}\nActiveState={active}\nUnitFileState={enabled}\n"
+        ));
+    }
+    say(format_args!("==infra sysctls=="));
+    for key in asked("sysctl") {
+        if let Some(value) = machine.sysctls.get(&key) {
+            say(format_args!("{key}\t{value}"));
+        }
+    }
+    say(format_args!("==infra mounts=="));
+    for (number, (at, mount)) in machine.mounts.iter().enumerate() {
+        let (own, rest) = mount
+            .options
+            .split_once(',')
+            .unwrap_or((&mount.options, "relatime"));
+        let (at, source, fstype) = (escape(at), escape(&mount.source), &mount.fstype);
+        say(format_args!(
+            "{} 1 8:{number} / {at} {own},{rest} - {fstype} {source} {own}",
+            number + 30
+        ));
+    }
+    for dataset in machine.zfs.names() {
+        if let Some(at) = machine.zfs.mountpoint(dataset) {
+            say(format_args!(
+                "90 1 0:50 / {} rw,relatime - zfs {} rw,xattr",
+                escape(&at),
+                escape(dataset)
+            ));
+        }
+    }
+    if wants("ufw") || wants("docker") {
+        say(format_args!(
+            "==infra ufw==\n{}",
+            machine.ufw.facts().trim_end()
+        ));
+    }
+    if wants("docker") {
+        let docker = if !machine.has("docker-cli") {
+            "absent\n".to_owned()
+        } else if machine.has_engine() {
+            machine.docker.facts()
+        } else {
+            "end\n".to_owned()
+        };
+        say(format_args!("==infra docker==\n{}", docker.trim_end()));
+    }
+    let pools = asked("zpool");
+    if !pools.is_empty() {
+        let facts = if machine.has("zfsutils-linux") {
+            machine.zfs.facts(&pools)
+        } else {
+            "==zfs not-installed\n".to_owned()
+        };
+        say(format_args!("==infra zfs==\n{}", facts.trim_end()));
+    }
+    say(format_args!("==infra end=="));
+    Reply::said(out)
+}
+
+/// Blanks as the kernel writes them.
+fn escape(text: &str) -> String {
+    text.replace('\\', "\\134").replace(' ', "\\040")
+}
+
+/// `infra-checks`: mounts are known; nothing else is behind a scripted host, and it says so.
+pub(super) fn checks(machine: &Machine, input: &[u8]) -> Reply {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let mut out = String::new();
+    for line in String::from_utf8_lossy(input).lines() {
+        let mut fields = line.split('\t');
+        let (Some(number), Some(kind)) = (fields.next(), fields.next()) else {
+            continue;
+        };
+        let (word, text) = if kind == "mounts" {
+            let line = |(at, mount): (&String, &super::super::machine::Mount)| {
+                format!("{} {}\n", escape(at), mount.fstype)
+            };
+            let mut mounts: String = machine.mounts.iter().map(line).collect();
+            for at in machine
+                .zfs
+                .names()
+                .filter_map(|dataset| machine.zfs.mountpoint(dataset))
+            {
+                let _ = writeln!(mounts, "{} zfs", escape(&at));
+            }
+            ("mounts", mounts)
+        } else {
+            (
+                "error",
+                format!("a scripted host runs no services: `{kind}` needs a namespace lab"),
+            )
+        };
+        let _ = writeln!(out, "{number}\t{word}\t{}", STANDARD.encode(text));
+    }
+    Reply::said(out)
+}

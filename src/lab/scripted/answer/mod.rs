@@ -1,0 +1,104 @@
+//! What a command does to a machine, and what it says.
+
+mod changes;
+mod facts;
+mod plain;
+mod stack;
+
+use super::{
+    line::Request,
+    machine::{Machine, Reply},
+};
+
+/// Carries out a command line for a login.
+pub(super) fn answer(
+    machine: &mut Machine,
+    login: &str,
+    line: &str,
+    input: &[u8],
+    now: jiff::Timestamp,
+) -> Reply {
+    let Some(request) = Request::parse(line) else {
+        return Reply::failed(2, "sh: a scripted host runs simple commands only");
+    };
+    let may_sudo = machine
+        .logins
+        .iter()
+        .any(|known| known.name == login && known.sudo);
+    if request.sudo && login != "root" && !may_sudo {
+        return Reply::failed(1, "sudo: a password is required");
+    }
+    let is_root = login == "root" || request.sudo;
+    let input = input.get(request.preamble..).unwrap_or_default();
+    let call = Call {
+        is_root,
+        input,
+        now,
+    };
+    match request.script() {
+        Some((name, arguments)) => script(machine, name, arguments, &call),
+        None => plain::answer(machine, &request.argv, &call),
+    }
+}
+
+/// What comes with a command.
+struct Call<'a> {
+    is_root: bool,
+    input: &'a [u8],
+    now: jiff::Timestamp,
+}
+
+fn script(machine: &mut Machine, name: &str, arguments: &[String], call: &Call<'_>) -> Reply {
+    if name == "infra-facts" {
+        return facts::facts(machine, call.input);
+    }
+    if name == "infra-zfs-facts" {
+        return Reply::said(machine.zfs.facts(arguments));
+    }
+    if name == "infra-first-boot" {
+        return Reply::said("status: done\n");
+    }
+    if !call.is_root {
+        return Reply::failed(1, format!("{name}: Permission denied"));
+    }
+    match name {
+        "infra-write" => changes::write(machine, call.input),
+        "infra-directories" => changes::directories(machine, call.input),
+        "infra-packages" => changes::packages(machine, arguments),
+        "infra-units" => changes::units(machine, arguments),
+        "infra-react" => changes::react(machine, arguments, call),
+        "infra-sysctl" => changes::sysctl(machine, arguments),
+        "infra-ufw" => changes::ufw(machine, call.input),
+        "infra-lock" => changes::lock(machine, arguments, call),
+        "infra-zfs-create" => changes::zfs_create(machine, arguments),
+        "infra-zfs-directories" => changes::zfs_directories(machine, arguments, call.input),
+        "infra-stack-stage" => stack::stage(machine, arguments, call.input),
+        "infra-stack-pull" => stack::pull(machine, arguments),
+        "infra-stack-up" => stack::up(machine, arguments, call),
+        "infra-stack-health" => stack::health(machine, arguments),
+        "infra-stack-remove" => stack::remove(machine, arguments),
+        "infra-checks" => facts::checks(machine, call.input),
+        _ => Reply::failed(
+            127,
+            format!("sh: {name}: a scripted host does not know this script"),
+        ),
+    }
+}
+
+/// Input that is read line by line and by exact counts of bytes.
+struct Input<'a>(&'a [u8]);
+
+impl<'a> Input<'a> {
+    fn line(&mut self) -> Option<&'a str> {
+        let end = self.0.iter().position(|byte| *byte == b'\n')?;
+        let (line, rest) = self.0.split_at(end);
+        self.0 = &rest[1..];
+        str::from_utf8(line).ok()
+    }
+
+    fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+}
