@@ -34,18 +34,8 @@ pub(super) fn check(stack: &Stack, file: &str, compose: &Compose) -> Vec<Diagnos
                 ));
                 continue;
             };
-<<<<<<< HEAD
-            seen.extend(published.port);
-            let for_itself = published
-                .address
-                .is_some_and(|address| address.is_loopback());
-            if !for_itself {
-                out.extend(undeclared(stack, file, entry, &published));
-            }
-=======
             out.extend(undeclared(stack, file, entry, &published));
             seen.push(published);
->>>>>>> main
         }
     }
     let host_network = compose.services().any(|entry| entry.uses_host_network());
