@@ -13,6 +13,8 @@ mod behaviour;
 mod bench;
 mod client;
 mod coverage;
+mod firewall_rounds;
+mod guests;
 mod replay;
 mod schema;
 mod shape;

@@ -49,6 +49,14 @@ impl Clock {
         }
     }
 
+    /// Waits for a guest, whose own pace no factor changes: real seconds, unless the clock is moved by hand.
+    pub(crate) async fn patience(&self, seconds: f64) {
+        match &*self.0 {
+            Kind::Scaled(_) => tokio::time::sleep(Duration::from_secs_f64(seconds)).await,
+            Kind::Manual(_) => self.sleep(seconds).await,
+        }
+    }
+
     /// Seconds since the epoch.
     pub(crate) fn unix(&self) -> i64 {
         match &*self.0 {

@@ -153,6 +153,22 @@ mod tests {
     }
 
     #[test]
+    fn faults_in_the_mailbox_are_taken_once() {
+        let folder = tempfile::tempdir().expect("folder");
+        let mailbox = folder.path().join("faults.json");
+        let faults = Faults::with_mailbox(&mailbox);
+        assert!(faults.meet("GET", "/nodes").is_empty());
+        std::fs::write(
+            &mailbox,
+            r#"[{"path": "/nodes", "effect": {"do": "drop-before"}}]"#,
+        )
+        .expect("written");
+        assert_eq!(faults.meet("GET", "/nodes"), [Effect::DropBefore]);
+        assert!(!mailbox.exists());
+        assert!(faults.meet("GET", "/nodes").is_empty());
+    }
+
+    #[test]
     fn a_fault_is_written_as_one_would_say_it() {
         let fault: Fault = serde_json::from_str(
             r#"{"path": "*", "effect": {"do": "status", "code": 596, "text": "x"}}"#,

@@ -36,6 +36,8 @@ struct Shared {
     folders: BTreeMap<String, PathBuf>,
     model: Mutex<Model>,
     locks: Mutex<BTreeMap<u32, Arc<Lock<()>>>>,
+    /// Guests that the backend is at work on.
+    powering: Mutex<BTreeSet<u32>>,
     enforced: Lock<Option<(FirewallSnapshot, BTreeSet<u32>)>>,
     fingerprint: OnceLock<String>,
     trouble: Mutex<Option<String>>,
@@ -81,6 +83,7 @@ impl World {
             folders,
             model: Mutex::new(model),
             locks: Mutex::default(),
+            powering: Mutex::default(),
             enforced: Lock::default(),
             fingerprint: OnceLock::new(),
             trouble: Mutex::default(),
@@ -184,19 +187,33 @@ impl World {
         }
     }
 
-    /// Takes a guest's file lock.
+    /// Takes a guest's file lock. While the backend is at work on the guest the ten seconds do not run: its pace is
+    /// its own, whatever the lab's clock.
     ///
     /// # Errors
     /// Somebody else held it for ten seconds.
     pub(crate) async fn hold(&self, vmid: u32) -> Result<OwnedMutexGuard<()>, String> {
-        let lock = Arc::clone(lock(&self.0.locks).entry(vmid).or_default());
-        tokio::select! {
-            biased;
-            guard = lock.lock_owned() => Ok(guard),
-            () = self.clock().sleep(LOCK_PATIENCE) => {
-                Err(format!("can't lock file '/var/lock/qemu-server/lock-{vmid}.conf' - got timeout"))
+        let waiting = Arc::clone(lock(&self.0.locks).entry(vmid).or_default()).lock_owned();
+        tokio::pin!(waiting);
+        loop {
+            tokio::select! {
+                biased;
+                guard = &mut waiting => return Ok(guard),
+                () = self.clock().sleep(LOCK_PATIENCE) => {}
+            }
+            if !lock(&self.0.powering).contains(&vmid) {
+                return Err(format!(
+                    "can't lock file '/var/lock/qemu-server/lock-{vmid}.conf' - got timeout"
+                ));
             }
         }
+    }
+
+    /// Lets the backend work on a guest.
+    pub(crate) async fn power<T>(&self, vmid: u32, work: impl Future<Output = T>) -> T {
+        lock(&self.0.powering).insert(vmid);
+        let _mark = Powering { world: self, vmid };
+        work.await
     }
 
     /// Holds a guest's file lock for so many of the node's seconds, as `qm cleanup` may after a stop.
@@ -274,6 +291,18 @@ impl std::fmt::Debug for World {
         f.debug_struct("World")
             .field("nodes", &self.0.config.nodes)
             .finish_non_exhaustive()
+    }
+}
+
+/// Takes the mark off again, also when the work is given up.
+struct Powering<'w> {
+    world: &'w World,
+    vmid: u32,
+}
+
+impl Drop for Powering<'_> {
+    fn drop(&mut self) {
+        lock(&self.world.0.powering).remove(&self.vmid);
     }
 }
 

@@ -7,6 +7,7 @@
 //! Invariant: `state.json` exists only while a lab is ready for use, or after its process died without a chance to
 //! remove it; who reads it checks the process first ([`status`]).
 
+mod ahead;
 mod down;
 mod error;
 mod node_api;

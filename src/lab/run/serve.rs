@@ -1,6 +1,7 @@
 //! The process that holds a lab.
 
 use super::{
+    ahead::build_ahead,
     error::{RunError, failed},
     node_api::{self, NodeApi},
     outside::outside,
@@ -16,7 +17,10 @@ use crate::lab::{
 use crate::model::desired::Desired;
 use rustix::fs::{FlockOperation, flock};
 use std::{collections::BTreeMap, fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    task::JoinSet,
+};
 
 /// Builds a namespace lab for an inventory, holds it until SIGTERM or SIGINT, and takes it down. `say` hears what it
 /// is doing. Needs a tokio runtime with I/O and several threads.
@@ -61,6 +65,7 @@ struct Lab {
     machine: Machine,
     _api: NodeApi,
     _world: Option<World>,
+    _ahead: JoinSet<()>,
 }
 
 impl Lab {
@@ -73,6 +78,7 @@ impl Lab {
 
 async fn build(desired: &Desired, settings: &Settings, say: fn(&str)) -> Result<Lab, RunError> {
     let topology = Topology::of(desired)?;
+    let ahead = build_ahead(desired, settings, say)?;
     let node = node_api::only_node(desired, topology.node.as_ref())?;
     let cache = settings.cache.clone();
     let image = blocking(move || Ok(namespace::build_image(&cache, &say)?)).await?;
@@ -119,6 +125,7 @@ async fn build(desired: &Desired, settings: &Settings, say: fn(&str)) -> Result<
         machine,
         _api: api,
         _world: world,
+        _ahead: ahead,
     })
 }
 

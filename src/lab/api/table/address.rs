@@ -40,7 +40,8 @@ pub(crate) fn family(text: &str) -> Result<Option<u8>, String> {
         }
         return Ok(None);
     }
-    if is_alias(text) {
+    // An empty list is valid: a rule's field is removed by setting it to nothing.
+    if is_alias(text) || text.is_empty() {
         return Ok(None);
     }
     if text.ends_with(',') || text.starts_with(',') || text.contains(",,") {
@@ -115,7 +116,7 @@ pub(crate) fn check_list(text: &str) -> Result<(), String> {
 /// What the real parser says.
 pub(crate) fn check_ports(text: &str) -> Result<(), String> {
     let mut count = 0;
-    for item in text.split(',') {
+    for item in text.split(',').filter(|_| !text.is_empty()) {
         if let Some((first, last)) = item.split_once(':') {
             count += 2;
             let first = port(first)?;

@@ -144,7 +144,8 @@ impl Bench<'_> {
             model.remove(vmid, purge, unreferenced)
         })?;
         self.log(log);
-        self.world.backend().destroy(id(vmid)?).await
+        let destroying = self.world.backend().destroy(id(vmid)?);
+        self.world.power(vmid, destroying).await
     }
 
     pub(super) async fn template(&self, vmid: u32) -> Result<(), String> {
@@ -328,7 +329,8 @@ impl Bench<'_> {
         })?;
         self.take(0.5).await;
         if is_on {
-            self.world.backend().stop(id(vmid)?, true).await?;
+            let stopping = self.world.backend().stop(id(vmid)?, true);
+            self.world.power(vmid, stopping).await?;
         }
         self.world.change(|model| {
             let guest = model.guest_mut(vmid)?;

@@ -26,7 +26,8 @@ impl Bench<'_> {
                     why
                 })?;
         self.log(log);
-        self.world.backend().start(spec).await?;
+        let starting = self.world.backend().start(spec);
+        self.world.power(vmid, starting).await?;
         self.take(0.7).await;
         let now = self.now();
         self.world.change(|model| {
@@ -55,7 +56,8 @@ impl Bench<'_> {
         let _lock = self.world.hold(vmid).await?;
         self.take(0.3).await;
         self.world.look(|model| unlocked(model, vmid))?;
-        self.world.backend().stop(id(vmid)?, true).await?;
+        let stopping = self.world.backend().stop(id(vmid)?, true);
+        self.world.power(vmid, stopping).await?;
         self.has_stopped(vmid);
         Ok(())
     }
@@ -106,8 +108,8 @@ impl Bench<'_> {
         if is_heard {
             tokio::select! {
                 biased;
-                stopped = backend.stop(guest, false) => return stopped,
-                () = self.world.clock().sleep(timeout) => {}
+                stopped = self.world.power(vmid, backend.stop(guest, false)) => return stopped,
+                () = self.world.clock().patience(timeout) => {}
             }
         } else {
             let why = format!(
@@ -118,7 +120,7 @@ impl Bench<'_> {
         }
         if force {
             self.log(["VM still running - terminating now with SIGTERM".to_owned()]);
-            return backend.stop(guest, true).await;
+            return self.world.power(vmid, backend.stop(guest, true)).await;
         }
         Err("VM quit/powerdown failed - got timeout".to_owned())
     }
