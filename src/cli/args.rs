@@ -76,6 +76,10 @@ pub(crate) enum Verb {
     /// Work with guests
     #[command(subcommand)]
     Vm(super::vm::VmVerb),
+    /// Try everything without a server: a Proxmox node with real guests on this machine
+    #[cfg(feature = "lab")]
+    #[command(subcommand)]
+    Lab(super::lab::LabVerb),
     /// Print the JSON Schema of inventory files, for editors
     Schema,
     /// Print shell completions

@@ -13,6 +13,8 @@ mod env;
 mod exit;
 mod failure;
 mod init;
+#[cfg(feature = "lab")]
+mod lab;
 mod live;
 mod manual;
 mod narrow;

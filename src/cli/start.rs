@@ -53,6 +53,8 @@ fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Status => super::status::run(context),
         Verb::Verify => super::verify::run(context),
         Verb::Vm(verb) => super::vm::run(context, &verb),
+        #[cfg(feature = "lab")]
+        Verb::Lab(verb) => super::lab::run(context, &verb),
         Verb::Schema => Ok(super::manual::schema(context)),
         Verb::Completions { shell } => Ok(super::manual::completions(context, shell)),
         Verb::Man => super::manual::man(context),

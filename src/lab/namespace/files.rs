@@ -5,7 +5,7 @@ use rustix::fs::{FlockOperation, flock};
 use std::{
     fs,
     io::{self, ErrorKind, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink},
     path::Path,
 };
 
@@ -62,6 +62,13 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, NamespaceError> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("read", path)(error)),
     }
+}
+
+/// Makes a symbolic link in place of whatever stood there.
+pub(super) fn link(target: &str, path: &Path) -> Result<(), NamespaceError> {
+    remove(path)?;
+    create(path.parent().expect("a link stands in a folder"))?;
+    symlink(target, path).map_err(failed("write", path))
 }
 
 /// Renames.

@@ -14,7 +14,10 @@ use super::{
     trust,
 };
 use crate::lab::netns;
-use crate::model::{host::SshAccess, ids::HostName};
+use crate::model::{
+    host::SshAccess,
+    ids::{HostName, ZpoolName},
+};
 use std::{
     collections::BTreeMap,
     io::Read,
@@ -81,7 +84,6 @@ struct Role<'a> {
     namespace: String,
     /// Where it asks for names.
     resolver: Option<IpAddr>,
-    is_node: bool,
 }
 
 /// Boots the node and the external hosts, all at once.
@@ -101,7 +103,6 @@ pub(super) fn boot_all(
             ssh: &topology.access[name],
             namespace: names.node(),
             resolver: topology.node_gateways.first().copied(),
-            is_node: true,
         });
     }
     for (index, (name, place)) in topology.hosts.iter().enumerate() {
@@ -114,7 +115,6 @@ pub(super) fn boot_all(
             ssh: &topology.access[name],
             namespace,
             resolver: place.gateways.first().copied(),
-            is_node: false,
         });
     }
     std::thread::scope(|scope| {
@@ -148,8 +148,10 @@ fn boot(names: &Names, plan: &Plan, role: &Role<'_>) -> Result<Host, NamespaceEr
     if fresh {
         install(plan, role, &container.upper(), &key)?;
     }
-    if role.is_node {
-        container.binds.push(Bind::writable(plan.folder.zfs(), ZFS));
+    if plan.topology.zpools.contains_key(role.name) {
+        let data = plan.folder.zfs().join(role.name.as_str());
+        files::create(&data)?;
+        container.binds.push(Bind::writable(data, ZFS));
         for name in ["zfs", "zpool"] {
             if let Some(program) = &plan.program {
                 let target = Path::new("/usr/sbin").join(name);
@@ -223,6 +225,18 @@ fn install(plan: &Plan, role: &Role<'_>, upper: &Path, key: &Key) -> Result<(), 
             role.ssh.port
         ),
     )?;
+    if let Some(zpools) = plan.topology.zpools.get(name) {
+        let zpools: Vec<&str> = zpools.iter().map(ZpoolName::as_str).collect();
+        write(
+            "etc/systemd/system/infra-lab-zpools.service",
+            0o644,
+            &zpools_unit(&zpools),
+        )?;
+        write("usr/local/lib/infra-lab/zpools.sh", 0o644, ZPOOLS)?;
+        let wanted =
+            upper.join("etc/systemd/system/multi-user.target.wants/infra-lab-zpools.service");
+        files::link("../infra-lab-zpools.service", &wanted)?;
+    }
     if let Some(ca) = &plan.ca {
         trust::install(&plan.image.root(), upper, ca)?;
     }
@@ -242,6 +256,17 @@ fn install(plan: &Plan, role: &Role<'_>, upper: &Path, key: &Key) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// Brings the zpools, which infra never creates by itself, and mounts their datasets at every boot.
+const ZPOOLS: &str = include_str!("scripts/zpools.sh");
+
+fn zpools_unit(zpools: &[&str]) -> String {
+    format!(
+        "[Unit]\nDescription=The lab's zpools\nBefore=ssh.service\n\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+         ExecStart=/bin/sh /usr/local/lib/infra-lab/zpools.sh {}\n",
+        zpools.join(" ")
+    )
 }
 
 /// The id that Debian gives to the first user.

@@ -22,7 +22,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 ///
 /// # Errors
 /// When the lab cannot be built; what was built until then is removed. When something could not be removed at the end.
-pub async fn serve(desired: &Desired, settings: &Settings, say: fn(&str)) -> Result<(), RunError> {
+pub async fn serve(
+    desired: &Desired,
+    settings: &Settings,
+    say: impl Fn(&str) + Copy + Send + 'static,
+) -> Result<(), RunError> {
     let missing = namespace::missing();
     if !missing.is_empty() {
         return Err(RunError::Machine { missing });
@@ -70,7 +74,11 @@ impl Lab {
     }
 }
 
-async fn build(desired: &Desired, settings: &Settings, say: fn(&str)) -> Result<Lab, RunError> {
+async fn build(
+    desired: &Desired,
+    settings: &Settings,
+    say: impl Fn(&str) + Copy + Send + 'static,
+) -> Result<Lab, RunError> {
     let topology = Topology::of(desired)?;
     let node = node_api::only_node(desired, topology.node.as_ref())?;
     let cache = settings.cache.clone();
