@@ -76,7 +76,7 @@ pub(crate) enum Verb {
     /// Work with guests
     #[command(subcommand)]
     Vm(super::vm::VmVerb),
-    /// Run the built-in lab
+    /// Try everything without a server: a Proxmox node with real guests on this machine
     #[cfg(feature = "lab")]
     #[command(subcommand)]
     Lab(super::lab::LabVerb),

@@ -12,6 +12,7 @@ pub(crate) struct Env {
     /// `$XDG_STATE_HOME/infra`.
     pub(crate) state: PathBuf,
     /// `$XDG_CACHE_HOME/infra`.
+    #[cfg(feature = "lab")]
     pub(crate) cache: PathBuf,
     /// `$NO_COLOR` is set and not empty.
     pub(crate) no_color: bool,
@@ -51,6 +52,7 @@ impl Env {
         Self {
             config: base("XDG_CONFIG_HOME", ".config"),
             state: base("XDG_STATE_HOME", ".local/state"),
+            #[cfg(feature = "lab")]
             cache: base("XDG_CACHE_HOME", ".cache"),
             home,
             no_color: var("NO_COLOR").is_some(),
@@ -64,5 +66,12 @@ impl Env {
                 })
                 .collect(),
         }
+    }
+
+    /// The HTTP proxy of this machine, by the variable that apt and curl follow too.
+    #[cfg(feature = "lab")]
+    pub(crate) fn proxy(&self) -> Option<String> {
+        let proxy = self.variables.get("http_proxy")?;
+        (!proxy.is_empty()).then(|| proxy.clone())
     }
 }

@@ -1,4 +1,4 @@
-//! `infra lab`: the built-in world to try everything in.
+//! `infra lab up|down|status|reset`: the built-in lab's life.
 
 use super::{
     context::Context,
@@ -8,199 +8,248 @@ use super::{
 };
 use crate::lab::{
     folder::LabFolder,
+    namespace::Missing,
     run::{self, RunError, Settings, Status, Up},
     state::LabState,
 };
-use crate::view::palette;
+use crate::view::words;
 use clap::{Args, Subcommand};
 use std::{ffi::OsString, fmt::Write as _, path::PathBuf};
 
-/// Run the built-in lab.
-///
-/// A Proxmox-compatible API, a node and guests that are real Debian systems in namespaces (needs root on Linux). It lives in one
-/// folder, touches nothing else of this machine, and `infra --lab ...` speaks to it instead of the real machines.
+/// Try everything without a server
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum LabVerb {
-    /// Start the lab for the inventory
+    /// Start a lab for the inventory, in the background, and wait until it is ready
     Up(LabArgs),
-    /// End the lab and remove what it made; guests' disks stay
+    /// End the lab and remove everything from the machine; disks stay
     Down,
-    /// Say whether it is up
+    /// Tell whether the lab is up, where it is, and which images are stand-ins
     Status,
-    /// End the lab and forget its guests
+    /// End the lab and forget its guests, datasets and keys; the cache stays
     Reset,
-    /// Hold a lab in the foreground
-    #[command(hide = true)]
+    /// Hold a lab in the foreground until it is interrupted
     Serve(LabArgs),
 }
 
-/// How a lab is made.
+/// How a lab behaves.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct LabArgs {
-    /// Factor on the lab's delays; 1 is real time
-    #[arg(long, value_name = "FACTOR", default_value_t = 0.1)]
+    /// Factor on the lab's delays: 1 waits as long as a real node does
+    #[arg(long, value_name = "FACTOR", default_value_t = 0.1, value_parser = factor)]
     pub(crate) clock: f64,
+}
+
+fn factor(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(factor) if factor.is_finite() && (0.0..=10.0).contains(&factor) => Ok(factor),
+        Ok(_) | Err(_) => Err("write a number from 0 to 10, for example 0.1".to_owned()),
+    }
 }
 
 /// Runs the verb.
 pub(crate) fn run(context: &Context, verb: &LabVerb) -> Result<u8, Failure> {
-    let folder = LabFolder::new(context.lab_folder());
+    let folder = folder(context)?;
     match verb {
         LabVerb::Up(args) => up(context, &folder, *args),
-        LabVerb::Down => {
-            let was_up = run::down(&folder).map_err(|error| told(&error))?;
-            context.terminal.tell(if was_up {
-                "The lab is down."
-            } else {
-                "No lab was up."
-            });
-            Ok(exit::DONE)
-        }
+        LabVerb::Down => down(context, &folder),
         LabVerb::Status => status(context, &folder),
         LabVerb::Reset => {
-            run::reset(&folder).map_err(|error| told(&error))?;
-            context
-                .terminal
-                .tell("The lab is down and has forgotten its guests.");
+            run::reset(&folder).map_err(told)?;
+            answer(
+                context,
+                "The lab is down and has forgotten everything.",
+                "down",
+            );
             Ok(exit::DONE)
         }
         LabVerb::Serve(args) => serve(context, folder, *args),
     }
 }
 
-fn told(error: &RunError) -> Failure {
-    let failure = failed(error);
-    match error {
-        RunError::Machine { missing } => {
-            let told: Vec<String> = missing.iter().map(ToString::to_string).collect();
-            failure.hint(format!("It needs {}.", told.join(", ")))
-        }
-        RunError::Held { .. } => failure.hint("Wait for it, or end it: `infra lab down`."),
-        RunError::Ended { .. } => failure.hint("`infra lab down` removes what it left."),
-        RunError::Namespace(_)
-        | RunError::Images(_)
-        | RunError::Api(_)
-        | RunError::File { .. }
-        | RunError::State { .. }
-        | RunError::Process { .. } => failure,
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the rest says it all")]
-        _ => failure,
-    }
+/// The lab's folder, as an absolute path: what the lab makes on the machine is named after it.
+pub(super) fn folder(context: &Context) -> Result<LabFolder, Failure> {
+    let path = std::path::absolute(context.lab_folder()).map_err(|error| failed(&error))?;
+    Ok(LabFolder::new(path))
 }
 
-/// The same command line as ours, with `serve`.
-fn serving(context: &Context, args: LabArgs) -> Result<Vec<OsString>, Failure> {
-    let program = std::env::current_exe().map_err(|error| failed(&error))?;
-    let inventory = context.inventory()?;
-    Ok(vec![
-        program.into(),
-        "--inventory".into(),
-        inventory.into(),
-        "--lab-dir".into(),
-        context.lab_folder().into(),
+fn up(context: &Context, folder: &LabFolder, args: LabArgs) -> Result<u8, Failure> {
+    // Whatever is wrong with the inventory is said here, not in the log of a process in the background.
+    let system = system::load(context)?;
+    let command = [
+        OsString::from(program()?),
         "lab".into(),
         "serve".into(),
         "--clock".into(),
         args.clock.to_string().into(),
-    ])
+        "--lab-dir".into(),
+        folder.root().into(),
+        "--inventory".into(),
+        system.folder.into(),
+    ];
+    let begun = std::time::Instant::now();
+    let mut say = |line: &str| context.terminal.tell(&format!("  {line}"));
+    let up = run::up(folder, &command, &mut say).map_err(told)?;
+    let (state, text) = match &up {
+        Up::Already(state) => (state, "is up already".to_owned()),
+        Up::Now(state) => {
+            let seconds = begun.elapsed().as_secs_f64();
+            (state, format!("is up after {seconds:.1} s"))
+        }
+    };
+    if state.system != system.desired.system.as_str() {
+        let text = format!("the lab that is up was made for `{}`", state.system);
+        return Err(Failure::new(exit::USAGE, text)
+            .hint("End it first: `infra lab down`, or use another folder: `--lab-dir DIR`."));
+    }
+    if context.global.json {
+        context.terminal.json(&public(state));
+    } else {
+        context.terminal.answer(&format!(
+            "The lab for {} {text}. Next: `{}`.\n",
+            state.system,
+            context.again("--lab up")
+        ));
+    }
+    Ok(exit::DONE)
 }
 
-fn up(context: &Context, folder: &LabFolder, args: LabArgs) -> Result<u8, Failure> {
-    // Problems of the inventory are told here, with their places, and not in the lab's log.
-    system::load(context)?;
-    let command = serving(context, args)?;
-    let mut say = |line: &str| {
-        context
-            .terminal
-            .tell(&format!("  {}", palette::faint(line)))
+fn down(context: &Context, folder: &LabFolder) -> Result<u8, Failure> {
+    let had_something = run::down(folder).map_err(told)?;
+    let text = if had_something {
+        "The lab is down; nothing of it is left on the machine but its folder."
+    } else {
+        "The lab was not up."
     };
-    let state = match run::up(folder, &command, &mut say).map_err(|error| told(&error))? {
-        Up::Already(state) => {
-            context.terminal.tell("The lab is up already.");
-            state
+    answer(context, text, "down");
+    Ok(exit::DONE)
+}
+
+fn status(context: &Context, folder: &LabFolder) -> Result<u8, Failure> {
+    let place = folder.root().display();
+    let (word, text, detail) = match run::status(folder).map_err(told)? {
+        Status::Up(state) => {
+            let stand_ins = words::count(
+                state.stand_ins.len(),
+                "image is a stand-in",
+                "images are stand-ins",
+            );
+            let mut text = format!(
+                "The lab for {} is up in {place}: API {}, clock {}, {stand_ins}:\n",
+                state.system, state.api, state.clock
+            );
+            for (image, runs) in &state.stand_ins {
+                let _ = writeln!(text, "  {image}: {runs}");
+            }
+            ("up", text, public(&state))
         }
-        Up::Now(state) => {
-            context.terminal.tell("The lab is up.");
-            state
+        Status::Busy { pid } => (
+            "busy",
+            format!("The lab in {place} is starting or ending (process {pid}).\n"),
+            serde_json::json!({ "pid": pid }),
+        ),
+        Status::Dead { remains } => {
+            let text = format!(
+                "The process of the lab in {place} is gone; left behind: {}.\nRun `{}`.\n",
+                remains.join(", "),
+                context.again("lab down")
+            );
+            ("dead", text, serde_json::json!({ "remains": remains }))
         }
+        Status::Down => (
+            "down",
+            format!("No lab is up in {place}.\n"),
+            serde_json::json!({}),
+        ),
     };
-    show(context, &state);
+    if context.global.json {
+        let answer = serde_json::json!({ "status": word, "folder": folder.root(), "lab": detail });
+        context.terminal.json(&answer);
+    } else {
+        context.terminal.answer(&text);
+    }
     Ok(exit::DONE)
 }
 
 fn serve(context: &Context, folder: LabFolder, args: LabArgs) -> Result<u8, Failure> {
-    let loaded = system::load(context)?;
+    let system = system::load(context)?;
     let settings = Settings {
         folder,
-        cache: cache(context),
+        cache: context.env.cache.join("lab"),
         clock: args.clock,
-        program: std::env::current_exe().map_err(|error| failed(&error))?,
-        proxy: context.env.variables.get("http_proxy").cloned(),
+        program: program()?,
+        proxy: context.env.proxy(),
     };
+    let terminal = context.terminal;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| failed(&error))?;
     runtime
-        .block_on(run::serve(&loaded.desired, &settings, |line| {
-            crate::view::Terminal::new(crate::view::Loudness::default()).tell(line);
+        .block_on(run::serve(&system.desired, &settings, move |line| {
+            terminal.tell(line);
         }))
-        .map_err(|error| told(&error))?;
+        .map_err(told)?;
     Ok(exit::DONE)
 }
 
-/// What labs share: the guests' base image, packages, stand-in images.
-fn cache(context: &Context) -> PathBuf {
-    context.env.cache.join("lab")
+/// This very program, to be started again and to play `zfs` on the node.
+fn program() -> Result<PathBuf, Failure> {
+    std::env::current_exe().map_err(|error| failed(&error))
 }
 
-fn status(context: &Context, folder: &LabFolder) -> Result<u8, Failure> {
-    match run::status(folder).map_err(|error| told(&error))? {
-        Status::Up(state) => {
-            show(context, &state);
-            Ok(exit::DONE)
-        }
-        Status::Busy { pid } => {
-            context.terminal.answer(&format!(
-                "The lab is coming up or going down (process {pid}).\n"
-            ));
-            Ok(exit::DONE)
-        }
-        Status::Dead { remains } => {
-            let mut text = String::from("The lab's process is gone; left on this machine:\n");
-            for one in remains {
-                let _ = writeln!(text, "  {one}");
-            }
-            context
-                .terminal
-                .answer(&(text + "`infra lab down` removes it.\n"));
-            Ok(exit::FAILED)
-        }
-        Status::Down => {
-            context.terminal.answer("No lab is up.\n");
-            Ok(exit::DONE)
-        }
+/// The state without its secret: answers end up in logs.
+fn public(state: &LabState) -> serde_json::Value {
+    let mut value = serde_json::json!(state);
+    if let Some(fields) = value.as_object_mut() {
+        fields.remove("token_secret");
     }
+    value
 }
 
-fn show(context: &Context, state: &LabState) {
+fn answer(context: &Context, text: &str, status: &str) {
     if context.global.json {
-        context.terminal.json(&serde_json::json!({
-            "kind": state.kind,
-            "system": state.system,
-            "api": state.api,
-            "clock": state.clock,
-            "stand_ins": state.stand_ins,
-        }));
-        return;
+        context
+            .terminal
+            .json(&serde_json::json!({ "status": status }));
+    } else {
+        context.terminal.answer(&format!("{text}\n"));
     }
-    let mut text = format!(
-        "Lab for {}: Proxmox API at https://{} (clock x{}).\nImages that are stand-ins:\n",
-        state.system, state.api, state.clock
-    );
-    for (image, really) in &state.stand_ins {
-        let _ = writeln!(text, "  {image}: {really}");
+}
+
+fn told(error: RunError) -> Failure {
+    let code = match &error {
+        RunError::Held { .. } => exit::LOCKED,
+        RunError::Machine { .. } | RunError::NoNode => exit::USAGE,
+        RunError::Namespace(_)
+        | RunError::Images(_)
+        | RunError::Api(_)
+        | RunError::File { .. }
+        | RunError::State { .. }
+        | RunError::Process { .. }
+        | RunError::Ended { .. } => exit::FAILED,
+    };
+    let failure = Failure::of(code, &error);
+    match error {
+        RunError::Machine { missing } => {
+            let packages: Vec<&str> = missing.iter().filter_map(Missing::package).collect();
+            if packages.is_empty() {
+                failure
+            } else {
+                failure.hint(format!(
+                    "Install them: `apt install {}`.",
+                    packages.join(" ")
+                ))
+            }
+        }
+        RunError::Ended { .. } | RunError::Namespace(_) => {
+            failure.hint("Clean up and look again: `infra lab down`, then `infra lab up`.")
+        }
+        RunError::Held { .. }
+        | RunError::NoNode
+        | RunError::Images(_)
+        | RunError::Api(_)
+        | RunError::File { .. }
+        | RunError::State { .. }
+        | RunError::Process { .. } => failure,
     }
-    text.push_str("Speak to it with `infra --lab ...`; end it with `infra lab down`.\n");
-    context.terminal.answer(&text);
 }

@@ -41,19 +41,31 @@ pub(crate) fn with<'a>(
 /// Reads the lab's state and enters its operator's network, before any thread exists.
 #[cfg(feature = "lab")]
 fn lab(context: &Context) -> Result<Lab, Failure> {
+    use crate::lab::run::{Status, status};
     use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
     use std::os::fd::AsFd as _;
-    let file = context.lab_folder().join("state.json");
-    let text = std::fs::read_to_string(&file).map_err(|_| {
-        Failure::new(exit::UNREACHABLE, "no lab is running").hint(format!(
-            "Start one: `infra lab up`. Its folder would be {}.",
-            context.lab_folder().display()
-        ))
-    })?;
-    let lab: Lab = serde_json::from_str(&text).map_err(|error| {
-        Failure::of(exit::FAILED, &error)
-            .hint("Make the lab anew: `infra lab down`, then `infra lab up`.")
-    })?;
+    let folder = super::lab::folder(context)?;
+    let lab = match status(&folder).map_err(|error| super::failure::failed(&error))? {
+        Status::Up(lab) => *lab,
+        Status::Busy { .. } => {
+            return Err(
+                Failure::new(exit::UNREACHABLE, "the lab is starting or ending")
+                    .hint("Look again in a moment: `infra lab status`."),
+            );
+        }
+        Status::Dead { .. } => {
+            return Err(Failure::new(exit::UNREACHABLE, "the lab's process is gone")
+                .hint("Clean up and start again: `infra lab down`, then `infra lab up`."));
+        }
+        Status::Down => {
+            return Err(
+                Failure::new(exit::UNREACHABLE, "no lab is running").hint(format!(
+                    "Start one: `infra lab up`. Its folder would be {}.",
+                    folder.root().display()
+                )),
+            );
+        }
+    };
     if let Some(netns) = &lab.operator_netns {
         let enter = std::fs::File::open(netns).and_then(|file| {
             move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))

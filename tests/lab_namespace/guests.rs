@@ -23,9 +23,10 @@ async fn guests_boot_behind_the_node_keep_their_disks_and_leave_nothing() {
     let mut one = TestGuest::new(&lab, 101, "vmbr0", "192.168.1.20", "192.168.1.1");
     let two = TestGuest::new(&lab, 102, "vmbr1", "10.10.10.2", "10.10.10.1");
 
-    // The node is a host of its own, and shares a directory of its own disk.
+    // The node is a host of its own, and shares a dataset of its pool.
     assert_eq!(lab.on_node("hostname"), "pve");
-    lab.on_node("mkdir -p /mnt/tank/media && echo film > /mnt/tank/media/a && sysctl -qw net.ipv4.ip_forward=1");
+    lab.on_node("zfs create -o mountpoint=/mnt/tank/media tank/media");
+    lab.on_node("echo film > /mnt/tank/media/a && sysctl -qw net.ipv4.ip_forward=1");
     one.spec.shares = vec![VmShare {
         tag: "tank-media".to_owned(),
         path: PathBuf::from("/mnt/tank/media"),

@@ -79,6 +79,10 @@ pub(crate) fn topology() -> Topology {
             routes,
         }),
         hosts: BTreeMap::new(),
+        zpools: BTreeMap::from([(
+            pve.clone(),
+            BTreeSet::from(["tank".parse().expect("valid")]),
+        )]),
         access: BTreeMap::from([(
             pve,
             SshAccess {

@@ -5,7 +5,7 @@ use rustix::fs::{FlockOperation, flock};
 use std::{
     fs,
     io::{self, ErrorKind, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink},
     path::Path,
 };
 
@@ -46,14 +46,6 @@ pub(super) fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Namespac
     rename(&draft, path)
 }
 
-/// Makes a symbolic link, and the folder that it stands in.
-pub(super) fn link(path: &Path, target: &str) -> Result<(), NamespaceError> {
-    if let Some(folder) = path.parent() {
-        create(folder)?;
-    }
-    std::os::unix::fs::symlink(target, path).map_err(failed("link", path))
-}
-
 /// Writes into a file of the kernel (`/proc/sys`, cgroup).
 pub(super) fn poke(path: &Path, text: &str) -> Result<(), NamespaceError> {
     fs::OpenOptions::new()
@@ -70,6 +62,13 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, NamespaceError> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("read", path)(error)),
     }
+}
+
+/// Makes a symbolic link in place of whatever stood there.
+pub(super) fn link(target: &str, path: &Path) -> Result<(), NamespaceError> {
+    remove(path)?;
+    create(path.parent().expect("a link stands in a folder"))?;
+    symlink(target, path).map_err(failed("write", path))
 }
 
 /// Renames.

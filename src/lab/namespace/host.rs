@@ -14,7 +14,10 @@ use super::{
     trust,
 };
 use crate::lab::netns;
-use crate::model::{host::SshAccess, ids::HostName};
+use crate::model::{
+    host::SshAccess,
+    ids::{HostName, ZpoolName},
+};
 use std::{
     collections::BTreeMap,
     io::Read,
@@ -29,21 +32,6 @@ const SSHD_WITHIN: Duration = Duration::from_mins(1);
 
 /// Where the node finds the filesystem behind its datasets.
 const ZFS: &str = "/var/lib/infra-lab/zfs";
-
-/// As Debian's zfsutils-linux has it: datasets are mounted at boot.
-const ZFS_MOUNT: &str = "\
-[Unit]
-Description=Mount ZFS filesystems
-Before=local-fs.target
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/usr/sbin/zfs mount -a
-
-[Install]
-WantedBy=multi-user.target
-";
 
 /// A machine with a shell that is not a guest.
 #[derive(Debug)]
@@ -96,7 +84,6 @@ struct Role<'a> {
     namespace: String,
     /// Where it asks for names.
     resolver: Option<IpAddr>,
-    is_node: bool,
 }
 
 /// Boots the node and the external hosts, all at once.
@@ -116,7 +103,6 @@ pub(super) fn boot_all(
             ssh: &topology.access[name],
             namespace: names.node(),
             resolver: topology.node_gateways.first().copied(),
-            is_node: true,
         });
     }
     for (index, (name, place)) in topology.hosts.iter().enumerate() {
@@ -129,7 +115,6 @@ pub(super) fn boot_all(
             ssh: &topology.access[name],
             namespace,
             resolver: place.gateways.first().copied(),
-            is_node: false,
         });
     }
     std::thread::scope(|scope| {
@@ -163,8 +148,10 @@ fn boot(names: &Names, plan: &Plan, role: &Role<'_>) -> Result<Host, NamespaceEr
     if fresh {
         install(plan, role, &container.upper(), &key)?;
     }
-    if role.is_node {
-        container.binds.push(Bind::writable(plan.folder.zfs(), ZFS));
+    if plan.topology.zpools.contains_key(role.name) {
+        let data = plan.folder.zfs().join(role.name.as_str());
+        files::create(&data)?;
+        container.binds.push(Bind::writable(data, ZFS));
         for name in ["zfs", "zpool"] {
             if let Some(program) = &plan.program {
                 let target = Path::new("/usr/sbin").join(name);
@@ -209,13 +196,6 @@ fn wait_for_sshd(container: &Container, address: SocketAddr) -> Result<(), Names
 fn install(plan: &Plan, role: &Role<'_>, upper: &Path, key: &Key) -> Result<(), NamespaceError> {
     let write =
         |path: &str, mode: u32, text: &str| files::write(&upper.join(path), text.as_bytes(), mode);
-    if role.is_node {
-        write("etc/systemd/system/zfs-mount.service", 0o644, ZFS_MOUNT)?;
-        files::link(
-            &upper.join("etc/systemd/system/multi-user.target.wants/zfs-mount.service"),
-            "/etc/systemd/system/zfs-mount.service",
-        )?;
-    }
     let name = role.name;
     write("etc/hostname", 0o644, &format!("{name}\n"))?;
     write(
@@ -245,6 +225,18 @@ fn install(plan: &Plan, role: &Role<'_>, upper: &Path, key: &Key) -> Result<(), 
             role.ssh.port
         ),
     )?;
+    if let Some(zpools) = plan.topology.zpools.get(name) {
+        let zpools: Vec<&str> = zpools.iter().map(ZpoolName::as_str).collect();
+        write(
+            "etc/systemd/system/infra-lab-zpools.service",
+            0o644,
+            &zpools_unit(&zpools),
+        )?;
+        write("usr/local/lib/infra-lab/zpools.sh", 0o644, ZPOOLS)?;
+        let wanted =
+            upper.join("etc/systemd/system/multi-user.target.wants/infra-lab-zpools.service");
+        files::link("../infra-lab-zpools.service", &wanted)?;
+    }
     if let Some(ca) = &plan.ca {
         trust::install(&plan.image.root(), upper, ca)?;
     }
@@ -264,6 +256,17 @@ fn install(plan: &Plan, role: &Role<'_>, upper: &Path, key: &Key) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// Brings the zpools, which infra never creates by itself, and mounts their datasets at every boot.
+const ZPOOLS: &str = include_str!("scripts/zpools.sh");
+
+fn zpools_unit(zpools: &[&str]) -> String {
+    format!(
+        "[Unit]\nDescription=The lab's zpools\nBefore=ssh.service\n\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+         ExecStart=/bin/sh /usr/local/lib/infra-lab/zpools.sh {}\n",
+        zpools.join(" ")
+    )
 }
 
 /// The id that Debian gives to the first user.

@@ -25,6 +25,16 @@ pub enum Missing {
     Cgroup,
 }
 
+impl Missing {
+    /// The Debian package that would help.
+    pub fn package(&self) -> Option<&'static str> {
+        match self {
+            Self::Package(name) => Some(name),
+            Self::Root | Self::Cgroup => None,
+        }
+    }
+}
+
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -4,7 +4,7 @@ use super::error::NamespaceError;
 use crate::model::{
     desired::Desired,
     host::SshAccess,
-    ids::{BridgeName, HostName},
+    ids::{BridgeName, HostName, ZpoolName},
 };
 use ipnet::IpNet;
 use std::{
@@ -50,6 +50,8 @@ pub struct Topology {
     pub hosts: BTreeMap<HostName, Place>,
     /// How the node and the external hosts let the operator in.
     pub access: BTreeMap<HostName, SshAccess>,
+    /// The zpools that each of them owns.
+    pub zpools: BTreeMap<HostName, BTreeSet<ZpoolName>>,
 }
 
 impl Topology {
@@ -140,6 +142,7 @@ impl Topology {
             node_address: node.map(|node| node.address),
             internet: internet(desired, &networks),
             access: access(desired),
+            zpools: zpools(desired),
             bridges,
             node_gateways,
             router,
@@ -156,6 +159,15 @@ fn access(desired: &Desired) -> BTreeMap<HostName, SshAccess> {
         .chain(hosts)
         .map(|(name, ssh)| (name.clone(), ssh.clone()))
         .collect()
+}
+
+fn zpools(desired: &Desired) -> BTreeMap<HostName, BTreeSet<ZpoolName>> {
+    let mut zpools: BTreeMap<HostName, BTreeSet<ZpoolName>> = BTreeMap::new();
+    for zpool in desired.zpools.values() {
+        let of_host = zpools.entry(zpool.host.clone()).or_default();
+        of_host.insert(zpool.name.clone());
+    }
+    zpools
 }
 
 /// The networks of each bridge, from the zones and from what hangs on them.

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 pub(super) fn build_ahead(
     desired: &Desired,
     settings: &Settings,
-    say: fn(&str),
+    say: impl Fn(&str) + Copy + Send + 'static,
 ) -> Result<JoinSet<()>, RunError> {
     let builder = Builder::new(&settings.cache.join("images"), None)?;
     let stacks = desired.stacks.values();

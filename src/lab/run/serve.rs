@@ -12,7 +12,6 @@ use crate::lab::{
     images::{World, stand_ins, tls::Authority},
     namespace::{self, Key, Machine, Plan, Topology, netns_path},
     state::{LabKind, LabState},
-    zfs_twin,
 };
 use crate::model::desired::Desired;
 use rustix::fs::{FlockOperation, flock};
@@ -27,7 +26,11 @@ use tokio::{
 ///
 /// # Errors
 /// When the lab cannot be built; what was built until then is removed. When something could not be removed at the end.
-pub async fn serve(desired: &Desired, settings: &Settings, say: fn(&str)) -> Result<(), RunError> {
+pub async fn serve(
+    desired: &Desired,
+    settings: &Settings,
+    say: impl Fn(&str) + Copy + Send + 'static,
+) -> Result<(), RunError> {
     let missing = namespace::missing();
     if !missing.is_empty() {
         return Err(RunError::Machine { missing });
@@ -76,7 +79,11 @@ impl Lab {
     }
 }
 
-async fn build(desired: &Desired, settings: &Settings, say: fn(&str)) -> Result<Lab, RunError> {
+async fn build(
+    desired: &Desired,
+    settings: &Settings,
+    say: impl Fn(&str) + Copy + Send + 'static,
+) -> Result<Lab, RunError> {
     let topology = Topology::of(desired)?;
     let ahead = build_ahead(desired, settings, say)?;
     let node = node_api::only_node(desired, topology.node.as_ref())?;
@@ -95,7 +102,6 @@ async fn build(desired: &Desired, settings: &Settings, say: fn(&str)) -> Result<
     };
     say("building the network and booting the node");
     let machine = blocking(move || Ok(Machine::build(plan)?)).await?;
-    make_pools(desired, settings)?;
     let world = outside(&topology, settings, &image)?;
     let api = node_api::start(desired, node, &topology, &machine, settings)?;
     let names = machine.names();
@@ -127,20 +133,6 @@ async fn build(desired: &Desired, settings: &Settings, say: fn(&str)) -> Result<
         _world: world,
         _ahead: ahead,
     })
-}
-
-/// The pools that the inventory expects on the node.
-fn make_pools(desired: &Desired, settings: &Settings) -> Result<(), RunError> {
-    let folder = settings.folder.zfs();
-    let on_node = desired
-        .zpools
-        .values()
-        .filter(|pool| desired.nodes.contains_key(&pool.host));
-    for pool in on_node {
-        zfs_twin::make_pool(&folder, pool.name.as_str())
-            .map_err(|why| failed("make a zpool in", &folder)(std::io::Error::other(why)))?;
-    }
-    Ok(())
 }
 
 fn list_of_stand_ins() -> BTreeMap<String, String> {

@@ -4,7 +4,7 @@ use super::recipe;
 use crate::lab::namespace::{error::NamespaceError, exec, files};
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt, symlink},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -148,10 +148,7 @@ fn finish(
         files::write(&root.join(path), text.as_bytes(), *mode)?;
     }
     for (path, target) in links {
-        let path = root.join(path);
-        files::remove(&path)?;
-        files::create(path.parent().expect("a link stands in a folder"))?;
-        symlink(target, &path).map_err(files::failed("write", &path))?;
+        files::link(target, &root.join(path))?;
     }
     // The overlay's top layer gives its mode to `/`.
     fs::set_permissions(root, fs::Permissions::from_mode(0o755))
