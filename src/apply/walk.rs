@@ -175,7 +175,10 @@ impl Walk {
             let ready = needs
                 .iter()
                 .all(|need| states[*need] == State::Ended(StepOutcome::Done));
-            if ready {
+            let lane_is_free = plan.steps[step]
+                .after
+                .is_none_or(|before| matches!(states[before], State::Ended(_)));
+            if ready && lane_is_free {
                 return Some(step);
             }
         }

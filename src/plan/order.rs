@@ -1,12 +1,13 @@
 //! Changes -> steps: what is carried out together, what waits for what.
 //!
-//! A lane is served one step at a time (one host, one guest, the cluster's firewall file); lanes run side by side.
+//! A lane is served one step at a time (one host, one guest, the cluster's firewall file); lanes run side by side. A step
+//! waits for the one before it in its lane however that ends; only what it needs must have succeeded.
 
 use super::{
     change::{Change, Operation},
     diff,
 };
-use crate::model::desired::Desired;
+use crate::model::{desired::Desired, ids::HostName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,8 @@ pub struct Step {
     pub changes: Vec<usize>,
     /// Indexes of steps that must succeed first.
     pub needs: Vec<usize>,
+    /// The step before it in its lane: it must have ended first, well or not.
+    pub after: Option<usize>,
 }
 
 /// A dependency cycle: a bug in the planner or two needs that exclude each other.
@@ -56,6 +59,20 @@ fn lane(change: &Change) -> String {
         | Operation::Ufw(_)
         | Operation::DeployStack(_) => format!("host/{}", change.host),
     }
+}
+
+/// What makes a host fit for its stacks: packages, files, units, kernel settings.
+fn is_baseline(change: &Change) -> bool {
+    matches!(
+        change.operation,
+        Operation::InstallPackages { .. }
+            | Operation::WriteFile(_)
+            | Operation::MakeDirectory { .. }
+            | Operation::RemoveFile { .. }
+            | Operation::SetUnit { .. }
+            | Operation::SetSysctl { .. }
+            | Operation::RestartUnit { .. }
+    )
 }
 
 /// Changes of one batch go to the host in one call.
@@ -101,6 +118,12 @@ pub(super) fn complete_needs(changes: &mut [Change], desired: &Desired) {
             .collect()
     };
     let firewall = in_lane("firewall");
+    let mut baseline: BTreeMap<HostName, Vec<String>> = BTreeMap::new();
+    for change in changes.iter().filter(|change| is_baseline(change)) {
+        let ids = baseline.entry(change.host.clone()).or_default();
+        ids.push(change.id.clone());
+    }
+    let baseline_of = |host: &HostName| baseline.get(host).into_iter().flatten().cloned();
     let mut extra: Vec<Vec<String>> = Vec::new();
     for change in changes.iter() {
         let mut more = Vec::new();
@@ -110,13 +133,23 @@ pub(super) fn complete_needs(changes: &mut [Change], desired: &Desired) {
             // A guest never runs unprotected, and finds its router ready.
             more.extend(firewall.iter().cloned());
             if let Some(guest) = desired.guests.get(guest) {
-                more.extend(in_lane(&format!("host/{}", guest.node)));
+                more.extend(baseline_of(&guest.node));
             }
-        } else if lane(change).starts_with("host/")
-            && let Some(guest) = desired.guests.get(&change.host)
-        {
-            more.extend(diff::running(guest));
-            more.extend(in_lane(&format!("host/{}", guest.node)));
+        } else if lane(change).starts_with("host/") {
+            if let Some(guest) = desired.guests.get(&change.host) {
+                more.extend(diff::running(guest));
+                more.extend(baseline_of(&guest.node));
+            }
+            if is_baseline(change) {
+                // Resources are listed in the order in which they must be true.
+                more.extend(
+                    baseline_of(&change.host)
+                        .take_while(|id| *id != change.id)
+                        .last(),
+                );
+            } else if matches!(change.operation, Operation::DeployStack(_)) {
+                more.extend(baseline_of(&change.host));
+            }
         }
         extra.push(more);
     }
@@ -189,13 +222,11 @@ pub(super) fn steps(changes: &[Change]) -> Result<Vec<Step>, Cycle> {
             step_of.insert(at, previous);
             continue;
         }
-        let mut needs: Vec<usize> = needs.into_iter().chain(previous).collect();
-        needs.sort_unstable();
-        needs.dedup();
         steps.push(Step {
             lane: lane.clone(),
             changes: vec![at],
-            needs,
+            needs: needs.into_iter().collect(),
+            after: previous,
         });
         step_of.insert(at, steps.len() - 1);
         last_in_lane.insert(lane, steps.len() - 1);

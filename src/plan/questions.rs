@@ -53,6 +53,7 @@ pub fn questions<'a>(
         let request = hosts.entry(release.host.clone()).or_default();
         request.docker = true;
         request.paths.extend(diff::stack_paths(release));
+        request.units.push(release.unit.name.clone());
     }
     for pool in desired.zpools.values() {
         hosts

@@ -1,31 +1,31 @@
 # infra-lock ACTION FOLDER TOKEN MAX_AGE ; the holder's description (one line of JSON) on stdin for `take`.
-# Prints `taken`, `held AGE DESCRIPTION`, `released` or `lost`. mkdir is atomic, so exactly one of two callers wins.
+# Prints `taken`, `held AGE DESCRIPTION`, `released` or `lost`. Callers come one at a time: flock of util-linux, which every
+# Debian has, so that a lock that was just taken is never taken for the stale one that was there before.
 set -eu
 action=$1 folder=$2 token=$3 max_age=$4
-age() { echo $(($(date +%s) - $(stat -c %Y "$folder/beat" 2>/dev/null || stat -c %Y "$folder" 2>/dev/null || date +%s))); }
+description=
+[ "$action" != take ] || description=$(cat)
+mkdir -p "$(dirname "$folder")"
+exec 9>"$folder.turn"
+flock -w 30 9
+age() { echo $(($(date +%s) - $(stat -c %Y "$folder/beat" 2>/dev/null || stat -c %Y "$folder"))); }
 mine() { [ "$(cat "$folder/token" 2>/dev/null)" = "$token" ]; }
-take() {
-  mkdir "$folder" 2>/dev/null || return 1
-  printf '%s' "$token" >"$folder/token"
-  printf '%s' "$description" >"$folder/holder"
-  : >"$folder/beat"
-  echo taken
-}
 case $action in
 take)
-  mkdir -p "$(dirname "$folder")"
-  description=$(cat)
-  take && exit 0
-  if [ "$(age)" -ge "$max_age" ]; then
-    # Renaming decides which of two callers removes a stale lock.
-    mv "$folder" "$folder.stale.$$" 2>/dev/null && rm -rf "$folder.stale.$$"
-    take && exit 0
+  if [ -d "$folder" ] && [ "$(age)" -lt "$max_age" ]; then
+    printf 'held %s %s\n' "$(age)" "$(cat "$folder/holder" 2>/dev/null || true)"
+    exit 0
   fi
-  printf 'held %s %s\n' "$(age)" "$(cat "$folder/holder" 2>/dev/null || true)"
+  rm -rf "$folder"
+  mkdir "$folder"
+  printf '%s' "$description" >"$folder/holder"
+  printf '%s' "$token" >"$folder/token"
+  : >"$folder/beat"
+  echo taken
   ;;
 break)
   # TOKEN is the dead holder's: it is removed only if it is still the one that holds.
-  mine && mv "$folder" "$folder.stale.$$" 2>/dev/null && rm -rf "$folder.stale.$$"
+  if mine; then rm -rf "$folder"; fi
   echo released
   ;;
 beat) if mine; then : >"$folder/beat"; echo taken; else echo lost; fi ;;

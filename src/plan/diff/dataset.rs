@@ -99,7 +99,11 @@ fn update(draft: &mut Draft, host: &HostName, dataset: &Dataset, found: &Dataset
             );
             continue;
         }
-        fields.push(Field::new(name, value, Some(wanted)));
+        let until_unmount = seen
+            .filter(|fact| fact.source == "temporary")
+            .map(|fact| format!("{} until it is unmounted", fact.value));
+        let before = until_unmount.as_deref().or(value);
+        fields.push(Field::new(name, before, Some(wanted)));
         set.insert(name.clone(), wanted.clone());
     }
     let mounted = found

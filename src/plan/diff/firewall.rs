@@ -4,11 +4,11 @@ use crate::firewall::{DOCKER_UNIT, Strangers, diff_pve, diff_ufw as compare_ufw}
 use crate::model::{
     desired::Desired,
     facts::HostFacts,
-    firewall::{PveRule, PveRuleKind},
+    firewall::{PveRule, PveRuleKind, PveScope},
     firewall_step::{PveLevel, PveStep},
     ids::{HostName, Vmid},
     observed::ObservedProxmox,
-    ufw::{UfwDirection, UfwRule, UfwStep},
+    ufw::{Ufw, UfwAction, UfwDirection, UfwRule, UfwStep},
 };
 use crate::plan::{
     change::{Action, Field, Impact, Operation},
@@ -151,13 +151,24 @@ fn action(steps: &[PveStep]) -> Action {
     }
 }
 
+fn scope<'a>(level: &PveLevel, seen: &'a ObservedProxmox) -> Option<&'a PveScope> {
+    match level {
+        PveLevel::Cluster => Some(&seen.firewall.cluster),
+        PveLevel::Node(node) => seen.firewall.nodes.get(node),
+        PveLevel::Guest(vmid) => seen.firewall.guests.get(vmid),
+        PveLevel::Group(_) => None,
+    }
+}
+
 fn words(step: &PveStep, seen: &ObservedProxmox) -> Field {
     match step {
         PveStep::AliasCreate { name, alias, .. } => {
             Field::new(&format!("alias {name}"), None, Some(&alias.cidr))
         }
-        PveStep::AliasUpdate { name, alias, .. } => {
-            Field::new(&format!("alias {name}"), Some("other"), Some(&alias.cidr))
+        PveStep::AliasUpdate { level, name, alias } => {
+            let live = scope(level, seen).and_then(|scope| scope.aliases.get(name));
+            let live = live.map(|alias| alias.cidr.as_str());
+            Field::new(&format!("alias {name}"), live, Some(&alias.cidr))
         }
         PveStep::AliasDelete { name, .. } => {
             Field::new(&format!("alias {name}"), Some("present"), None)
@@ -203,12 +214,7 @@ fn words(step: &PveStep, seen: &ObservedProxmox) -> Field {
             Some(&format!("position {to}")),
         ),
         PveStep::Options { level, set } => {
-            let scope = match level {
-                PveLevel::Cluster => Some(&seen.firewall.cluster),
-                PveLevel::Node(node) => seen.firewall.nodes.get(node),
-                PveLevel::Guest(vmid) => seen.firewall.guests.get(vmid),
-                PveLevel::Group(_) => None,
-            };
+            let scope = scope(level, seen);
             let show = |key: &String, value: &str| format!("{key}={value}");
             let before: Vec<String> = set
                 .keys()
@@ -274,7 +280,7 @@ pub(super) fn diff_ufw(
             }
         }
         if !found.steps.is_empty() {
-            let proposal = if facts.ufw.as_ref().is_some_and(|ufw| ufw.enabled) {
+            let proposal = if facts.ufw.is_some() {
                 Proposal::update("the flow matrix")
             } else {
                 Proposal::create("the flow matrix")
@@ -283,7 +289,14 @@ pub(super) fn diff_ufw(
                 host,
                 "ufw",
                 proposal
-                    .fields(found.steps.0.iter().map(ufw_field).collect())
+                    .fields(
+                        found
+                            .steps
+                            .0
+                            .iter()
+                            .map(|step| ufw_field(step, facts.ufw.as_ref()))
+                            .collect(),
+                    )
                     .impact(Impact::MayCutAccess)
                     .after(needs.iter().cloned().chain([id(host, "packages")])),
                 Operation::Ufw(found.steps),
@@ -306,7 +319,11 @@ pub(super) fn diff_ufw(
                 host,
                 "docker firewall chain",
                 Proposal::update("published container ports follow the flow matrix")
-                    .field("live rules", Some("other"), Some("as in the inventory"))
+                    .field(
+                        "live rules",
+                        live.map(|_| "other"),
+                        Some("as in the inventory"),
+                    )
                     .impact(Impact::Hot),
                 Operation::RestartUnit {
                     unit: DOCKER_UNIT.to_owned(),
@@ -316,22 +333,31 @@ pub(super) fn diff_ufw(
     }
 }
 
-fn ufw_field(step: &UfwStep) -> Field {
+fn ufw_field(step: &UfwStep, seen: Option<&Ufw>) -> Field {
+    let yes = |on: bool| if on { "yes" } else { "no" };
     match step {
-        UfwStep::Ipv6(on) => Field::new("IPv6", None, Some(if *on { "yes" } else { "no" })),
+        UfwStep::Ipv6(on) => Field::new("IPv6", seen.map(|ufw| yes(ufw.ipv6)), Some(yes(*on))),
         UfwStep::Prepend(rule) | UfwStep::Append(rule) => {
             Field::new("rule", None, Some(&ufw_words(rule)))
         }
         UfwStep::Delete(rule) => Field::new("rule", Some(&ufw_words(rule)), None),
         UfwStep::Default(direction, action) => {
-            let direction = match direction {
-                UfwDirection::In => "default incoming",
-                UfwDirection::Out => "default outgoing",
-                UfwDirection::Route => "default routed",
+            let word = |action: UfwAction| format!("{action:?}").to_lowercase();
+            let (name, live) = match direction {
+                UfwDirection::In => ("default incoming", seen.map(|ufw| ufw.incoming)),
+                UfwDirection::Out => ("default outgoing", seen.map(|ufw| ufw.outgoing)),
+                UfwDirection::Route => ("default routed", seen.map(|ufw| ufw.routed)),
             };
-            Field::new(direction, None, Some(&format!("{action:?}").to_lowercase()))
+            Field::new(name, live.map(word).as_deref(), Some(&word(*action)))
         }
-        UfwStep::Enable => Field::new("state", Some("inactive"), Some("active")),
+        UfwStep::Enable => {
+            let live = if seen.is_some_and(|ufw| ufw.enabled) {
+                "active, without what differs"
+            } else {
+                "inactive"
+            };
+            Field::new("state", Some(live), Some("active"))
+        }
     }
 }
 

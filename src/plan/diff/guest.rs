@@ -5,7 +5,7 @@ use crate::model::{
     desired::Desired,
     guest::Guest,
     host::{GuestSeed, Node},
-    ids::HostName,
+    ids::{HostName, SystemName},
     observed::{ObservedGuest, ObservedProxmox},
 };
 use crate::plan::{
@@ -23,6 +23,15 @@ pub(super) fn subject(guest: &Guest) -> String {
 /// The ids of the changes that make the guest run, for everything that needs it.
 pub(in crate::plan) fn running(guest: &Guest) -> [String; 2] {
     ["power", "restart"].map(|what| id(&guest.node, &format!("{} {what}", subject(guest))))
+}
+
+/// Whether the plan boots the guest for the first time: its first-boot seed is still to be sealed.
+pub(super) fn boots_first(draft: &Draft, system: &SystemName, guest: &Guest) -> bool {
+    let boot_seed = guest_config::boot_seed_name(system, guest.vmid);
+    draft.changes.iter().any(|change| {
+        matches!(&change.operation, Operation::SealSeed { replaces: Some(volume), .. }
+            if volume.ends_with(&boot_seed))
+    })
 }
 
 /// Compares every guest.
@@ -272,7 +281,10 @@ fn compare(
             None => live,
         };
         if differs(staged) {
-            fields.push(Field::new(&guest_config::word(key), live, Some(value)));
+            let word = guest_config::word(key);
+            let next = format!("{} at the next start", staged.unwrap_or("nothing"));
+            let before = if live == staged { live } else { Some(&*next) };
+            fields.push(Field::new(&word, before, Some(value)));
             set.insert(key.clone(), value.clone());
         }
         if on && differs(live) && !guest_config::is_hot(key) {

@@ -27,7 +27,14 @@ pub(super) fn node_can_hold(
     ] {
         let problem = match live.storages.get(storage) {
             None => format!("node {} has no storage `{storage}`", node.name),
-            Some(found) if !found.active => format!("storage `{storage}` is not active"),
+            Some(found) if !found.active => {
+                draft.block(
+                    subject(guest),
+                    format!("storage `{storage}` is not active"),
+                    "Switch it on under Datacenter > Storage; `pvesm status` on the node says what it lacks.",
+                );
+                continue;
+            }
             Some(found) if !found.content.iter().any(|kind| kind == content) => {
                 format!("storage `{storage}` does not hold `{content}`")
             }

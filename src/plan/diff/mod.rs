@@ -63,11 +63,21 @@ pub(super) fn all(draft: &mut Draft, inputs: &Inputs<'_>) {
     }
 }
 
-/// What a host said. A guest that does not run yet is a fresh image: everything is still to do.
+/// What a host said. A guest that this plan boots for the first time is a fresh image: everything is still to do. Any other
+/// guest that does not run is started and not judged by what nobody can see.
 fn facts(draft: &mut Draft, inputs: &Inputs<'_>, host: &HostName) -> Option<HostFacts> {
     match inputs.observed.hosts.get(host) {
         Some(Reading::Seen(facts)) => Some(facts.clone()),
-        Some(Reading::Absent) => Some(HostFacts::default()),
+        Some(Reading::Absent) => {
+            let guest = inputs.desired.guests.get(host)?;
+            if guest::boots_first(draft, &inputs.desired.system, guest) {
+                return Some(HostFacts::default());
+            }
+            draft.leave_alone(format!(
+                "host {host} does not run: what is on it is compared once it does"
+            ));
+            None
+        }
         Some(Reading::Failed { why, hint }) => {
             draft.unreachable(format!("host {host}"), why, hint.as_deref());
             None

@@ -3,7 +3,7 @@
 use crate::model::{
     facts::{HostFacts, PathFact},
     ids::HostName,
-    resource::{FileResource, Resource},
+    resource::{FileResource, Reaction, Resource},
 };
 use crate::plan::{
     change::{Field, Impact, Operation},
@@ -126,13 +126,17 @@ fn one(
                 let word = |on: bool| if on { "enabled" } else { "disabled" };
                 fields.push(Field::new(
                     "at boot",
-                    Some(&seen.enabled),
+                    filled(&seen.enabled),
                     Some(word(*enabled)),
                 ));
             }
             if *active != (seen.active == "active") {
                 let word = |on: bool| if on { "active" } else { "inactive" };
-                fields.push(Field::new("state", Some(&seen.active), Some(word(*active))));
+                fields.push(Field::new(
+                    "state",
+                    filled(&seen.active),
+                    Some(word(*active)),
+                ));
             }
             if fields.is_empty() {
                 return None;
@@ -167,11 +171,20 @@ fn one(
     }
 }
 
+/// A unit that does not exist has no states.
+fn filled(state: &str) -> Option<&str> {
+    Some(state).filter(|state| !state.is_empty())
+}
+
 fn file_impact(file: &FileResource) -> Impact {
-    if file.then.is_empty() {
-        Impact::Hot
-    } else {
+    let restarts = file.then.iter().any(|reaction| match reaction {
+        Reaction::Reload(_) | Reaction::Restart(_) => true,
+        Reaction::DaemonReload | Reaction::Sysctl | Reaction::Run(_) => false,
+    });
+    if restarts {
         Impact::Restart
+    } else {
+        Impact::Hot
     }
 }
 

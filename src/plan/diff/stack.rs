@@ -11,7 +11,7 @@ use crate::plan::{
 
 /// The paths whose facts show whether a release is in place.
 pub(in crate::plan) fn paths(release: &Release) -> Vec<String> {
-    let mut out = vec![release.current()];
+    let mut out = vec![release.current(), release.unit.path()];
     out.extend(
         release
             .files
@@ -45,7 +45,16 @@ pub(super) fn diff(draft: &mut Draft, release: &Release, facts: &HostFacts) {
     let mut fields = Vec::new();
     if current == Some(release.id.as_str()) {
         files(release, facts, &mut fields);
-        containers(release, &mine, &mut fields);
+        unit(release, facts, &mut fields);
+        if facts.docker.is_some() {
+            containers(release, &mine, &mut fields);
+        } else {
+            fields.push(Field::new(
+                "containers",
+                Some("Docker does not run"),
+                Some("running"),
+            ));
+        }
     } else {
         fields.push(Field::new("release", current, Some(&release.id)));
     }
@@ -116,6 +125,30 @@ fn files(release: &Release, facts: &HostFacts, fields: &mut Vec<Field>) {
         // Containers may change the mode of their own data; what must hold is that the directory is there.
         if seen.is_none_or(|seen| seen.kind != "directory") {
             fields.push(Field::new(&directory.path, None, Some("directory")));
+        }
+    }
+}
+
+/// What starts the stack at boot: without it, or with another order, a power cut leaves the stack down.
+fn unit(release: &Release, facts: &HostFacts, fields: &mut Vec<Field>) {
+    let name = format!("unit {}", release.unit.name);
+    let seen = facts.paths.get(&release.unit.path());
+    match seen.and_then(Option::as_ref) {
+        None => fields.push(Field::new(&name, None, Some("present"))),
+        Some(seen) if seen.sha256.as_deref() != Some(release.unit.sha256.as_str()) => {
+            fields.push(Field::new(
+                &name,
+                Some("edited"),
+                Some("as in the inventory"),
+            ));
+        }
+        Some(_) => {
+            let at_boot = facts.units.get(&release.unit.name);
+            let at_boot = at_boot.map_or("", |unit| unit.enabled.as_str());
+            if at_boot != "enabled" {
+                let field = Field::new(&format!("{name} at boot"), Some(at_boot), Some("enabled"));
+                fields.push(field);
+            }
         }
     }
 }

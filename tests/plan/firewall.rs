@@ -1,0 +1,299 @@
+//! Drifts of what enforces the flow matrix: Proxmox, UFW and Docker's chain.
+
+use crate::world::{drift, facts, host, proxmox, vmid};
+use infra::model::{
+    facts::DockerFacts,
+    firewall::{PveRule, PveScope},
+    observed::Observed,
+    ufw::{Ufw, UfwAction},
+};
+
+fn guest_scope(seen: &mut Observed, number: u32) -> &mut PveScope {
+    let guests = &mut proxmox(seen).firewall.guests;
+    guests.get_mut(&vmid(number)).expect("there")
+}
+
+fn guest_rules(seen: &mut Observed, number: u32) -> &mut Vec<PveRule> {
+    &mut guest_scope(seen, number).rules.rules
+}
+
+fn ufw<'a>(seen: &'a mut Observed, on: &str) -> &'a mut Ufw {
+    facts(seen, on).ufw.as_mut().expect("installed")
+}
+
+fn docker<'a>(seen: &'a mut Observed, on: &str) -> &'a mut DockerFacts {
+    facts(seen, on).docker.as_mut().expect("running")
+}
+
+#[test]
+fn a_rule_added_to_a_guest_is_a_hole_and_goes() {
+    let said = drift(|_, seen| {
+        let rules = guest_rules(seen, 110);
+        let mut rule = rules[0].clone();
+        rule.dport = Some("5432".to_owned());
+        rule.comment = None;
+        rules.insert(0, rule);
+    });
+    assert_eq!(
+        said,
+        [
+            "- pve: firewall of guest 110 [may cut access] rule: in ACCEPT tcp port 5432 from +dc/infra-set-operators -> nothing"
+        ]
+    );
+}
+
+#[test]
+fn a_rule_removed_comes_back() {
+    let said = drift(|_, seen| {
+        guest_rules(seen, 111).remove(0);
+    });
+    assert_eq!(
+        said,
+        [
+            "+ pve: firewall of guest 111 [hot] rule: nothing -> in ACCEPT tcp port 22 from +dc/infra-set-operators"
+        ]
+    );
+}
+
+#[test]
+fn rules_in_another_order_are_moved() {
+    let said = drift(|_, seen| {
+        guest_rules(seen, 111).swap(0, 1);
+    });
+    assert_eq!(
+        said,
+        [
+            "~ pve: firewall of guest 111 [may cut access] rule in ACCEPT tcp port 22 from +dc/infra-set-operators: position 1 -> position 0"
+        ]
+    );
+}
+
+#[test]
+fn a_disabled_rule_acts_again() {
+    let said = drift(|_, seen| {
+        guest_rules(seen, 111)[0].enable = false;
+    });
+    assert_eq!(
+        said,
+        [
+            "~ pve: firewall of guest 111 [may cut access] rule: nothing -> in ACCEPT tcp port 22 from +dc/infra-set-operators; rule: in ACCEPT tcp port 22 from +dc/infra-set-operators (disabled) -> nothing"
+        ]
+    );
+}
+
+#[test]
+fn a_guest_without_its_firewall_is_closed_again() {
+    let said = drift(|_, seen| {
+        guest_scope(seen, 110)
+            .options
+            .insert("enable".to_owned(), "0".to_owned());
+    });
+    assert_eq!(
+        said,
+        ["~ pve: firewall of guest 110 [may cut access] options: enable=0 -> enable=1"]
+    );
+}
+
+#[test]
+fn a_guest_that_accepts_everything_is_closed_again() {
+    let said = drift(|_, seen| {
+        guest_scope(seen, 110)
+            .options
+            .insert("policy_out".to_owned(), "ACCEPT".to_owned());
+    });
+    assert_eq!(
+        said,
+        [
+            "~ pve: firewall of guest 110 [may cut access] options: policy_out=ACCEPT -> policy_out=DROP"
+        ]
+    );
+}
+
+#[test]
+fn the_main_switch_is_turned_on_under_its_own_guard() {
+    let said = drift(|_, seen| {
+        proxmox(seen).firewall.cluster.options.remove("enable");
+    });
+    assert_eq!(
+        said,
+        ["~ pve: firewall of datacenter [may cut access] options: nothing -> enable=1"]
+    );
+}
+
+#[test]
+fn a_widened_set_is_narrowed() {
+    let said = drift(|_, seen| {
+        proxmox(seen)
+            .firewall
+            .cluster
+            .ipsets
+            .get_mut("management")
+            .expect("ours")
+            .members
+            .insert("192.168.1.0/24".to_owned(), false);
+    });
+    assert_eq!(
+        said,
+        [
+            "- pve: firewall of datacenter [may cut access] IP set management: 192.168.1.0/24 -> nothing"
+        ]
+    );
+}
+
+#[test]
+fn a_member_that_is_gone_comes_back() {
+    let said = drift(|_, seen| {
+        proxmox(seen)
+            .firewall
+            .cluster
+            .ipsets
+            .get_mut("infra-host-extranet")
+            .expect("ours")
+            .members
+            .clear();
+    });
+    assert_eq!(
+        said,
+        ["+ pve: firewall of datacenter [hot] IP set infra-host-extranet: nothing -> 10.10.10.2"]
+    );
+}
+
+#[test]
+fn an_alias_of_another_network_is_corrected() {
+    let said = drift(|_, seen| {
+        proxmox(seen)
+            .firewall
+            .cluster
+            .aliases
+            .get_mut("local_network")
+            .expect("ours")
+            .cidr = "192.168.1.0/24".to_owned();
+    });
+    assert_eq!(
+        said,
+        [
+            "~ pve: firewall of datacenter [may cut access] alias local_network: 192.168.1.0/24 -> 192.168.1.10"
+        ]
+    );
+}
+
+#[test]
+fn an_ip_filter_that_is_gone_comes_back() {
+    let said = drift(|_, seen| {
+        guest_scope(seen, 110).ipsets.clear();
+    });
+    assert_eq!(
+        said,
+        [
+            "+ pve: firewall of guest 110 [hot] IP set ipfilter-net0: nothing -> present; IP set ipfilter-net0: nothing -> 192.168.1.20"
+        ]
+    );
+}
+
+#[test]
+fn a_rule_of_the_owner_on_the_node_is_named_and_left_alone() {
+    let said = drift(|_, seen| {
+        let rules = &mut proxmox(seen)
+            .firewall
+            .nodes
+            .get_mut(&host("pve"))
+            .expect("known")
+            .rules
+            .rules;
+        let mut rule = rules[0].clone();
+        rule.dport = Some("9100".to_owned());
+        rule.comment = None;
+        rules.push(rule);
+    });
+    assert_eq!(
+        said,
+        ["? firewall of node pve: in ACCEPT tcp port 9100 from +dc/infra-set-operators"]
+    );
+}
+
+#[test]
+fn a_ufw_rule_added_by_hand_goes() {
+    let said = drift(|_, seen| {
+        let rules = &mut ufw(seen, "intranet").rules;
+        let mut rule = rules[0].clone();
+        rule.from = None;
+        rule.comment = None;
+        rules.push(rule);
+    });
+    assert_eq!(
+        said,
+        ["~ intranet: ufw [may cut access] rule: allow in 22 tcp -> nothing"]
+    );
+}
+
+#[test]
+fn a_ufw_rule_removed_comes_back() {
+    let said = drift(|_, seen| {
+        ufw(seen, "intranet").rules.remove(0);
+    });
+    assert_eq!(
+        said,
+        ["~ intranet: ufw [may cut access] rule: nothing -> allow in 22 tcp from 192.168.1.50/32"]
+    );
+}
+
+#[test]
+fn ufw_switched_off_is_switched_on() {
+    let said = drift(|_, seen| {
+        ufw(seen, "extranet").enabled = false;
+    });
+    assert_eq!(
+        said,
+        ["~ extranet: ufw [may cut access] state: inactive -> active"]
+    );
+}
+
+#[test]
+fn a_ufw_default_is_put_right() {
+    let said = drift(|_, seen| {
+        ufw(seen, "extranet").incoming = UfwAction::Allow;
+    });
+    assert_eq!(
+        said,
+        ["~ extranet: ufw [may cut access] default incoming: allow -> deny"]
+    );
+}
+
+#[test]
+fn ufw_without_ipv6_covers_it_again() {
+    let said = drift(|_, seen| {
+        ufw(seen, "extranet").ipv6 = false;
+    });
+    assert_eq!(
+        said,
+        [
+            "~ extranet: ufw [may cut access] IPv6: no -> yes; state: active, without what differs -> active"
+        ]
+    );
+}
+
+#[test]
+fn a_flushed_docker_chain_is_loaded_again() {
+    let said = drift(|_, seen| {
+        docker(seen, "intranet").docker_user = None;
+    });
+    assert_eq!(
+        said,
+        ["~ intranet: docker firewall chain [hot] live rules: nothing -> as in the inventory"]
+    );
+}
+
+#[test]
+fn a_docker_chain_with_one_rule_less_is_loaded_again() {
+    let said = drift(|_, seen| {
+        docker(seen, "intranet")
+            .docker_user
+            .as_mut()
+            .expect("live")
+            .pop();
+    });
+    assert_eq!(
+        said,
+        ["~ intranet: docker firewall chain [hot] live rules: other -> as in the inventory"]
+    );
+}

@@ -1,0 +1,309 @@
+//! The whole flagship: from nothing, with nothing left to do, and in between.
+
+use crate::world::{NOTHING, System, host, proxmox, reaches, sound, vmid, words};
+use infra::{
+    model::{ids::StackName, observed::Reading},
+    plan::{Plan, change::Operation, questions},
+};
+use std::collections::BTreeSet;
+
+fn fresh() -> Plan {
+    let system = System::flagship();
+    system.plan(&system.fresh())
+}
+
+fn ids(plan: &Plan) -> Vec<&str> {
+    plan.changes.iter().map(|change| &*change.id).collect()
+}
+
+fn step(plan: &Plan, id: &str) -> usize {
+    let is_there = |change: &usize| plan.changes[*change].id == id;
+    let mut steps = plan.steps.iter();
+    let found = steps.position(|step| step.changes.iter().any(is_there));
+    found.unwrap_or_else(|| panic!("{id} is not in the plan"))
+}
+
+/// Whether the first change waits for the second, directly or not.
+fn waits(plan: &Plan, first: &str, second: &str) -> bool {
+    reaches(plan, step(plan, first), step(plan, second))
+}
+
+#[test]
+fn a_settled_system_has_an_empty_plan() {
+    let system = System::flagship();
+    let plan = system.plan(&system.settled());
+    assert_eq!(words(&plan), NOTHING);
+    assert!(plan.is_empty());
+    assert_eq!(plan.hosts, 3);
+    assert!(plan.compared > 80, "{} things were compared", plan.compared);
+}
+
+#[test]
+fn the_same_question_has_the_same_answer_to_the_byte() {
+    let system = System::flagship();
+    let bytes = |plan: &Plan| serde_json::to_vec(plan).expect("a document");
+    let (one, two) = (system.plan(&system.fresh()), fresh());
+    assert_eq!(bytes(&one), bytes(&two));
+    let read: Plan = serde_json::from_slice(&bytes(&one)).expect("reads back");
+    assert_eq!(read, one);
+}
+
+#[test]
+fn from_nothing_every_thing_of_the_inventory_is_made() {
+    let system = System::flagship();
+    let plan = system.plan(&system.fresh());
+    sound(&plan);
+    assert!(plan.blocked.is_empty(), "{:?}", plan.blocked);
+    let ids: BTreeSet<&str> = ids(&plan).into_iter().collect();
+    let wanted = |id: String| assert!(ids.contains(&*id), "{id}");
+    for guest in system.desired.guests.values() {
+        let subject = format!("pve: guest {} {}", guest.vmid, guest.name);
+        for what in ["", " first-boot seed", " disk scsi0", " power", " seed"] {
+            wanted(format!("{subject}{what}"));
+        }
+        for mount in &guest.mounts {
+            wanted(format!("pve: directory mapping {}", mount.tag()));
+        }
+        wanted(format!("{}: ufw", guest.name));
+        wanted(format!("{}: packages", guest.name));
+    }
+    for dataset in system.desired.datasets.keys() {
+        wanted(format!("pve: dataset {dataset}"));
+    }
+    for (host, resources) in &system.resources {
+        for resource in resources {
+            let key = resource.key();
+            if !key.starts_with("package ") {
+                wanted(format!("{host}: {key}"));
+            }
+        }
+    }
+    for release in system.releases.values() {
+        wanted(format!("{}: stack {}", release.host, release.stack));
+    }
+}
+
+#[test]
+fn everything_that_is_compared_was_asked_for() {
+    let system = System::flagship();
+    let asked = questions(&system.desired, &system.resources, system.releases.values());
+    let mut settled = system.settled();
+    for (name, request) in &asked.hosts {
+        let facts = crate::world::facts(&mut settled, name.as_str());
+        let unasked = |what: &str, seen: Vec<&String>, asked: &[String]| {
+            for seen in seen {
+                assert!(
+                    asked.contains(seen),
+                    "{name}: {what} {seen} is not asked for"
+                );
+            }
+        };
+        unasked("path", facts.paths.keys().collect(), &request.paths);
+        unasked("unit", facts.units.keys().collect(), &request.units);
+        unasked(
+            "package",
+            facts.packages.keys().collect(),
+            &request.packages,
+        );
+        unasked("sysctl", facts.sysctls.keys().collect(), &request.sysctls);
+        assert_eq!(request.docker, facts.docker.is_some(), "{name}: Docker");
+        assert_eq!(request.ufw, facts.ufw.is_some(), "{name}: UFW");
+        assert_eq!(request.zpools.is_empty(), facts.zpools.is_empty());
+    }
+}
+
+#[test]
+fn a_guest_never_runs_before_it_is_protected_and_routed() {
+    let plan = fresh();
+    for power in [
+        "pve: guest 110 intranet power",
+        "pve: guest 111 extranet power",
+    ] {
+        let firewall = ids(&plan)
+            .into_iter()
+            .filter(|id| id.contains("firewall of"));
+        for id in firewall.filter(|id| id.starts_with("pve:")) {
+            assert!(waits(&plan, power, id), "{power} does not wait for {id}");
+        }
+        assert!(waits(&plan, power, "pve: unit infra-router.service"));
+        assert!(waits(&plan, power, "pve: sysctl net.ipv4.ip_forward"));
+    }
+}
+
+#[test]
+fn what_needs_what_is_in_order() {
+    let plan = fresh();
+    for (first, second) in [
+        ("pve: guest 110 intranet", "pve: image debian-13"),
+        (
+            "pve: guest 110 intranet",
+            "pve: guest 110 intranet first-boot seed",
+        ),
+        (
+            "pve: guest 110 intranet",
+            "pve: directory mapping tank-media",
+        ),
+        (
+            "pve: directory mapping tank-media",
+            "pve: dataset tank/media",
+        ),
+        (
+            "pve: guest 110 intranet power",
+            "pve: guest 110 intranet disk scsi0",
+        ),
+        (
+            "pve: guest 110 intranet seed",
+            "pve: guest 110 intranet power",
+        ),
+        ("intranet: packages", "pve: guest 110 intranet power"),
+        ("intranet: packages", "pve: unit infra-router.service"),
+        ("intranet: ufw", "intranet: packages"),
+        ("intranet: unit docker.service", "intranet: packages"),
+        ("intranet: stack jellyfin", "intranet: ufw"),
+        (
+            "intranet: stack jellyfin",
+            "intranet: unit mnt-tank-media.mount",
+        ),
+        ("intranet: stack jellyfin", "intranet: unit docker.service"),
+        (
+            "intranet: stack jellyfin",
+            "intranet: unit infra-docker-firewall.service",
+        ),
+        (
+            "intranet: stack monitoring",
+            "extranet: stack node-exporter",
+        ),
+        (
+            "pve: firewall of datacenter (13)",
+            "pve: firewall of guest 110 (11)",
+        ),
+    ] {
+        assert!(
+            waits(&plan, first, second),
+            "{first} does not wait for {second}"
+        );
+        assert!(!waits(&plan, second, first), "{second} waits for {first}");
+    }
+}
+
+#[test]
+fn stacks_do_not_need_each_other_unless_they_say_so() {
+    let plan = fresh();
+    for change in &plan.changes {
+        let Operation::DeployStack(release) = &change.operation else {
+            continue;
+        };
+        let needed = change.needs.iter().filter(|id| id.contains(": stack "));
+        let needed: BTreeSet<&str> = needed.filter_map(|id| id.rsplit(' ').next()).collect();
+        let wanted: BTreeSet<&str> = release.needs.iter().map(StackName::as_str).collect();
+        assert_eq!(needed, wanted, "{}", release.stack);
+    }
+}
+
+#[test]
+fn the_main_switch_comes_last_and_alone() {
+    let plan = fresh();
+    let switches: Vec<_> = plan
+        .changes
+        .iter()
+        .filter(|change| matches!(change.operation, Operation::EnableFirewall { .. }))
+        .collect();
+    let [switch] = switches.as_slice() else {
+        panic!("{switches:?}");
+    };
+    let Operation::EnableFirewall { steps, .. } = &switch.operation else {
+        unreachable!("filtered above");
+    };
+    assert_eq!(steps.len(), 1);
+    for id in ids(&plan) {
+        if id.starts_with("pve: firewall of") && id != switch.id {
+            assert!(waits(&plan, &switch.id, id), "{id}");
+        }
+    }
+}
+
+#[test]
+fn files_of_a_host_travel_together() {
+    let plan = fresh();
+    let step = &plan.steps[step(&plan, "intranet: file /etc/infra/docker-firewall.v4")];
+    let together: Vec<&str> = step
+        .changes
+        .iter()
+        .map(|at| &*plan.changes[*at].id)
+        .collect();
+    assert_eq!(
+        together,
+        [
+            "intranet: directory /etc/infra",
+            "intranet: file /etc/infra/docker-firewall.v4",
+            "intranet: file /etc/infra/docker-firewall.v6",
+            "intranet: file /etc/infra/docker-firewall.sh",
+            "intranet: file /etc/systemd/system/infra-docker-firewall.service",
+        ]
+    );
+}
+
+#[test]
+fn a_removed_guest_is_made_as_from_nothing_and_its_neighbours_stay() {
+    let system = System::flagship();
+    let mut seen = system.settled();
+    proxmox(&mut seen).guests.remove(&vmid(111));
+    proxmox(&mut seen).firewall.guests.remove(&vmid(111));
+    seen.hosts.insert(host("extranet"), Reading::Absent);
+    let plan = system.plan(&seen);
+    sound(&plan);
+    let again: BTreeSet<&str> = ids(&plan).into_iter().collect();
+    let first = fresh();
+    let own = |id: &&str| id.starts_with("extranet: ") || id.starts_with("pve: guest 111 ");
+    let wanted: BTreeSet<&str> = ids(&first).into_iter().filter(own).collect();
+    let (rest, own): (BTreeSet<&str>, BTreeSet<&str>) = again.into_iter().partition(|id| !own(id));
+    assert_eq!(own, wanted);
+    assert!(
+        rest.iter()
+            .all(|id| id.starts_with("pve: firewall of guest 111")),
+        "{rest:?}"
+    );
+}
+
+#[test]
+fn a_first_boot_that_was_interrupted_is_taken_up_again() {
+    let system = System::flagship();
+    let mut seen = system.settled();
+    let boot = "local:iso/infra-media-server-home-111-boot.iso,media=cdrom".to_owned();
+    crate::world::config(&mut seen, 111).insert("ide2".to_owned(), boot);
+    let guest = proxmox(&mut seen)
+        .guests
+        .get_mut(&vmid(111))
+        .expect("there");
+    guest.status = "stopped".to_owned();
+    seen.hosts.insert(host("extranet"), Reading::Absent);
+    let plan = system.plan(&seen);
+    sound(&plan);
+    let ids = ids(&plan);
+    assert!(ids.contains(&"pve: guest 111 extranet power"));
+    assert!(ids.contains(&"pve: guest 111 extranet seed"));
+    assert!(ids.contains(&"extranet: packages"), "{ids:?}");
+    assert!(!ids.contains(&"pve: guest 111 extranet"), "it is there");
+    assert!(waits(
+        &plan,
+        "extranet: packages",
+        "pve: guest 111 extranet power"
+    ));
+}
+
+#[test]
+fn a_part_of_a_plan_is_a_plan() {
+    let plan = fresh();
+    let whole = plan.fingerprint.clone();
+    let part = plan
+        .only(|change| change.host == host("extranet"))
+        .expect("no cycle");
+    sound(&part);
+    assert_ne!(part.fingerprint, whole);
+    assert!(
+        part.changes
+            .iter()
+            .all(|change| change.host == host("extranet"))
+    );
+    assert!(part.changes.len() > 10);
+}
