@@ -14,6 +14,7 @@ use aes_gcm::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use sha2::{Digest as _, Sha512};
+use std::fmt::Write as _;
 use std::{collections::BTreeMap, io::Read as _};
 use zeroize::Zeroizing;
 
@@ -97,11 +98,12 @@ fn verify(metadata: &Value, cipher: &Cipher, seen: Sha512) -> Result<(), String>
     let sealed = text("mac").ok_or("it has no MAC")?;
     let modified = text("lastmodified").ok_or("it has no `lastmodified`")?;
     let mac = open(cipher, sealed, modified).ok_or("its MAC cannot be decrypted")?;
-    let seen: String = seen
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02X}"))
-        .collect();
+    let mut hex = String::new();
+    for byte in seen.finalize() {
+        // Writing into a String does not fail.
+        let _ = write!(hex, "{byte:02X}");
+    }
+    let seen = hex;
     if mac.as_slice() == seen.as_bytes() {
         Ok(())
     } else {
