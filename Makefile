@@ -1,21 +1,44 @@
 # The one entrance. `make` lists what there is.
 .DEFAULT_GOAL := help
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+INFRA := target/debug/infra
+DEMO := target/demo
+BUILD_PACKAGES := build-essential pkg-config libssl-dev zlib1g-dev
+LAB_PACKAGES := mmdebstrap systemd-container iproute2 iptables nftables ipset conntrack btrfs-progs e2fsprogs openssh-client openssh-server curl libarchive-tools
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help deps check test
+.PHONY: help deps lab-deps build demo check test nightly bench
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 deps: ## Install the Debian packages that building needs
-	@command -v pkg-config >/dev/null && pkg-config --exists libssl zlib && command -v cc >/dev/null || \
-	  { $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends build-essential pkg-config libssl-dev zlib1g-dev; }
+	@command -v cc >/dev/null && command -v pkg-config >/dev/null && pkg-config --exists libssl zlib || \
+	  { $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends $(BUILD_PACKAGES); }
+
+lab-deps: ## Install the Debian packages that real guests in namespaces need
+	@dpkg-query -W $(LAB_PACKAGES) >/dev/null 2>&1 || \
+	  { $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends $(LAB_PACKAGES); }
+
+build: deps ## Build the program
+	cargo build --locked
+
+demo: build lab-deps ## Bring the flagship up in the lab: real guests, then a second plan that is empty
+	@sh tests/demo.sh $(INFRA) $(DEMO)
 
 check: deps ## Formatting, lints, and licences where cargo-deny is installed
 	cargo fmt --all -- --check
 	cargo clippy --all-targets --locked -- -D warnings
-	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; else echo "cargo-deny is not installed: bans, licences and sources not checked"; fi
+	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; \
+	  else echo "cargo-deny is not installed: bans, licences and sources are not checked"; fi
 
-test: deps ## All tests
+test: deps lab-deps ## All tests
 	cargo test --locked
+
+nightly: build lab-deps ## The slow suites on real guests; SUITE=demo runs one of them
+	@case "$(SUITE)" in \
+	  ''|all|demo) sh tests/demo.sh $(INFRA) target/nightly ;; \
+	  *) echo "no suite $(SUITE): there is demo" >&2; exit 2 ;; esac
+
+bench: ## Measure (grows with the parts that make claims)
+	@echo "no claim is made yet, so nothing is measured"; exit 1

@@ -70,6 +70,10 @@ pub(super) fn resources(desired: &Desired, node: &Node) -> Vec<Resource> {
 }
 
 /// Our own nftables table: it is replaced as a whole and nobody else's rule is in it.
+///
+/// A guest's packet is tracked twice on a node: on its firewall bridge and when it is routed. Without a zone of its own
+/// the first pass would decide the NAT of the second, for an interface without an address (Proxmox's own manual names
+/// the zone for masquerading with the firewall on).
 fn masquerade(desired: &Desired, routed: &[&Zone]) -> String {
     let inside: Vec<String> = desired
         .zones
@@ -83,8 +87,13 @@ fn masquerade(desired: &Desired, routed: &[&Zone]) -> String {
          table ip infra_router\n\
          delete table ip infra_router\n\
          table ip infra_router {\n\
+         \x20 chain prerouting {\n\
+         \x20   type filter hook prerouting priority raw; policy accept;\n\
+         \x20   iifname \"fwbr*\" ct zone set 1\n\
+         \x20 }\n\
          \x20 chain postrouting {\n\
-         \x20   type nat hook postrouting priority srcnat; policy accept;\n",
+         \x20   type nat hook postrouting priority srcnat; policy accept;\n\
+         \x20   oifname \"fwbr*\" return\n",
     );
     for zone in routed.iter().filter(|zone| zone.masquerade) {
         for cidr in zone

@@ -141,7 +141,13 @@ fn key_files(context: &Context) -> Vec<PathBuf> {
         .iter()
         .filter_map(|name| context.env.variables.get(*name))
         .map(PathBuf::from);
-    named.chain([context.env.config.join("age.txt")]).collect()
+    let own = context.env.config.join("age.txt");
+    let of_sops = context
+        .env
+        .config
+        .with_file_name("sops")
+        .join("age/keys.txt");
+    named.chain([own, of_sops]).collect()
 }
 
 /// The secrets that this run fills in somewhere: the API's, and those of the templates.

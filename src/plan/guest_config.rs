@@ -96,7 +96,6 @@ pub(crate) fn creation(
     image: &Image,
 ) -> BTreeMap<String, String> {
     let mut params = managed(system, guest);
-    params.insert("vmid".to_owned(), guest.vmid.to_string());
     params.insert(
         "scsi0".to_owned(),
         // With import-from the size must be exactly 0; the disk is grown afterwards.

@@ -8,6 +8,7 @@ mod age_file;
 mod error;
 mod identity;
 mod resolve;
+mod sops;
 
 pub use age_file::{decrypt, encrypt};
 pub use error::SecretError;

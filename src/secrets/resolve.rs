@@ -1,6 +1,6 @@
 //! References -> values.
 
-use super::{age_file, error::SecretError, identity::Identities};
+use super::{age_file, error::SecretError, identity::Identities, sops};
 use crate::model::{
     ids::SecretName,
     secret::{SecretSource, SecretValues},
@@ -66,12 +66,11 @@ impl Opened<'_> {
             SecretSource::Age { file, key } => self.in_map(name, file, key, |bytes, identities| {
                 age_file::decrypt(bytes, identities)
             }),
-            SecretSource::Sops { file, key } => self.in_map(name, file, key, |_, _| {
-                Err(
-                    "SOPS files are not read yet: use an age file, or `command: [sops, -d, ...]`"
-                        .to_owned(),
-                )
-            }),
+            SecretSource::Sops { file, key } => {
+                self.in_map(name, file, key, |bytes, identities| {
+                    sops::decrypt(bytes, identities)
+                })
+            }
             SecretSource::Env(variable) => self
                 .surroundings
                 .variables

@@ -14,6 +14,14 @@ pub enum ScriptedError {
     /// A host key that the server does not take.
     #[error("use a host key")]
     OwnKey(#[source] russh::keys::ssh_key::Error),
+    /// A pool that the twin of ZFS refuses.
+    #[error("create the zpool {pool}: {why}")]
+    Zpool {
+        /// Name.
+        pool: String,
+        /// What `zpool` said.
+        why: String,
+    },
     /// A key that nobody can log in with.
     #[error("read the operator's public key")]
     Operator(#[source] russh::keys::ssh_key::Error),

@@ -107,7 +107,7 @@ impl ScriptedHosts {
                 sudo: true,
             });
             for pool in node.into_iter().flat_map(|node| &node.zpools) {
-                machine.zfs.import(pool);
+                machine.add_pool(pool)?;
             }
             machine.boot(None);
             let (machine, key) = (Arc::new(Mutex::new(machine)), new_key()?);

@@ -3,6 +3,7 @@
 use super::{
     debian,
     docker::Docker,
+    error::ScriptedError,
     seed::{Login, Seed},
     tree::Tree,
     ufw::Ufw,
@@ -161,6 +162,18 @@ impl Machine {
             options: options.to_owned(),
         };
         self.mounts.insert(at.to_owned(), mount);
+    }
+
+    /// A pool on the machine's own disks.
+    pub(super) fn add_pool(&mut self, pool: &str) -> Result<(), ScriptedError> {
+        let reply = self.zfs.add_pool(pool);
+        if reply.code == 0 {
+            return Ok(());
+        }
+        Err(ScriptedError::Zpool {
+            pool: pool.to_owned(),
+            why: String::from_utf8_lossy(&reply.stderr).trim().to_owned(),
+        })
     }
 
     /// What happens at a boot before anyone can log in. A new instance takes everything from its seed.

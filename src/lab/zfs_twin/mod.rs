@@ -21,5 +21,5 @@ mod table;
 mod zpool;
 
 pub use disk::{Disk, Real};
-pub use run::{main, run};
+pub use run::{main, make_pool, run};
 pub use store::{Store, host_path};

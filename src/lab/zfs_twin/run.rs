@@ -83,6 +83,24 @@ pub fn main(program: &str, args: &[String]) -> u8 {
     answer.code
 }
 
+/// Makes an empty pool in a store's folder, as the owner of the disks would have done long ago; a pool that is there
+/// stays as it is. Its root is mounted nowhere.
+///
+/// # Errors
+/// What the disk said.
+pub fn make_pool(folder: &Path, name: &str) -> std::result::Result<(), String> {
+    if Store::read(folder)?.pools.contains_key(name) {
+        return Ok(());
+    }
+    let args = ["create", "-O", "mountpoint=none", name, "lab"].map(str::to_owned);
+    let answer = locked(folder, "zpool", &args)?;
+    if answer.code == 0 {
+        Ok(())
+    } else {
+        Err(answer.stderr.trim().to_owned())
+    }
+}
+
 /// Runs one command against the store of a folder, alone.
 fn locked(folder: &Path, program: &str, args: &[String]) -> std::result::Result<Answer, String> {
     std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;

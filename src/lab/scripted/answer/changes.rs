@@ -315,8 +315,11 @@ pub(super) fn zfs_create(machine: &mut Machine, arguments: &[String]) -> Reply {
     if let Some(point) = point.filter(|point| !machine.tree.below(point).is_empty()) {
         return Reply::failed(64, format!("{point} is not empty"));
     }
-    if let Err(why) = machine.zfs.create(dataset, options) {
-        return Reply::failed(1, why);
+    let words = std::iter::once("create").chain(options.iter().map(String::as_str));
+    let words: Vec<&str> = words.chain([dataset.as_str()]).collect();
+    let created = machine.zfs.run("zfs", &words);
+    if created.code != 0 {
+        return created;
     }
     if let Some(point) = machine.zfs.mountpoint(dataset)
         && let Err(why) = make_directory(machine, &point, 0, 0, 0o755)

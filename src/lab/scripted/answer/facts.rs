@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 
 /// `infra-facts`: see the contract where the script is made.
-pub(super) fn facts(machine: &Machine, input: &[u8]) -> Reply {
+pub(super) fn facts(machine: &mut Machine, input: &[u8]) -> Reply {
     let text = String::from_utf8_lossy(input);
     let asked = |kind: &str| -> Vec<String> {
         let start = format!("{kind} ");
@@ -79,14 +79,11 @@ pub(super) fn facts(machine: &Machine, input: &[u8]) -> Reply {
             number + 30
         ));
     }
-    for dataset in machine.zfs.names() {
-        if let Some(at) = machine.zfs.mountpoint(dataset) {
-            say(format_args!(
-                "90 1 0:50 / {} rw,relatime - zfs {} rw,xattr",
-                escape(&at),
-                escape(dataset)
-            ));
-        }
+    for (at, dataset) in machine.zfs.mounted() {
+        let (at, dataset) = (escape(&at), escape(&dataset));
+        say(format_args!(
+            "90 1 0:50 / {at} rw,relatime - zfs {dataset} rw,xattr"
+        ));
     }
     if wants("ufw") || wants("docker") {
         say(format_args!(
@@ -136,11 +133,7 @@ pub(super) fn checks(machine: &Machine, input: &[u8]) -> Reply {
                 format!("{} {}\n", escape(at), mount.fstype)
             };
             let mut mounts: String = machine.mounts.iter().map(line).collect();
-            for at in machine
-                .zfs
-                .names()
-                .filter_map(|dataset| machine.zfs.mountpoint(dataset))
-            {
+            for (at, _) in machine.zfs.mounted() {
                 let _ = writeln!(mounts, "{} zfs", escape(&at));
             }
             ("mounts", mounts)

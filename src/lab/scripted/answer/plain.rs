@@ -125,7 +125,9 @@ fn change(machine: &mut Machine, words: &[&str], input: &[u8]) -> Option<Reply> 
             1,
         ),
         ["ufw", words @ ..] if machine.has("ufw") => of(machine.ufw.run(words), 1),
-        ["zfs", words @ ..] if machine.has("zfsutils-linux") => of(machine.zfs.run(words), 1),
+        [program @ ("zfs" | "zpool"), words @ ..] if machine.has("zfsutils-linux") => {
+            machine.zfs.run(program, words)
+        }
         ["docker", words @ ..] if machine.has("docker-cli") => {
             if machine.has_engine() {
                 of(machine.docker.run(words), 1)

@@ -65,10 +65,7 @@ pub(super) fn stage(machine: &mut Machine, arguments: &[String], input: &[u8]) -
 }
 
 fn is_dataset(machine: &Machine, path: &str) -> bool {
-    machine
-        .zfs
-        .names()
-        .any(|dataset| machine.zfs.mountpoint(dataset).as_deref() == Some(path))
+    machine.zfs.mounted().iter().any(|(at, _)| at == path)
 }
 
 /// `MODE UID GID` and what follows.
