@@ -13,7 +13,7 @@ async fn an_image_is_pulled_by_its_public_name() {
     let layer = store.put(b"0123456789").expect("kept");
     let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "layers": [{"digest": layer.to_string()}]});
     let manifest = store.put(manifest.to_string().as_bytes()).expect("kept");
-    let reference = Reference::parse("nginx:1.27").expect("a reference");
+    let reference = Reference::parse("tinyweb:1.0").expect("a reference");
     store.tag(&reference, &manifest).expect("tagged");
 
     let world = world(cache.path(), mirrors(&[]));
@@ -34,7 +34,7 @@ async fn an_image_is_pulled_by_its_public_name() {
     );
 
     let head = client
-        .head(format!("{hub}/library/nginx/manifests/1.27"))
+        .head(format!("{hub}/library/tinyweb/manifests/1.0"))
         .send()
         .await
         .expect("an answer");
@@ -46,15 +46,15 @@ async fn an_image_is_pulled_by_its_public_name() {
     );
     let length = head.headers()["content-length"].clone();
 
-    for name in ["1.27", &manifest.to_string()] {
-        let answer = get(format!("{hub}/library/nginx/manifests/{name}")).await;
+    for name in ["1.0", &manifest.to_string()] {
+        let answer = get(format!("{hub}/library/tinyweb/manifests/{name}")).await;
         assert_eq!(answer.headers()["content-length"], length);
         let bytes = answer.bytes().await.expect("a body");
         assert_eq!(Digest::of(&bytes), manifest);
     }
 
     let blob = client
-        .get(format!("{hub}/library/nginx/blobs/{layer}"))
+        .get(format!("{hub}/library/tinyweb/blobs/{layer}"))
         .header("range", "bytes=4-")
         .send()
         .await
@@ -67,19 +67,19 @@ async fn an_image_is_pulled_by_its_public_name() {
 
     for (url, code) in [
         (
-            format!("{hub}/library/nginx/manifests/0.0"),
+            format!("{hub}/library/tinyweb/manifests/0.0"),
             "MANIFEST_UNKNOWN",
         ),
         (
-            format!("{hub}/library/nginx/manifests/{layer}"),
+            format!("{hub}/library/tinyweb/manifests/{layer}"),
             "MANIFEST_UNKNOWN",
         ),
         (
-            format!("https://ghcr.io:{port}/v2/library/nginx/manifests/1.27"),
+            format!("https://ghcr.io:{port}/v2/library/tinyweb/manifests/1.0"),
             "MANIFEST_UNKNOWN",
         ),
         (
-            format!("{hub}/library/nginx/blobs/{}", Digest::of(b"nothing")),
+            format!("{hub}/library/tinyweb/blobs/{}", Digest::of(b"nothing")),
             "BLOB_UNKNOWN",
         ),
     ] {
@@ -90,7 +90,7 @@ async fn an_image_is_pulled_by_its_public_name() {
         assert_eq!(body["errors"][0]["code"], code, "{url}");
     }
     let push = client
-        .post(format!("{hub}/library/nginx/blobs/uploads/"))
+        .post(format!("{hub}/library/tinyweb/blobs/uploads/"))
         .send()
         .await
         .expect("an answer");

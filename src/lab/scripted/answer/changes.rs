@@ -86,7 +86,7 @@ pub(super) fn make_directory(
 
 /// `infra-packages`
 pub(super) fn packages(machine: &mut Machine, names: &[String]) -> Reply {
-    let known = |name: &&String| super::super::debian::find(name).is_none();
+    let known = |name: &&String| crate::lab::scripted::debian::find(name).is_none();
     let unknown: Vec<String> = names
         .iter()
         .filter(known)

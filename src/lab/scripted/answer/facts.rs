@@ -1,6 +1,6 @@
 //! `infra-facts` and `infra-checks`: what a machine says of itself.
 
-use super::super::{
+use crate::lab::scripted::{
     machine::{Machine, Reply},
     tree::Kind,
 };
@@ -129,7 +129,7 @@ pub(super) fn checks(machine: &Machine, input: &[u8]) -> Reply {
             continue;
         };
         let (word, text) = if kind == "mounts" {
-            let line = |(at, mount): (&String, &super::super::machine::Mount)| {
+            let line = |(at, mount): (&String, &crate::lab::scripted::machine::Mount)| {
                 format!("{} {}\n", escape(at), mount.fstype)
             };
             let mut mounts: String = machine.mounts.iter().map(line).collect();

@@ -1,4 +1,6 @@
 //! What a command does to a machine, and what it says.
+//!
+//! Invariant: a command that it does not know changes nothing and exits with 127.
 
 mod changes;
 mod facts;
