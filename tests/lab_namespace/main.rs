@@ -11,4 +11,5 @@
 
 mod firewall;
 mod guests;
+mod life;
 mod support;
