@@ -30,6 +30,15 @@ impl Drop for Sshd {
 
 /// None, with a printed reason, where OpenSSH's server is not installed.
 pub(crate) fn sshd(settings: &str) -> Option<Sshd> {
+    serve(settings, &["ed25519"])
+}
+
+/// The same with an RSA key as well, which takes a while to make.
+pub(crate) fn sshd_with_rsa(settings: &str) -> Option<Sshd> {
+    serve(settings, &["ed25519", "rsa"])
+}
+
+fn serve(settings: &str, kinds: &[&str]) -> Option<Sshd> {
     if !Path::new(SSHD).exists() {
         eprintln!("SKIPPED: {SSHD} is not installed");
         return None;
@@ -38,12 +47,13 @@ pub(crate) fn sshd(settings: &str) -> Option<Sshd> {
         fs::create_dir_all("/run/sshd").expect("sshd's own folder");
     }
     let folder = tempfile::tempdir().expect("temp dir");
-    for (name, kind) in [
-        ("host_ed25519", "ed25519"),
-        ("host_rsa", "rsa"),
-        ("id", "ed25519"),
-    ] {
-        keygen(&folder.path().join(name), kind, "");
+    keygen(&folder.path().join("id"), "ed25519", "");
+    let mut settings = settings.to_owned();
+    for kind in kinds {
+        let path = folder.path().join(format!("host_{kind}"));
+        keygen(&path, kind, "");
+        settings += "\nHostKey ";
+        settings += &path.display().to_string();
     }
     fs::copy(
         folder.path().join("id.pub"),
@@ -51,7 +61,7 @@ pub(crate) fn sshd(settings: &str) -> Option<Sshd> {
     )
     .expect("copied");
     (0..5)
-        .find_map(|_| start(&folder, settings))
+        .find_map(|_| start(&folder, &settings))
         .map(|(port, child)| Sshd {
             folder,
             port,
@@ -70,7 +80,7 @@ fn start(folder: &TempDir, settings: &str) -> Option<(u16, Child)> {
     let at = folder.path().display();
     let config = format!(
         "ListenAddress 127.0.0.1:{port}\nPidFile none\nUsePAM no\nStrictModes no\nPasswordAuthentication no\n\
-         HostKey {at}/host_ed25519\nHostKey {at}/host_rsa\nAuthorizedKeysFile {at}/authorized_keys\nLogLevel VERBOSE\n\
+         AuthorizedKeysFile {at}/authorized_keys\nLogLevel VERBOSE\n\
          SetEnv SHLVL=5\n{settings}\n"
     );
     let path = folder.path().join("sshd_config");

@@ -1,6 +1,6 @@
 //! Who is trusted, and who is let in.
 
-use crate::sshd::{Sshd, host, keygen, own_name, sshd};
+use crate::sshd::{Sshd, host, keygen, own_name, sshd, sshd_with_rsa};
 use infra::providers::{
     shell::{Command, Shell, ShellError},
     ssh::{HostKey, Person, SshHost, Target},
@@ -83,7 +83,9 @@ async fn a_changed_key_is_refused_with_the_place_where_the_old_one_is_pinned() {
 
 #[tokio::test]
 async fn a_host_that_is_known_by_its_rsa_key_is_asked_for_that_one() {
-    let Some(sshd) = sshd("") else { return };
+    let Some(sshd) = sshd_with_rsa("") else {
+        return;
+    };
     let target = sshd.target();
     pin(&sshd, &target, &sshd.public("host_rsa.pub"));
     works(target).await;
@@ -91,7 +93,7 @@ async fn a_host_that_is_known_by_its_rsa_key_is_asked_for_that_one() {
 
 #[tokio::test]
 async fn a_host_that_no_longer_has_the_pinned_kind_of_key_is_a_changed_host() {
-    let Some(sshd) = sshd("HostKeyAlgorithms ssh-ed25519") else {
+    let Some(sshd) = sshd_with_rsa("HostKeyAlgorithms ssh-ed25519") else {
         return;
     };
     let target = sshd.target();
@@ -139,7 +141,9 @@ async fn keys_that_do_not_work_are_named_with_the_reason() {
 
 #[tokio::test]
 async fn an_rsa_key_works() {
-    let Some(sshd) = sshd("") else { return };
+    let Some(sshd) = sshd_with_rsa("") else {
+        return;
+    };
     sshd.host();
     let mut target = sshd.target();
     fs::copy(sshd.path("host_rsa.pub"), sshd.path("authorized_keys")).expect("copied");
