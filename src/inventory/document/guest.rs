@@ -94,8 +94,8 @@ pub(crate) struct Guest {
     pub(crate) notes: May<String>,
     /// Shell access; the user `infra` is made unless another is given.
     pub(crate) ssh: May<Ssh>,
-    /// DNS servers; those of the zone of its first card unless given.
-    pub(crate) nameservers: May<Many<Text<Address>>>,
+    /// DNS servers: addresses, or names of hosts and sets; those of the zone of its first card unless given.
+    pub(crate) nameservers: May<Many<String>>,
 }
 
 /// A root disk.
@@ -116,8 +116,8 @@ pub(crate) struct Nic {
     pub(crate) zone: At<String>,
     /// Its static addresses; the prefix length is the zone's unless written.
     pub(crate) address: At<Many<Text<CardAddress>>>,
-    /// Default gateway; that of the zone for the first card unless given.
-    pub(crate) gateway: May<Many<Text<Address>>>,
+    /// Default gateway, an address or the name of a host or set; that of the zone for the first card unless given.
+    pub(crate) gateway: May<Many<String>>,
     /// MAC address; a stable one is derived from system, guest and card unless given.
     pub(crate) mac: May<Text<Mac>>,
     /// VLAN tag, 1 to 4094.

@@ -1,7 +1,7 @@
 //! Zones and the flow matrix.
 
 use crate::inventory::{
-    word::{Address, Day, Network},
+    word::{Day, Network},
     written::{At, Many, May, Text},
 };
 use crate::model::ids::BridgeName;
@@ -16,10 +16,10 @@ pub(crate) struct Zone {
     pub(crate) cidrs: At<Many<Text<Network>>>,
     /// Bridge that carries it, on every node.
     pub(crate) bridge: May<Text<BridgeName>>,
-    /// Default gateway of its guests; the router's address in the zone unless given.
-    pub(crate) gateway: May<Many<Text<Address>>>,
-    /// DNS servers of its guests.
-    pub(crate) nameservers: May<Many<Text<Address>>>,
+    /// Default gateway of its guests, an address or the name of a host or set; the router's address in the zone unless given.
+    pub(crate) gateway: May<Many<String>>,
+    /// DNS servers of its guests: addresses, or names of hosts and sets.
+    pub(crate) nameservers: May<Many<String>>,
     /// Node that routes for it; infra switches forwarding on.
     pub(crate) router: May<String>,
     /// The router masquerades what leaves the zone for the Internet.

@@ -1,7 +1,7 @@
 //! Virtual machines.
 
 use super::{
-    Noun, Scope, machine,
+    Noun, Scope, machine, named,
     names::{entries, items},
     network::{self, Zones},
     scope::{or, text},
@@ -42,6 +42,7 @@ pub(super) fn guests(
         let Some(raw) = &raw.value else { continue };
         let guest = GuestKey {
             key,
+            document,
             system: system.map_or("", SystemName::as_str),
         };
         if let Some(resolved) = guest.resolve(raw, zones, datasets, scope)
@@ -55,6 +56,7 @@ pub(super) fn guests(
 
 struct GuestKey<'a> {
     key: &'a At<String>,
+    document: &'a Document,
     system: &'a str,
 }
 
@@ -119,7 +121,7 @@ impl GuestKey<'_> {
         let nics = self.nics(raw, zones, scope);
         let mounts = self.mounts(raw, node.as_ref(), datasets, scope);
         let ssh = machine::ssh(&raw.ssh, "infra", scope);
-        let nameservers = nameservers(raw, nics.first(), zones, scope);
+        let nameservers = nameservers(self.document, raw, nics.first(), zones, scope);
         let tags = tags(raw, scope);
         Some(Guest {
             name: HostName::new(self.name()).ok()?,
@@ -238,24 +240,23 @@ impl GuestKey<'_> {
                 );
         }
         let gateways: Vec<IpAddr> = match &nic.gateway {
-            Some(at) => scope
-                .parse_many(at)
+            Some(_) => named::addresses(self.document, &nic.gateway, scope)
                 .into_iter()
                 .filter(|(gateway, span)| {
-                    let reachable = addresses.iter().any(|net| net.contains(&gateway.0))
-                        || zone.cidrs.iter().any(|net| net.contains(&gateway.0));
+                    let reachable = addresses.iter().any(|net| net.contains(gateway))
+                        || zone.cidrs.iter().any(|net| net.contains(gateway));
                     if !reachable {
                         scope
                             .error(
                                 codes::GATEWAY_OUTSIDE,
-                                format!("the gateway {} cannot be reached", gateway.0),
+                                format!("the gateway {gateway} cannot be reached"),
                             )
                             .at(*span, "in none of the card's networks")
                             .at(nic.address.span, "the card's addresses");
                     }
                     reachable
                 })
-                .map(|(gateway, _)| gateway.0)
+                .map(|(gateway, _)| gateway)
                 .collect(),
             None if index == 0 => facts.gateways.clone(),
             None => vec![],
@@ -376,16 +377,16 @@ fn disk(raw: &document::Guest, scope: &mut Scope<'_>) -> Option<RootDisk> {
 }
 
 fn nameservers(
+    document: &Document,
     raw: &document::Guest,
     first: Option<&Nic>,
     zones: &Zones,
     scope: &mut Scope<'_>,
 ) -> Vec<IpAddr> {
     match &raw.nameservers {
-        Some(at) => scope
-            .parse_many(at)
+        Some(_) => named::addresses(document, &raw.nameservers, scope)
             .into_iter()
-            .map(|(address, _)| address.0)
+            .map(|(address, _)| address)
             .collect(),
         None => first
             .and_then(|nic| zones.named(&nic.zone))

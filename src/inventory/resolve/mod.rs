@@ -11,6 +11,7 @@ mod directory;
 mod flow;
 mod guest;
 mod machine;
+mod named;
 mod names;
 mod network;
 mod property;

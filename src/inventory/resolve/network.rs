@@ -1,12 +1,12 @@
 //! Zones, sets and services.
 
-use super::{Noun, Scope, machine, names::entries, scope::or};
+use super::{Noun, Scope, machine, named::addresses, names::entries, scope::or};
 use crate::inventory::{
     codes,
     document::Document,
     source::Span,
-    word::{Address, CardAddress},
-    written::{At, Many, May, Text},
+    word::CardAddress,
+    written::{At, Many, Text},
 };
 use crate::model::{
     address::{Port, networks_overlap},
@@ -102,7 +102,7 @@ pub(super) fn zones(document: &Document, scope: &mut Scope<'_>) -> Zones {
                 .at(other.span, format!("and zone `{}`", other.zone.name))
                 .help("machines on one bridge reach each other past every rule; give each zone a bridge of its own");
         }
-        let gateways: Vec<IpAddr> = many(&zone.gateway, scope)
+        let gateways: Vec<IpAddr> = addresses(document, &zone.gateway, scope)
             .into_iter()
             .filter(|(gateway, span)| {
                 let inside = nets.iter().any(|(net, _)| net.0.contains(gateway));
@@ -119,7 +119,7 @@ pub(super) fn zones(document: &Document, scope: &mut Scope<'_>) -> Zones {
             })
             .map(|(gateway, _)| gateway)
             .collect();
-        let nameservers = many(&zone.nameservers, scope)
+        let nameservers = addresses(document, &zone.nameservers, scope)
             .into_iter()
             .map(|(a, _)| a)
             .collect();
@@ -165,15 +165,6 @@ pub(super) fn zones(document: &Document, scope: &mut Scope<'_>) -> Zones {
         }
     }
     Zones(out)
-}
-
-fn many(at: &May<Many<Text<Address>>>, scope: &mut Scope<'_>) -> Vec<(IpAddr, Span)> {
-    at.as_ref()
-        .map(|at| scope.parse_many(at))
-        .unwrap_or_default()
-        .into_iter()
-        .map(|(address, span)| (address.0, span))
-        .collect()
 }
 
 /// Tells nodes what they route, and gives routed zones their gateway: the router's address in the zone.
