@@ -2,7 +2,7 @@
 
 use infra::lab::api::described_endpoints;
 use serde_json::{Map, Value, json};
-use std::{collections::BTreeMap, fs::File, path::Path};
+use std::{collections::BTreeMap, fs::File, io::Write as _, path::Path};
 
 const SCHEMA: &str = "../shared/data/pve-api-schema-9.2.11.json.gz";
 
@@ -11,7 +11,7 @@ type Published = BTreeMap<(String, String), Value>;
 fn published() -> Option<Published> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(SCHEMA);
     if !path.exists() {
-        println!("skipped: {SCHEMA} is not present");
+        writeln!(std::io::stderr(), "SKIPPED: {SCHEMA} is not present").expect("stderr");
         return None;
     }
     let file = flate2::read::GzDecoder::new(File::open(path).expect("readable"));

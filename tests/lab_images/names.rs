@@ -1,7 +1,7 @@
 //! Names over UDP and TCP.
 
 use crate::support::{OUTSIDE, mirrors, world};
-use std::{net::SocketAddr, process::Command};
+use std::{io::Write as _, net::SocketAddr, process::Command};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UdpSocket},
@@ -54,7 +54,11 @@ async fn a_guest_asks_over_udp_and_over_tcp_and_hears_the_same() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_real_resolver_understands_the_answers() {
     if Command::new("dig").arg("-v").output().is_err() {
-        println!("skipped: dig (bind9-dnsutils) is not installed");
+        writeln!(
+            std::io::stderr(),
+            "SKIPPED: dig (bind9-dnsutils) is not installed"
+        )
+        .expect("stderr");
         return;
     }
     let cache = tempfile::tempdir().expect("folder");

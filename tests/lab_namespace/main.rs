@@ -1,4 +1,4 @@
-//! Real guests on this machine. Needs root, a few Debian packages and `INFRA_LAB_TESTS=1`; says so and passes otherwise.
+//! Real guests on this machine. Needs root and a few Debian packages; says so and passes otherwise, and with `INFRA_LAB_TESTS=0`.
 
 #![expect(
     clippy::disallowed_methods,

@@ -99,7 +99,11 @@ fn every_script_is_posix_and_clean() {
         .status()
         .is_ok();
     if !shellcheck {
-        eprintln!("SKIPPED in part: shellcheck is not installed");
+        writeln!(
+            std::io::stderr(),
+            "SKIPPED in part: shellcheck is not installed"
+        )
+        .expect("stderr");
     }
     let folder = tempfile::tempdir().expect("temp dir");
     for (name, text) in scripts() {
@@ -313,7 +317,7 @@ async fn content_that_ends_early_changes_nothing() {
 #[tokio::test]
 async fn a_full_disk_is_said_to_be_full_and_keeps_the_old_file() {
     if crate::sshd::own_name() != "root" {
-        eprintln!("SKIPPED: a small filesystem needs root");
+        writeln!(std::io::stderr(), "SKIPPED: a small filesystem needs root").expect("stderr");
         return;
     }
     let folder = tempfile::tempdir().expect("temp dir");

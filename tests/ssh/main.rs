@@ -5,7 +5,6 @@
     reason = "starts sshd, ssh-keygen and ssh-agent, and writes their files"
 )]
 #![expect(
-    clippy::print_stderr,
     clippy::unwrap_in_result,
     reason = "a test that cannot run here says so, and one whose tools fail stops"
 )]

@@ -6,6 +6,7 @@ use infra::{
 };
 use std::{
     fs,
+    io::Write as _,
     io::{BufRead, BufReader},
     net::TcpListener,
     path::{Path, PathBuf},
@@ -40,7 +41,7 @@ pub(crate) fn sshd_with_rsa(settings: &str) -> Option<Sshd> {
 
 fn serve(settings: &str, kinds: &[&str]) -> Option<Sshd> {
     if !Path::new(SSHD).exists() {
-        eprintln!("SKIPPED: {SSHD} is not installed");
+        writeln!(std::io::stderr(), "SKIPPED: {SSHD} is not installed").expect("stderr");
         return None;
     }
     if own_name() == "root" {
