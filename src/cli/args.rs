@@ -61,13 +61,10 @@ pub(crate) struct Global {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Write an inventory from a built-in system
     Init(super::init::InitArgs),
     /// Check the inventory offline, every problem at once
     Check,
-    /// Show what would change, why, and its impact
     Plan(super::plan::PlanArgs),
-    /// Plan, ask, apply, verify
     Up(super::up::UpArgs),
     /// Show what runs, where, how healthy
     Status,
@@ -87,6 +84,5 @@ pub(crate) enum Verb {
         /// Shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
+    Man(super::manual::ManArgs),
 }

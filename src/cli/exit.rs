@@ -28,3 +28,24 @@ pub(crate) const REFUSED: u8 = 11;
 pub(crate) const CHECK_FAILED: u8 = 12;
 /// Interrupted.
 pub(crate) const INTERRUPTED: u8 = 130;
+
+/// Every exit code with its meaning, as the reference prints them.
+pub(crate) const MEANINGS: &[(u8, &str)] = &[
+    (DONE, "done"),
+    (FAILED, "failed"),
+    (USAGE, "used wrongly"),
+    (INVALID, "the inventory is invalid"),
+    (PENDING, "changes are pending (only with `--exit-code`)"),
+    (UNREACHABLE, "something could not be reached"),
+    (PARTIAL, "partly applied"),
+    (LOCKED, "locked by another run"),
+    (STALE, "the plan is stale"),
+    (REVERTED, "reverted by the guard"),
+    (ROLLED_BACK, "a release was rolled back"),
+    (
+        REFUSED,
+        "refused by policy: `--max-impact`, `never`, protection",
+    ),
+    (CHECK_FAILED, "a check failed"),
+    (INTERRUPTED, "interrupted"),
+];

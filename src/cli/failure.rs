@@ -46,6 +46,12 @@ impl Failure {
         }
     }
 
+    /// Adds a cause.
+    pub(crate) fn because(mut self, cause: impl Into<String>) -> Self {
+        self.lines.push(cause.into());
+        self
+    }
+
     /// Adds what can be done about it.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());

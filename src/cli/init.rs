@@ -5,7 +5,7 @@ use super::{
     exit,
     failure::{Failure, failed},
 };
-use crate::builtin::{self, KEYS_MARKER};
+use crate::builtin::{self, BuiltinError, KEYS_MARKER};
 use crate::secrets::{self, Identities};
 use clap::Args;
 use std::{
@@ -55,8 +55,14 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Result<u8, Failure> {
         }
     }
     let folder = args.to.join(builtin::folder(system));
-    let written =
-        builtin::write(&args.to, &files).map_err(|error| Failure::of(exit::FAILED, &error))?;
+    // An inventory that its owner has changed is his: then only missing secrets are made.
+    let (written, changed) = match builtin::write(&args.to, &files) {
+        Ok(written) => (written, Vec::new()),
+        Err(BuiltinError::Exists { paths }) => (Vec::new(), paths),
+        Err(error) => {
+            return Err(failed(&error));
+        }
+    };
     let key_file = context.env.config.join("age.txt");
     let public_key = secrets::generate_identity(&key_file).map_err(|error| {
         failed(&error).hint(format!("The age key goes to {}.", key_file.display()))
@@ -67,6 +73,7 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Result<u8, Failure> {
             "system": system,
             "folder": folder,
             "files": written,
+            "changed_by_you": changed,
             "secrets": made,
             "age_key": key_file,
         }));
@@ -76,7 +83,7 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Result<u8, Failure> {
         context,
         system,
         &folder,
-        written.len(),
+        (written.len(), changed.len()),
         &made,
         &key_file,
     ));
@@ -132,7 +139,12 @@ fn fill_secrets(
             })?
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
-        Err(error) => return Err(failed(&error)),
+        Err(error) => {
+            return Err(
+                Failure::new(exit::FAILED, format!("failed to read {}", file.display()))
+                    .because(error.to_string()),
+            );
+        }
     };
     let made = builtin::generate(system, &map, jiff::Zoned::now().date())
         .map_err(|error| Failure::of(exit::FAILED, &error))?;
@@ -142,7 +154,10 @@ fn fill_secrets(
         let text = secrets::encrypt(&map, public_key).map_err(|why| {
             Failure::new(exit::FAILED, format!("failed to encrypt secrets: {why}"))
         })?;
-        private(&file, &text).map_err(|error| failed(&error))?;
+        private(&file, &text).map_err(|error| {
+            Failure::new(exit::FAILED, format!("failed to write {}", file.display()))
+                .because(error.to_string())
+        })?;
     }
     builtin::write(folder, &made.public).map_err(|error| Failure::of(exit::FAILED, &error))?;
     Ok(names)
@@ -166,7 +181,7 @@ fn told(
     context: &Context,
     system: &str,
     folder: &Path,
-    files: usize,
+    (written, changed): (usize, usize),
     made: &[String],
     key_file: &Path,
 ) -> String {
@@ -182,8 +197,15 @@ fn told(
     } else {
         ""
     };
+    let wrote = match (written, changed) {
+        (0, 0) => format!("Everything of {system} is in {place} already."),
+        (0, changed) => format!(
+            "{system} is in {place} already and {changed} of its files are yours now: no file was written."
+        ),
+        (written, _) => format!("Wrote {system} to {place} ({written} files)."),
+    };
     format!(
-        "Wrote {system} to {place} ({files} files).\n\
+        "{wrote}\n\
          Secrets made in {place}/secrets.age: {secrets}.\n\
          They open with the age key in {age}: keep a copy of it somewhere else.\n\
          \n\

@@ -87,9 +87,9 @@ pub(crate) fn open(
         secrets::resolve(&desired.secrets, &needed, &surroundings).map_err(|errors| {
             let mut failure = Failure::new(exit::INVALID, "some secrets have no value");
             for error in &errors {
-                failure = failure.hint(super::failure::failed(error).text());
+                failure = failure.because(super::failure::failed(error).text());
             }
-            failure
+            failure.hint("Nothing was touched. `secrets.yaml` says where each secret comes from; fill in what is missing and run it again.")
         })?;
     for (name, value) in substitutes {
         values.insert(name, value);

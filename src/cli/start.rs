@@ -57,7 +57,7 @@ fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Lab(verb) => super::lab::run(context, &verb),
         Verb::Schema => Ok(super::manual::schema(context)),
         Verb::Completions { shell } => Ok(super::manual::completions(context, shell)),
-        Verb::Man => super::manual::man(context),
+        Verb::Man(args) => super::manual::man(context, &args),
     }
 }
 

@@ -35,8 +35,11 @@ pub(crate) struct Compiled {
 pub(crate) fn load(context: &Context) -> Result<System, Failure> {
     let folder = context.inventory()?;
     let today = jiff::Zoned::now().date();
-    let loaded = inventory::load(&folder, today, &crate::builtin::templates())
-        .map_err(|error| Failure::of(exit::INVALID, &error))?;
+    let loaded =
+        inventory::load(&folder, today, &crate::builtin::templates()).map_err(|error| {
+            Failure::of(exit::INVALID, &error)
+                .hint("`infra init SYSTEM` writes an inventory; `-i DIR` names one that is there.")
+        })?;
     let mut diagnostics = loaded.diagnostics;
     if let Some(desired) = &loaded.desired {
         diagnostics.extend(compile(desired, &SecretValues::default()).1);

@@ -4,10 +4,6 @@
     clippy::disallowed_methods,
     reason = "a lab on loopback, its folder, and a client that trusts it"
 )]
-#![expect(
-    clippy::print_stdout,
-    reason = "says what it skipped and what it counted"
-)]
 
 mod behaviour;
 mod bench;

@@ -1,0 +1,10 @@
+//! The command line as a person meets it: words, exit codes, streams. No server is spoken to.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "runs the program in folders of its own"
+)]
+
+mod folder;
+mod reference;
+mod words;
