@@ -1,15 +1,19 @@
 #!/bin/sh
-# The main job, as a newcomer runs it: `demo.sh INFRA FOLDER`. The lab, the inventory and every key live below FOLDER.
-# Ends with an error unless everything comes up, every check holds and the second plan is empty.
+# The main job, as a newcomer runs it: `demo.sh INFRA FOLDER [KIND]`. The lab, the inventory and every key live below
+# FOLDER. KIND is `namespace` or `scripted`; without it the lab takes real guests where this machine can, and says why
+# when it cannot. Ends with an error unless everything comes up, no check fails and the second plan is empty.
 set -eu
 infra=$(realpath "$1")
 mkdir -p "$2"
 folder=$(realpath "$2")
+kind=${3:-}
 export HOME="$folder/home" XDG_STATE_HOME="$folder/state" XDG_CONFIG_HOME="$folder/config"
-export XDG_CACHE_HOME="${XDG_CACHE_HOME:-/var/cache/infra-demo}" INFRA_LAB_DIR="$folder/lab"
-if [ "$(id -u)" != 0 ]; then
-	echo "The demo's guests are real Debian systems in namespaces, which needs root: run it as root, for example with sudo." >&2
-	exit 1
+export INFRA_LAB_DIR="$folder/lab"
+if [ "$(id -u)" = 0 ]; then
+	# Guest images are large: they are shared by everything that root runs.
+	export XDG_CACHE_HOME="${XDG_CACHE_HOME:-/var/cache/infra-demo}"
+else
+	export XDG_CACHE_HOME="$folder/cache"
 fi
 mkdir -p "$HOME"
 cd "$folder"
@@ -20,7 +24,7 @@ rm -rf "$folder/inventory" "$folder/templates"
 echo "== infra init media-server-home"
 "$infra" init media-server-home >/dev/null
 echo "== infra lab up"
-"$infra" -i inventory/media-server-home lab up
+"$infra" -i inventory/media-server-home lab up ${kind:+--kind "$kind"}
 echo "== infra --lab up"
 "$infra" -i inventory/media-server-home --lab up --yes
 echo "== infra --lab status"

@@ -8,12 +8,13 @@ use super::{
 };
 use crate::lab::{
     folder::LabFolder,
-    namespace::Missing,
+    namespace::{Missing, missing},
     run::{self, RunError, Settings, Status, Up},
-    state::LabState,
+    state::{LabKind, LabState},
 };
+use crate::model::desired::Desired;
 use crate::view::words;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use std::{ffi::OsString, fmt::Write as _, path::PathBuf};
 
 /// Try everything without a server
@@ -34,9 +35,42 @@ pub(crate) enum LabVerb {
 /// How a lab behaves.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct LabArgs {
+    /// How its guests are made; by default real ones where this machine can, else scripted ones
+    #[arg(long, value_enum)]
+    pub(crate) kind: Option<Kind>,
     /// Factor on the lab's delays: 1 waits as long as a real node does
     #[arg(long, value_name = "FACTOR", default_value_t = 0.1, value_parser = factor)]
     pub(crate) clock: f64,
+}
+
+/// The kinds of guests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// Real Debian systems in namespaces; needs root and a few packages
+    Namespace,
+    /// In memory, over real SSH: no root, up in a second; runs no services and carries no packets
+    Scripted,
+}
+
+/// The kind that was asked for, else the best that this machine can run; with the reason when that is the lesser one.
+fn choose(args: LabArgs, desired: &Desired) -> (LabKind, Option<String>) {
+    match args.kind {
+        Some(Kind::Namespace) => (LabKind::Namespace, None),
+        Some(Kind::Scripted) => (LabKind::Scripted, None),
+        None if desired.nodes.len() > 1 => {
+            let why = "real guests know one node, and the inventory has several".to_owned();
+            (LabKind::Scripted, Some(why))
+        }
+        None => {
+            let missing: Vec<String> = missing().iter().map(ToString::to_string).collect();
+            if missing.is_empty() {
+                (LabKind::Namespace, None)
+            } else {
+                let why = format!("real ones need {}", missing.join(", "));
+                (LabKind::Scripted, Some(why))
+            }
+        }
+    }
 }
 
 fn factor(text: &str) -> Result<f64, String> {
@@ -75,10 +109,19 @@ pub(super) fn folder(context: &Context) -> Result<LabFolder, Failure> {
 fn up(context: &Context, folder: &LabFolder, args: LabArgs) -> Result<u8, Failure> {
     // Whatever is wrong with the inventory is said here, not in the log of a process in the background.
     let system = system::load(context)?;
+    let (kind, why) = choose(args, &system.desired);
+    if let Some(why) = why {
+        context.terminal.tell(&format!(
+            "The lab's guests are scripted ones, in memory: {why}. What only a real guest can answer will be reported \
+             as not proven."
+        ));
+    }
     let command = [
         OsString::from(program()?),
         "lab".into(),
         "serve".into(),
+        "--kind".into(),
+        kind.to_string().into(),
         "--clock".into(),
         args.clock.to_string().into(),
         "--lab-dir".into(),
@@ -96,6 +139,11 @@ fn up(context: &Context, folder: &LabFolder, args: LabArgs) -> Result<u8, Failur
             (state, format!("is up after {seconds:.1} s"))
         }
     };
+    if args.kind.is_some() && state.kind != kind {
+        let text = format!("the lab that is up has {} guests", state.kind);
+        return Err(Failure::new(exit::USAGE, text)
+            .hint("End it first: `infra lab down`, or use another folder: `--lab-dir DIR`."));
+    }
     if state.system != system.desired.system.as_str() {
         let text = format!("the lab that is up was made for `{}`", state.system);
         return Err(Failure::new(exit::USAGE, text)
@@ -105,8 +153,9 @@ fn up(context: &Context, folder: &LabFolder, args: LabArgs) -> Result<u8, Failur
         context.terminal.json(&public(state));
     } else {
         context.terminal.answer(&format!(
-            "The lab for {} {text}. Next: `{}`.\n",
+            "The lab for {} ({} guests) {text}. Next: `{}`.\n",
             state.system,
+            state.kind,
             context.again("--lab up")
         ));
     }
@@ -133,9 +182,13 @@ fn status(context: &Context, folder: &LabFolder) -> Result<u8, Failure> {
                 "image is a stand-in",
                 "images are stand-ins",
             );
+            let images = match state.kind {
+                LabKind::Namespace => format!("{stand_ins}:"),
+                LabKind::Scripted => "in memory: services and packets need real guests".to_owned(),
+            };
             let mut text = format!(
-                "The lab for {} is up in {place}: API {}, clock {}, {stand_ins}:\n",
-                state.system, state.api, state.clock
+                "The lab for {} is up in {place}: {} guests, API {}, clock {}, {images}\n",
+                state.system, state.kind, state.api, state.clock
             );
             for (image, runs) in &state.stand_ins {
                 let _ = writeln!(text, "  {image}: {runs}");
@@ -173,6 +226,7 @@ fn status(context: &Context, folder: &LabFolder) -> Result<u8, Failure> {
 fn serve(context: &Context, folder: LabFolder, args: LabArgs) -> Result<u8, Failure> {
     let system = system::load(context)?;
     let settings = Settings {
+        kind: choose(args, &system.desired).0,
         folder,
         cache: context.env.cache.join("lab"),
         clock: args.clock,
@@ -221,6 +275,7 @@ fn told(error: RunError) -> Failure {
         RunError::Held { .. } => exit::LOCKED,
         RunError::Machine { .. } | RunError::NoNode => exit::USAGE,
         RunError::Namespace(_)
+        | RunError::Scripted(_)
         | RunError::Images(_)
         | RunError::Api(_)
         | RunError::File { .. }
@@ -232,6 +287,8 @@ fn told(error: RunError) -> Failure {
     match error {
         RunError::Machine { missing } => {
             let packages: Vec<&str> = missing.iter().filter_map(Missing::package).collect();
+            let failure =
+                failure.hint("Guests in memory need nothing: `infra lab up --kind scripted`.");
             if packages.is_empty() {
                 failure
             } else {
@@ -246,6 +303,7 @@ fn told(error: RunError) -> Failure {
         }
         RunError::Held { .. }
         | RunError::NoNode
+        | RunError::Scripted(_)
         | RunError::Images(_)
         | RunError::Api(_)
         | RunError::File { .. }

@@ -23,10 +23,8 @@ pub(crate) fn with<'a>(
     } else {
         None
     };
-    if lab.is_some() {
-        context
-            .terminal
-            .tell("This is the lab: nothing real is touched.");
+    if let Some(lab) = &lab {
+        context.terminal.tell(super::substitute::announcement(lab));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

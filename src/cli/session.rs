@@ -31,6 +31,8 @@ pub(crate) struct Session {
     /// Journal, receipts, lock.
     pub(crate) state: PathBuf,
     pub(crate) lab: bool,
+    /// Why no check can be asked from this machine; none when it can.
+    pub(crate) nobody_here: Option<String>,
 }
 
 /// The lab that `--lab` means, read before anything uses the network.
@@ -63,20 +65,17 @@ pub(crate) fn open(
     let mut state = context.env.state.join(desired.system.as_str());
     let mut options = ClientOptions::default();
     let mut pause = Duration::from_millis(500);
-    let mut substitutes = Vec::new();
+    let mut substitutes = super::substitute::Substitutes::default();
     if let Some(lab) = lab {
-        substitutes = super::substitute::into(&mut desired, lab, &mut fleet, context)?;
-        state = context
-            .lab_folder()
-            .join("state")
-            .join(desired.system.as_str());
+        substitutes = super::substitute::into(&mut desired, lab, &mut fleet)?;
+        state = super::substitute::runs(lab).join(desired.system.as_str());
         let clock = super::substitute::clock(lab);
         options = options.scaled(clock);
         pause = Duration::from_millis(200).min(pause.mul_f64(clock.max(0.1)));
     }
     let needed: Vec<_> = needed(&desired)
         .into_iter()
-        .filter(|name| !substitutes.iter().any(|(given, _)| given == name))
+        .filter(|name| !substitutes.secrets.iter().any(|(given, _)| given == name))
         .collect();
     let surroundings = Surroundings {
         folder: &folder,
@@ -91,7 +90,7 @@ pub(crate) fn open(
             }
             failure.hint("Nothing was touched. `secrets.yaml` says where each secret comes from; fill in what is missing and run it again.")
         })?;
-    for (name, value) in substitutes {
+    for (name, value) in substitutes.secrets {
         values.insert(name, value);
     }
     let (compiled, diagnostics) = system::compile(&desired, &values);
@@ -99,7 +98,12 @@ pub(crate) fn open(
         system::show(context, &diagnostics, &system.sources);
         return Err(Failure::said(exit::INVALID));
     }
-    let proxmox = match &desired.proxmox {
+    let mut api = desired.proxmox.clone();
+    if let (Some(api), Some(endpoint)) = (&mut api, substitutes.api) {
+        api.host = endpoint.ip().to_string();
+        api.port = endpoint.port();
+    }
+    let proxmox = match &api {
         Some(api) => Some(
             Client::connect(api, &values, options)
                 .map_err(|error| super::failure::failed(&error))?,
@@ -111,12 +115,12 @@ pub(crate) fn open(
         .hosts()
         .map(|(name, host)| (name.clone(), host.clone()))
         .collect();
-    let again = desired.proxmox.clone();
     let secrets_again = values.clone();
     Ok(Session {
         compiled,
         hosts,
         lab: lab.is_some(),
+        nobody_here: substitutes.nobody_here,
         world: World {
             proxmox,
             fleet,
@@ -124,8 +128,7 @@ pub(crate) fn open(
             host_keys: HostKeys::below(&state),
             pause,
             reconnect: Box::new(move || {
-                again
-                    .as_ref()
+                api.as_ref()
                     .and_then(|api| Client::connect(api, &secrets_again, options).ok())
             }),
         },

@@ -1,6 +1,6 @@
 //! What `--lab` replaces: endpoint, TLS pin, token, SSH trust, image catalogue; and nothing else.
 
-use super::{context::Context, exit, failure::Failure, session::Lab};
+use super::{exit, failure::Failure, session::Lab};
 use crate::model::{
     desired::{ApiAuth, Desired, TlsTrust},
     guest::Checksum,
@@ -8,9 +8,18 @@ use crate::model::{
 };
 use crate::providers::ssh::FleetOptions;
 use secrecy::SecretString;
+use std::net::SocketAddr;
 
-/// Values that take the place of the inventory's own.
-pub(super) type Substitutes = Vec<(SecretName, SecretString)>;
+/// What takes the place of the inventory's own.
+#[derive(Default)]
+pub(super) struct Substitutes {
+    /// Secret values.
+    pub(super) secrets: Vec<(SecretName, SecretString)>,
+    /// Where the API really listens. The inventory keeps its own address: rules are made of it.
+    pub(super) api: Option<SocketAddr>,
+    /// Why nobody stands in the lab's networks to ask from there; none when `infra --lab` does.
+    pub(super) nobody_here: Option<String>,
+}
 
 /// Points an inventory at the lab.
 #[cfg(feature = "lab")]
@@ -18,7 +27,6 @@ pub(super) fn into(
     desired: &mut Desired,
     lab: &Lab,
     fleet: &mut FleetOptions,
-    context: &Context,
 ) -> Result<Substitutes, Failure> {
     if lab.system != desired.system.as_str() {
         let text = format!(
@@ -29,16 +37,20 @@ pub(super) fn into(
             .hint("Make one for it: `infra lab down`, then `infra lab up`."));
     }
     let name = SecretName::new("lab_token").map_err(|e| super::failure::failed(&e))?;
-    let mut substitutes = Vec::new();
+    let mut substitutes = Substitutes {
+        api: Some(lab.api),
+        nobody_here: nobody_here(lab),
+        ..Substitutes::default()
+    };
     if let Some(api) = &mut desired.proxmox {
-        api.host = lab.api.ip().to_string();
-        api.port = lab.api.port();
         api.tls = TlsTrust::Fingerprint(fingerprint(&lab.fingerprint)?);
         api.auth = ApiAuth::Token {
             id: lab.token_id.clone(),
             secret: name.clone(),
         };
-        substitutes.push((name, SecretString::from(lab.token_secret.clone())));
+        substitutes
+            .secrets
+            .push((name, SecretString::from(lab.token_secret.clone())));
     }
     desired.authorized_keys = vec![lab.operator_public_key.clone()];
     for image in desired.images.values_mut() {
@@ -50,7 +62,7 @@ pub(super) fn into(
             };
         }
     }
-    let known_hosts = context.lab_folder().join("known_hosts");
+    let known_hosts = lab.folder.join("known_hosts");
     pin_nodes(&known_hosts, &lab.known_hosts)?;
     fleet.known_hosts = known_hosts;
     fleet.identity = Some(lab.operator_key.clone());
@@ -115,8 +127,47 @@ pub(super) fn into(
     _desired: &mut Desired,
     lab: &Lab,
     _fleet: &mut FleetOptions,
-    _context: &Context,
 ) -> Result<Substitutes, Failure> {
+    match *lab {}
+}
+
+/// Where a system's runs against the lab leave their journal and receipts.
+#[cfg(feature = "lab")]
+pub(super) fn runs(lab: &Lab) -> std::path::PathBuf {
+    crate::lab::folder::LabFolder::new(&lab.folder).runs()
+}
+
+#[cfg(feature = "lab")]
+fn nobody_here(lab: &Lab) -> Option<String> {
+    use crate::lab::state::LabKind;
+    match lab.kind {
+        LabKind::Namespace => None,
+        LabKind::Scripted => Some(crate::lab::scripted::NEEDS_REAL_GUESTS.to_owned()),
+    }
+}
+
+/// Without the feature no lab exists.
+#[cfg(not(feature = "lab"))]
+pub(super) fn runs(lab: &Lab) -> std::path::PathBuf {
+    match *lab {}
+}
+
+/// What to say before anything is done in the lab.
+#[cfg(feature = "lab")]
+pub(super) fn announcement(lab: &Lab) -> &'static str {
+    use crate::lab::state::LabKind;
+    match lab.kind {
+        LabKind::Namespace => "This is the lab: nothing real is touched.",
+        LabKind::Scripted => {
+            "This is the lab: nothing real is touched. Its guests are scripted: they remember what is done to them, \
+             and no service runs."
+        }
+    }
+}
+
+/// Without the feature no lab exists.
+#[cfg(not(feature = "lab"))]
+pub(super) fn announcement(lab: &Lab) -> &'static str {
     match *lab {}
 }
 

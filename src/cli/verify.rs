@@ -35,6 +35,7 @@ pub(crate) async fn show(
     let local = Local {
         shell: &shell,
         address: our_address(session),
+        nobody: session.nobody_here.clone(),
     };
     let results = verify::run(&session.desired, checks, &session.hosts, &local, patience).await;
     if context.global.json {

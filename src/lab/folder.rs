@@ -55,6 +55,17 @@ impl LabFolder {
         self.root.join("zfs.img")
     }
 
+    /// Journals, receipts and unread host keys of runs against this lab.
+    pub fn runs(&self) -> PathBuf {
+        self.root.join("state")
+    }
+
+    /// The folder of a scripted lab. Its hosts are gone with their process, so everything in it begins anew.
+    #[must_use]
+    pub fn scripted(&self) -> Self {
+        Self::new(self.root.join("scripted"))
+    }
+
     /// What the API keeps.
     pub fn api(&self) -> PathBuf {
         self.root.join("api")

@@ -10,8 +10,17 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 pub enum LabKind {
     /// Real Debian in namespaces; needs root.
     Namespace,
-    /// In-process hosts over real SSH.
+    /// In memory, over real SSH: no root, no downloads; runs no services and carries no packets.
     Scripted,
+}
+
+impl std::fmt::Display for LabKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Namespace => "namespace",
+            Self::Scripted => "scripted",
+        })
+    }
 }
 
 /// `<lab folder>/state.json`, mode 0600. `--lab` replaces endpoint, TLS pin, token, SSH trust and image catalogue by
@@ -24,6 +33,8 @@ pub struct LabState {
     pub kind: LabKind,
     /// Process that holds the lab.
     pub pid: u32,
+    /// Where infra keeps what it learns of this lab: pinned host keys, journal, receipts. Each kind has its own.
+    pub folder: PathBuf,
     /// Name of the inventory that it was made for.
     pub system: String,
     /// Where the API answers, as seen from `operator_netns`.

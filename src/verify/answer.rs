@@ -47,7 +47,10 @@ pub(super) fn parse(text: &str) -> BTreeMap<usize, Facts> {
             continue;
         };
         let Ok(number) = number.parse() else { continue };
-        let coded = matches!(key, "location" | "body" | "output" | "mounts" | "error");
+        let coded = matches!(
+            key,
+            "location" | "body" | "output" | "mounts" | "error" | "unasked"
+        );
         let value = if coded {
             let bytes = STANDARD.decode(value).unwrap_or_default();
             String::from_utf8_lossy(&bytes).into_owned()
@@ -67,6 +70,9 @@ pub(super) fn judge(probe: &Probe, facts: Option<&Facts>) -> Verdict {
         };
     };
     let failed = |seen: String| Verdict::Failed { seen };
+    if let Some(why) = facts.get("unasked") {
+        return Verdict::NotAsked { why: why.clone() };
+    }
     if let Some(error) = facts.get("error") {
         return failed(error.trim().to_owned());
     }

@@ -21,7 +21,12 @@ pub(super) enum Asker {
 }
 
 /// Who asks a check.
-pub(super) fn asker(check: &Check, desired: &Desired, here: Option<IpAddr>) -> Asker {
+pub(super) fn asker(
+    check: &Check,
+    desired: &Desired,
+    here: Option<IpAddr>,
+    nobody: Option<&str>,
+) -> Asker {
     match &check.probe {
         Probe::Exec { stack, .. } => {
             return desired.stacks.get(stack).map_or_else(
@@ -31,6 +36,9 @@ pub(super) fn asker(check: &Check, desired: &Desired, here: Option<IpAddr>) -> A
         }
         Probe::Mount { host, .. } => return Asker::Host(host.clone()),
         Probe::Http { .. } | Probe::Tcp { .. } | Probe::Dns { .. } => {}
+    }
+    if let (Some(why), false) = (nobody, matches!(check.from, Endpoint::Host(_))) {
+        return Asker::Nobody(why.to_owned());
     }
     let stands_in = |cidrs: &[ipnet::IpNet]| {
         here.is_some_and(|here| cidrs.iter().any(|cidr| cidr.contains(&here)))

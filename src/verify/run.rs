@@ -22,6 +22,8 @@ pub struct Local<'a, L: Shell> {
     pub shell: &'a L,
     /// Our address towards the system; none when there is no route.
     pub address: Option<IpAddr>,
+    /// Why nothing can be asked from here at all; none when it can.
+    pub nobody: Option<String>,
 }
 
 /// Runs checks; those that fail are asked again until `patience` is over. Results keep the owner's order.
@@ -35,7 +37,7 @@ pub async fn run<S: Shell, L: Shell>(
     let deadline = Instant::now() + patience;
     let askers: Vec<Asker> = checks
         .iter()
-        .map(|check| asker(check, desired, local.address))
+        .map(|check| asker(check, desired, local.address, local.nobody.as_deref()))
         .collect();
     let mut verdicts: BTreeMap<usize, Verdict> = BTreeMap::new();
     loop {

@@ -53,7 +53,7 @@ pub fn sweep(folder: &LabFolder) -> Result<(), NamespaceError> {
         Err(error) => attempt(Err(error)),
     }
     attempt(detach(&folder.zfs_image()));
-    match files::names(Path::new(PROPAGATE)) {
+    match propagated() {
         Ok(machines) => {
             for name in machines.iter().filter(|n| n.starts_with(&names.prefix())) {
                 attempt(files::remove_tree(&Path::new(PROPAGATE).join(name)));
@@ -88,6 +88,15 @@ pub fn remains(folder: &LabFolder) -> Result<Vec<String>, NamespaceError> {
         found.push(format!("mount {}", point.display()));
     }
     Ok(found)
+}
+
+/// Only root can read them, and only root can have made machines.
+fn propagated() -> Result<Vec<String>, NamespaceError> {
+    if rustix::process::geteuid().is_root() {
+        files::names(Path::new(PROPAGATE))
+    } else {
+        Ok(Vec::new())
+    }
 }
 
 fn mounts_below(folder: &Path) -> Result<Vec<PathBuf>, NamespaceError> {

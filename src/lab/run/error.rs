@@ -4,6 +4,7 @@ use crate::lab::{
     api::ApiError,
     images::ImagesError,
     namespace::{Missing, NamespaceError},
+    scripted::ScriptedError,
 };
 use std::{io, path::PathBuf};
 
@@ -19,6 +20,9 @@ pub enum RunError {
     /// The namespace lab failed.
     #[error("run the namespace lab")]
     Namespace(#[from] NamespaceError),
+    /// The scripted hosts failed.
+    #[error("run the scripted lab")]
+    Scripted(#[from] ScriptedError),
     /// The outside world of the lab failed.
     #[error("run the lab's outside world")]
     Images(#[from] ImagesError),

@@ -10,11 +10,13 @@
 mod ahead;
 mod down;
 mod error;
+mod namespace_lab;
 mod node_api;
 mod outside;
 mod process;
 mod qcow2;
 mod reset;
+mod scripted_lab;
 mod serve;
 mod settings;
 mod status;

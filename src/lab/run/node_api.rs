@@ -1,27 +1,31 @@
-//! The Proxmox API of a namespace lab, at the node's own address.
+//! The Proxmox API of a lab.
 
 use super::{
     error::{RunError, failed},
     qcow2,
-    settings::Settings,
 };
 use crate::lab::{
     api::{
         BridgeConfig, CatalogueImage, Certificate, Clock, Faults, Handle, NodeConfig,
         StorageConfig, TokenConfig, World, WorldConfig, serve,
     },
-    namespace::{Machine, Topology, netns_path},
+    backend::Backend,
     netns,
 };
-use crate::model::{desired::Desired, host::Node, ids::HostName, ids::StorageId};
+use crate::model::{
+    desired::Desired,
+    host::Node,
+    ids::{BridgeName, HostName, StorageId},
+};
+use ipnet::IpNet;
 use rand::RngCore;
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -45,19 +49,34 @@ pub(super) struct NodeApi {
     _handle: Handle,
 }
 
-/// Starts the API in the node's namespace, with what the inventory expects of a node that somebody installed:
-/// bridges, storages, a token with the least privileges, and images to download.
+/// A node as its network is.
+pub(super) struct NodePlace {
+    /// Bridges and the node's addresses on them.
+    pub(super) bridges: BTreeMap<BridgeName, Vec<IpNet>>,
+    /// Default gateway.
+    pub(super) gateway: Option<IpAddr>,
+}
+
+/// An API to start.
+pub(super) struct ApiSpec {
+    pub(super) nodes: BTreeMap<HostName, NodePlace>,
+    /// Where it answers; port 0 takes a free one.
+    pub(super) address: SocketAddr,
+    /// Network namespace of the socket; the machine's own if absent.
+    pub(super) netns: Option<PathBuf>,
+    pub(super) backend: Arc<dyn Backend>,
+    /// Where it keeps its files and what it remembers.
+    pub(super) folder: PathBuf,
+    pub(super) clock: f64,
+}
+
+/// Starts the API, with what the inventory expects of nodes that somebody installed: bridges, storages, a token with
+/// the least privileges, and images to download.
 ///
 /// # Errors
 /// When the address is taken or the lab's folder cannot be used.
-pub(super) fn start(
-    desired: &Desired,
-    node: &Node,
-    topology: &Topology,
-    machine: &Machine,
-    settings: &Settings,
-) -> Result<NodeApi, RunError> {
-    let folder = settings.folder.api();
+pub(super) fn start(desired: &Desired, spec: ApiSpec) -> Result<NodeApi, RunError> {
+    let folder = spec.folder;
     fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
     let image = folder.join("cloud-image.qcow2");
     let bytes = qcow2::empty();
@@ -69,35 +88,40 @@ pub(super) fn start(
         let file = image.clone();
         (wanted.url.clone(), CatalogueImage { file, sha256 })
     });
+    let nodes = || {
+        let places = spec.nodes.iter();
+        places.filter_map(|(name, place)| Some((desired.nodes.get(name)?, place)))
+    };
+    let names = nodes().flat_map(|(node, _)| [node.name.to_string(), node.address.to_string()]);
+    let names: Vec<String> = names.chain([spec.address.ip().to_string()]).collect();
     let config = WorldConfig {
-        nodes: BTreeMap::from([(node.name.to_string(), node_config(node, topology))]),
-        storages: storages(desired, node, &folder),
+        nodes: nodes()
+            .map(|(node, place)| (node.name.to_string(), node_config(node, place)))
+            .collect(),
+        storages: storages(desired, nodes().map(|(node, _)| node), &folder),
         tokens: BTreeMap::from([(TOKEN_ID.to_owned(), TokenConfig::least(&token_secret))]),
         root_password: None,
         catalogue: catalogue.collect(),
-        clock: Clock::scaled(settings.clock),
-        faults: Faults::with_mailbox(&folder.join("faults.json")),
-        backend: Arc::new(machine.clone()),
+        clock: Clock::scaled(spec.clock),
+        faults: Faults::default(),
+        backend: spec.backend,
         saved: Some(folder.join("model.json")),
     };
-    let certificate =
-        Certificate::kept(&folder, &[node.name.to_string(), node.address.to_string()])?;
+    let certificate = Certificate::kept(&folder, &names)?;
     let world = World::new(config)?;
-    let port = desired.proxmox.as_ref().map_or(8006, |api| api.port);
-    let address = SocketAddr::new(node.address, port);
-    let namespace = netns_path(&machine.names().node());
-    let listener =
-        netns::bind_tcp(Some(&namespace), address).map_err(|source| RunError::Process {
+    let listener = netns::bind_tcp(spec.netns.as_deref(), spec.address).map_err(|source| {
+        RunError::Process {
             verb: "bind the API's socket in",
             source,
-        })?;
+        }
+    })?;
     let handle = serve(listener, world, &certificate)?;
     let images = desired.images.values().map(|wanted| {
         let entry = (wanted.url.clone(), sha256.clone());
         (wanted.name.to_string(), entry)
     });
     Ok(NodeApi {
-        address,
+        address: handle.address(),
         fingerprint: certificate.fingerprint(),
         token_id: TOKEN_ID,
         token_secret,
@@ -106,13 +130,13 @@ pub(super) fn start(
     })
 }
 
-fn node_config(node: &Node, topology: &Topology) -> NodeConfig {
-    let bridges = topology.bridges.iter().map(|(name, addresses)| {
+fn node_config(node: &Node, place: &NodePlace) -> NodeConfig {
+    let bridges = place.bridges.iter().map(|(name, addresses)| {
         let is_management = addresses.iter().any(|a| a.addr() == node.address);
-        let gateway = topology.node_gateways.first().filter(|_| is_management);
+        let gateway = place.gateway.filter(|_| is_management);
         let bridge = BridgeConfig {
             cidr: addresses.first().map(ToString::to_string),
-            gateway: gateway.map(ToString::to_string),
+            gateway: gateway.map(|gateway| gateway.to_string()),
             // The LAN's bridge has the machine's card; the others join guests only.
             ports: if is_management {
                 vec!["eno1".to_owned()]
@@ -130,9 +154,15 @@ fn node_config(node: &Node, topology: &Topology) -> NodeConfig {
 }
 
 /// What the inventory names: directories for images and seeds, thin storages for disks alone.
-fn storages(desired: &Desired, node: &Node, folder: &Path) -> BTreeMap<String, StorageConfig> {
+fn storages<'a>(
+    desired: &'a Desired,
+    nodes: impl Iterator<Item = &'a Node>,
+    folder: &Path,
+) -> BTreeMap<String, StorageConfig> {
     let disks: BTreeSet<&StorageId> = desired.guests.values().map(|g| &g.disk.storage).collect();
-    let directories = BTreeSet::from([&node.iso_storage, &node.import_storage]);
+    let directories: BTreeSet<&StorageId> = nodes
+        .flat_map(|node| [&node.iso_storage, &node.import_storage])
+        .collect();
     disks
         .union(&directories)
         .map(|id| {

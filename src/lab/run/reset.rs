@@ -23,6 +23,8 @@ pub fn reset(folder: &LabFolder) -> Result<(), RunError> {
         folder.zfs(),
         folder.zfs_image(),
         folder.known_hosts(),
+        folder.runs(),
+        folder.scripted().root().to_owned(),
         key.with_added_extension("pub"),
         key,
     ] {

@@ -1,27 +1,22 @@
 //! The process that holds a lab.
 
 use super::{
-    ahead::build_ahead,
     error::{RunError, failed},
-    node_api::{self, NodeApi},
-    outside::outside,
+    namespace_lab::NamespaceLab,
     process,
+    scripted_lab::ScriptedLab,
     settings::Settings,
 };
 use crate::lab::{
-    images::{World, stand_ins, tls::Authority},
-    namespace::{self, Key, Machine, Plan, Topology, netns_path},
+    namespace,
     state::{LabKind, LabState},
 };
 use crate::model::desired::Desired;
 use rustix::fs::{FlockOperation, flock};
-use std::{collections::BTreeMap, fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    task::JoinSet,
-};
+use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Builds a namespace lab for an inventory, holds it until SIGTERM or SIGINT, and takes it down. `say` hears what it
+/// Builds a lab for an inventory, holds it until SIGTERM or SIGINT, and takes it down. `say` hears what it
 /// is doing. Needs a tokio runtime with I/O and several threads.
 ///
 /// # Errors
@@ -31,7 +26,10 @@ pub async fn serve(
     settings: &Settings,
     say: impl Fn(&str) + Copy + Send + 'static,
 ) -> Result<(), RunError> {
-    let missing = namespace::missing();
+    let missing = match settings.kind {
+        LabKind::Namespace => namespace::missing(),
+        LabKind::Scripted => Vec::new(),
+    };
     if !missing.is_empty() {
         return Err(RunError::Machine { missing });
     }
@@ -43,7 +41,7 @@ pub async fn serve(
     let built = build(desired, settings, say).await;
     let outcome = match built {
         Ok(lab) => {
-            write_state(&folder.state(), &lab.state)?;
+            write_state(&folder.state(), lab.state())?;
             say("the lab is up");
             end.wait().await;
             say("taking the lab down");
@@ -63,19 +61,24 @@ pub async fn serve(
 }
 
 /// A lab that is up.
-struct Lab {
-    state: LabState,
-    machine: Machine,
-    _api: NodeApi,
-    _world: Option<World>,
-    _ahead: JoinSet<()>,
+enum Lab {
+    Namespace(Box<NamespaceLab>),
+    Scripted(Box<ScriptedLab>),
 }
 
 impl Lab {
+    fn state(&self) -> &LabState {
+        match self {
+            Self::Namespace(lab) => &lab.state,
+            Self::Scripted(lab) => &lab.state,
+        }
+    }
+
     async fn end(self) -> Result<(), RunError> {
-        let machine = self.machine.clone();
-        drop(self);
-        blocking(move || Ok(machine.tear_down()?)).await
+        match self {
+            Self::Namespace(lab) => lab.end().await,
+            Self::Scripted(lab) => lab.end(),
+        }
     }
 }
 
@@ -84,72 +87,17 @@ async fn build(
     settings: &Settings,
     say: impl Fn(&str) + Copy + Send + 'static,
 ) -> Result<Lab, RunError> {
-    let topology = Topology::of(desired)?;
-    let ahead = build_ahead(desired, settings, say)?;
-    let node = node_api::only_node(desired, topology.node.as_ref())?;
-    let cache = settings.cache.clone();
-    let image = blocking(move || Ok(namespace::build_image(&cache, &say)?)).await?;
-    let authority = Authority::load_or_make(&settings.cache.join("authority"))?;
-    let folder = settings.folder.clone();
-    let operator = Key::at(&folder.operator_key(), "infra-lab")?;
-    let plan = Plan {
-        folder,
-        image: image.clone(),
-        topology: topology.clone(),
-        ca: Some(authority.pem().to_owned()),
-        operator: operator.clone(),
-        program: Some(settings.program.clone()),
-    };
-    say("building the network and booting the node");
-    let machine = blocking(move || Ok(Machine::build(plan)?)).await?;
-    let world = outside(&topology, settings, &image)?;
-    let api = node_api::start(desired, node, &topology, &machine, settings)?;
-    let names = machine.names();
-    let state = LabState {
-        version: 1,
-        kind: LabKind::Namespace,
-        pid: std::process::id(),
-        system: desired.system.to_string(),
-        api: api.address,
-        fingerprint: api.fingerprint.clone(),
-        token_id: api.token_id.to_owned(),
-        token_secret: api.token_secret.clone(),
-        operator_netns: topology
-            .operator
-            .is_some()
-            .then(|| netns_path(&names.operator())),
-        known_hosts: machine.known_hosts(),
-        operator_key: operator.path().to_owned(),
-        operator_public_key: operator.public().to_owned(),
-        ssh: BTreeMap::new(),
-        images: api.images.clone(),
-        clock: settings.clock,
-        stand_ins: list_of_stand_ins(),
-    };
-    Ok(Lab {
-        state,
-        machine,
-        _api: api,
-        _world: world,
-        _ahead: ahead,
+    Ok(match settings.kind {
+        LabKind::Namespace => {
+            let lab = NamespaceLab::build(desired, settings, say).await?;
+            Lab::Namespace(Box::new(lab))
+        }
+        LabKind::Scripted => Lab::Scripted(Box::new(ScriptedLab::build(desired, settings)?)),
     })
 }
 
-fn list_of_stand_ins() -> BTreeMap<String, String> {
-    let catalogue = stand_ins::catalogue();
-    let entries = catalogue.stand_ins.values();
-    entries
-        .flat_map(|entry| {
-            entry
-                .images
-                .keys()
-                .map(|image| (image.clone(), entry.runs.clone()))
-        })
-        .collect()
-}
-
 /// Runs what blocks away from the runtime's threads.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RunError> + Send + 'static,
 ) -> Result<T, RunError> {
     tokio::task::spawn_blocking(work)

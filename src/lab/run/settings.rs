@@ -1,11 +1,13 @@
 //! What a lab is made with, beside the inventory.
 
-use crate::lab::folder::LabFolder;
+use crate::lab::{folder::LabFolder, state::LabKind};
 use std::path::PathBuf;
 
 /// Where a lab lives and how it behaves.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// How its guests are made.
+    pub kind: LabKind,
     /// The lab's own folder.
     pub folder: LabFolder,
     /// The cache that labs share.

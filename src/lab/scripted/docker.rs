@@ -216,6 +216,13 @@ impl Docker {
             .collect()
     }
 
+    /// Whether a service has a running container.
+    pub(super) fn runs(&self, project: &str, service: &str) -> bool {
+        self.containers
+            .values()
+            .any(|c| c.project == project && c.service == service && c.state == "running")
+    }
+
     /// What `facts_docker` prints while the engine answers.
     pub(super) fn facts(&self) -> String {
         let mut out = String::from("version 26.1.5+dfsg1\n");

@@ -20,5 +20,6 @@ mod tree;
 mod ufw;
 mod zfs;
 
+pub use answer::NEEDS_REAL_GUESTS;
 pub use error::ScriptedError;
 pub use hosts::{ScriptedHosts, ScriptedNode, ScriptedOptions};

@@ -87,7 +87,7 @@ pub fn checks(results: &[CheckResult]) -> String {
         let _ = write!(out, ", {failed} failed");
     }
     if silent > 0 {
-        let _ = write!(out, ", {silent} could not be asked from here");
+        let _ = write!(out, ", {silent} not proven: they could not be asked");
     }
     out.push_str(".\n");
     out

@@ -119,7 +119,7 @@ fn escape(text: &str) -> String {
     text.replace('\\', "\\134").replace(' ', "\\040")
 }
 
-/// `infra-checks`: mounts are known; nothing else is behind a scripted host, and it says so.
+/// `infra-checks`: mounts and containers are known; nobody listens and nothing runs in a scripted host, and it says so.
 pub(super) fn checks(machine: &Machine, input: &[u8]) -> Reply {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     let mut out = String::new();
@@ -137,11 +137,15 @@ pub(super) fn checks(machine: &Machine, input: &[u8]) -> Reply {
                 let _ = writeln!(mounts, "{} zfs", escape(&at));
             }
             ("mounts", mounts)
-        } else {
+        } else if let ("exec", Some(stack), Some(service)) = (kind, fields.next(), fields.next())
+            && !machine.docker.runs(stack, service)
+        {
             (
                 "error",
-                format!("a scripted host runs no services: `{kind}` needs a namespace lab"),
+                format!("no running container of {stack}/{service}"),
             )
+        } else {
+            ("unasked", super::NEEDS_REAL_GUESTS.to_owned())
         };
         let _ = writeln!(out, "{number}\t{word}\t{}", STANDARD.encode(text));
     }

@@ -12,6 +12,9 @@ use super::{
     machine::{Machine, Reply},
 };
 
+/// Why a scripted lab proves nothing about services and packets.
+pub const NEEDS_REAL_GUESTS: &str = "needs real guests";
+
 /// Carries out a command line for a login.
 pub(super) fn answer(
     machine: &mut Machine,

@@ -1,0 +1,122 @@
+//! A lab with real guests in namespaces.
+
+use super::{
+    ahead::build_ahead,
+    error::RunError,
+    node_api::{self, ApiSpec, NodeApi, NodePlace},
+    outside::outside,
+    serve::blocking,
+    settings::Settings,
+};
+use crate::lab::{
+    images::{World, stand_ins, tls::Authority},
+    namespace::{self, Key, Machine, Plan, Topology, netns_path},
+    state::{LabKind, LabState},
+};
+use crate::model::desired::Desired;
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use tokio::task::JoinSet;
+
+/// A namespace lab that is up.
+pub(super) struct NamespaceLab {
+    pub(super) state: LabState,
+    machine: Machine,
+    _api: NodeApi,
+    _world: Option<World>,
+    _ahead: JoinSet<()>,
+}
+
+impl NamespaceLab {
+    /// Takes it down.
+    pub(super) async fn end(self) -> Result<(), RunError> {
+        let machine = self.machine.clone();
+        drop(self);
+        blocking(move || Ok(machine.tear_down()?)).await
+    }
+
+    /// Builds everything, in the order in which one thing needs another.
+    pub(super) async fn build(
+        desired: &Desired,
+        settings: &Settings,
+        say: impl Fn(&str) + Copy + Send + 'static,
+    ) -> Result<Self, RunError> {
+        let topology = Topology::of(desired)?;
+        let ahead = build_ahead(desired, settings, say)?;
+        let node = node_api::only_node(desired, topology.node.as_ref())?;
+        let cache = settings.cache.clone();
+        let image = blocking(move || Ok(namespace::build_image(&cache, &say)?)).await?;
+        let authority = Authority::load_or_make(&settings.cache.join("authority"))?;
+        let folder = settings.folder.clone();
+        let operator = Key::at(&folder.operator_key(), "infra-lab")?;
+        let plan = Plan {
+            folder,
+            image: image.clone(),
+            topology: topology.clone(),
+            ca: Some(authority.pem().to_owned()),
+            operator: operator.clone(),
+            program: Some(settings.program.clone()),
+        };
+        say("building the network and booting the node");
+        let machine = blocking(move || Ok(Machine::build(plan)?)).await?;
+        let world = outside(&topology, settings, &image)?;
+        let api = {
+            let place = NodePlace {
+                bridges: topology.bridges.clone(),
+                gateway: topology.node_gateways.first().copied(),
+            };
+            let port = desired.proxmox.as_ref().map_or(8006, |api| api.port);
+            let spec = ApiSpec {
+                nodes: BTreeMap::from([(node.name.clone(), place)]),
+                address: SocketAddr::new(node.address, port),
+                netns: Some(netns_path(&machine.names().node())),
+                backend: Arc::new(machine.clone()),
+                folder: settings.folder.api(),
+                clock: settings.clock,
+            };
+            node_api::start(desired, spec)?
+        };
+        let names = machine.names();
+        let state = LabState {
+            version: 1,
+            kind: LabKind::Namespace,
+            pid: std::process::id(),
+            folder: settings.folder.root().to_owned(),
+            system: desired.system.to_string(),
+            api: api.address,
+            fingerprint: api.fingerprint.clone(),
+            token_id: api.token_id.to_owned(),
+            token_secret: api.token_secret.clone(),
+            operator_netns: topology
+                .operator
+                .is_some()
+                .then(|| netns_path(&names.operator())),
+            known_hosts: machine.known_hosts(),
+            operator_key: operator.path().to_owned(),
+            operator_public_key: operator.public().to_owned(),
+            ssh: BTreeMap::new(),
+            images: api.images.clone(),
+            clock: settings.clock,
+            stand_ins: list_of_stand_ins(),
+        };
+        Ok(Self {
+            state,
+            machine,
+            _api: api,
+            _world: world,
+            _ahead: ahead,
+        })
+    }
+}
+
+fn list_of_stand_ins() -> BTreeMap<String, String> {
+    let catalogue = stand_ins::catalogue();
+    let entries = catalogue.stand_ins.values();
+    entries
+        .flat_map(|entry| {
+            entry
+                .images
+                .keys()
+                .map(|image| (image.clone(), entry.runs.clone()))
+        })
+        .collect()
+}
