@@ -151,10 +151,16 @@ name! {
 name! {
     /// A ZFS dataset with its zpool: `tank/media`.
     DatasetName, "dataset name", "zpool/name with letters, digits, `-`, `_`, `.`, `:` and spaces",
-    |t| t.len() <= 200
+    |t| t.len() <= 255
         && t.starts_with(|c: char| c.is_ascii_alphabetic())
         && t.split('/').all(|part| !part.is_empty() && part != "." && part != ".."
             && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b' ')))
+}
+name! {
+    /// The part of a snapshot's or bookmark's name behind `@` or `#`.
+    SnapshotName, "snapshot name", "letters, digits, `-`, `_`, `.`, `:` and spaces, at most 250",
+    |t| (1..=250).contains(&t.len())
+        && t.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b' '))
 }
 
 impl DatasetName {
@@ -168,6 +174,13 @@ impl DatasetName {
         self.0
             .rsplit_once('/')
             .map(|(parent, _)| Self(parent.to_owned()))
+    }
+
+    /// Whether this is the other dataset, or lies inside it.
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.0
+            .strip_prefix(other.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
@@ -241,5 +254,22 @@ mod tests {
         assert!(DatasetName::new("tank//x").is_err());
         assert!(DatasetName::new("tank/a@b").is_err());
         assert!(DatasetName::new("tank/..").is_err());
+        let parent = DatasetName::new("tank/app").expect("valid");
+        let within = |text: &str| DatasetName::new(text).expect("valid").is_within(&parent);
+        assert!(within("tank/app") && within("tank/app/db") && !within("tank/appdata"));
+    }
+
+    #[test]
+    fn a_snapshot_name_has_the_characters_that_zfs_allows() {
+        for fine in [
+            "infra_auto_20260912T021500Z",
+            "autosnap_2026-11-08_00:00:01_daily",
+            "with space",
+        ] {
+            assert!(SnapshotName::new(fine).is_ok(), "{fine}");
+        }
+        for bad in ["", "a+02:00", "a%b", "a@b", "été", "a/b", "a,b"] {
+            assert!(SnapshotName::new(bad).is_err(), "{bad}");
+        }
     }
 }

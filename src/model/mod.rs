@@ -24,5 +24,7 @@ pub mod release;
 pub mod resource;
 pub mod secret;
 pub mod size;
+pub mod snapshot;
 pub mod stack;
 pub mod ufw;
+pub mod zpool;

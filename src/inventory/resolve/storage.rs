@@ -19,6 +19,10 @@ use crate::model::{
 use std::collections::BTreeMap;
 
 type Properties = BTreeMap<String, String>;
+
+/// Bytes of a dataset's whole name, so that its snapshots still have names.
+const LONGEST_DATASET: usize = 190;
+
 /// All datasets by name.
 pub(super) type Datasets = BTreeMap<DatasetName, Dataset>;
 
@@ -73,11 +77,13 @@ impl Walk<'_> {
                 continue;
             };
             let full = format!("{parent}/{own}");
-            if own.contains('/') || DatasetName::new(full.as_str()).is_err() {
+            // Names of snapshots follow behind an `@`, and 255 bytes is all that ZFS takes.
+            let fits = full.len() <= LONGEST_DATASET;
+            if own.contains('/') || !fits || DatasetName::new(full.as_str()).is_err() {
                 scope
                     .error(codes::INVALID_NAME, format!("`{own}` is not the name of a dataset"))
                     .at(key.span, "not a dataset name")
-                    .help("letters, digits, `-`, `_`, `.` and `:`; datasets inside go under `datasets:`");
+                    .help("letters, digits, `-`, `_`, `.` and `:`, at most 190 with those above it; datasets inside go under `datasets:`");
                 continue;
             }
             let Some(raw) = &raw.value else { continue };

@@ -1,15 +1,22 @@
 //! Reading and changing datasets over a shell.
 
 use super::{
+    border::{ZfsRead, ZfsWrite},
+    destroy::{BUSY_PAUSE, Destroyed, destroy},
     error::ZfsError,
     facts::{FACTS, ZfsFacts, parse_facts},
+    survey::{SURVEY, parse_survey},
 };
 use crate::model::{
     dataset::DatasetDirectory,
-    ids::{DatasetName, SystemName, ZpoolName},
+    ids::{DatasetName, SnapshotName, SystemName, ZpoolName},
+    snapshot::{HoldFact, LONGEST, MARK, SnapshotId, Survey},
 };
 use crate::providers::shell::{Command, Outcome, Output, Shell};
-use std::{collections::BTreeMap, future::Future, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// The user property that marks a dataset as made, or adopted, by a system.
 pub const OWNER: &str = "org.infra:system";
@@ -25,59 +32,27 @@ pub const CREATE_SCRIPT: &str = "infra-zfs-create";
 /// with an octal mode. Output: `changed PATH` lines. Exit 65 when it is not mounted, 66 when a path leads out of it.
 pub const DIRECTORIES_SCRIPT: &str = "infra-zfs-directories";
 
+/// Name of the script that surveys zpools. Arguments: the mark's property, then zpool names.
+pub const SURVEY_SCRIPT: &str = "infra-zfs-survey";
+
+/// Name of the script that takes snapshots. Arguments: their name, then `-o property=value` pairs. Input: datasets,
+/// one on each line.
+pub const SNAPSHOT_SCRIPT: &str = "infra-zfs-snapshot";
+
+/// Name of the script that holds and releases. Arguments: `hold` or `release`, and the tag. Input: snapshots, one on
+/// each line. Output: `changed SNAPSHOT` lines.
+pub const HOLD_SCRIPT: &str = "infra-zfs-hold";
+
+const SNAPSHOT: &str = include_str!("scripts/snapshot.sh");
+const HOLD: &str = include_str!("scripts/hold.sh");
 const CREATE: &str = include_str!("scripts/create.sh");
 const DIRECTORIES: &str = include_str!("scripts/directories.sh");
 
 /// A busy pool of spinning disks takes its time to mount.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Looks at zpools and datasets.
-pub trait ZfsRead: Send + Sync {
-    /// Health of zpools, and all their datasets with all properties. A pool that is not imported is absent.
-    fn facts(
-        &self,
-        zpools: &[ZpoolName],
-    ) -> impl Future<Output = Result<ZfsFacts, ZfsError>> + Send;
-}
-
-/// Changes datasets. Nothing here destroys one.
-pub trait ZfsWrite: Send + Sync {
-    /// Creates a filesystem whose parent exists, with native properties and the mark of its system. Refuses a mount
-    /// point that has something in it.
-    fn create(
-        &self,
-        dataset: &DatasetName,
-        system: &SystemName,
-        properties: &BTreeMap<String, String>,
-    ) -> impl Future<Output = Result<(), ZfsError>> + Send;
-
-    /// Sets properties, all in one command. Nothing to set is no command.
-    fn set(
-        &self,
-        dataset: &DatasetName,
-        properties: &BTreeMap<String, String>,
-    ) -> impl Future<Output = Result<Outcome, ZfsError>> + Send;
-
-    /// Lets a property come from the parent again.
-    fn inherit(
-        &self,
-        dataset: &DatasetName,
-        property: &str,
-    ) -> impl Future<Output = Result<(), ZfsError>> + Send;
-
-    /// Mounts a filesystem; a mounted one is fine.
-    fn mount(
-        &self,
-        dataset: &DatasetName,
-    ) -> impl Future<Output = Result<Outcome, ZfsError>> + Send;
-
-    /// Makes directories inside a mounted filesystem, with owners and modes. The dataset's own is `.`.
-    fn make_directories(
-        &self,
-        dataset: &DatasetName,
-        directories: &[DatasetDirectory],
-    ) -> impl Future<Output = Result<Outcome, ZfsError>> + Send;
-}
+/// A hundred thousand snapshots on disks that sleep.
+const LIST_PATIENCE: Duration = Duration::from_mins(15);
 
 /// ZFS on the host of a shell.
 #[derive(Debug, Clone, Copy)]
@@ -95,10 +70,33 @@ impl<S: Shell> ZfsRead for Zfs<'_, S> {
                     .timeout(PATIENCE),
             )
             .await?;
-        parse_facts(&output.text()).map_err(|why| ZfsError::Garbled {
-            host: self.0.host().to_string(),
-            why,
-        })
+        parse_facts(&output.text()).map_err(|why| self.garbled(why))
+    }
+
+    async fn survey(&self, zpools: &[ZpoolName]) -> Result<Survey, ZfsError> {
+        let names = zpools.iter().map(ZpoolName::as_str);
+        let command = Command::script(SURVEY_SCRIPT, SURVEY)
+            .args([MARK])
+            .args(names)
+            .timeout(LIST_PATIENCE);
+        let output = self.0.demand(command).await?;
+        // Borrowed where it is UTF-8, which is always: a hundred megabytes are not copied.
+        parse_survey(&String::from_utf8_lossy(&output.stdout)).map_err(|why| self.garbled(why))
+    }
+
+    async fn holds(&self, snapshots: &[SnapshotId]) -> Result<Vec<HoldFact>, ZfsError> {
+        let Some(first) = snapshots.first() else {
+            return Ok(Vec::new());
+        };
+        let names = snapshots.iter().map(ToString::to_string);
+        let command = Command::new(["zfs", "holds", "-Hp"]).args(names);
+        let output = self.change(&first.dataset, command).await?;
+        output
+            .text()
+            .lines()
+            .map(|line| hold_fact(line).ok_or_else(|| format!("zfs holds answered `{line}`")))
+            .collect::<Result<_, _>>()
+            .map_err(|why| self.garbled(why))
     }
 }
 
@@ -189,9 +187,150 @@ impl<S: Shell> ZfsWrite for Zfs<'_, S> {
             Outcome::Unchanged
         })
     }
+
+    async fn snapshot(
+        &self,
+        datasets: &BTreeSet<DatasetName>,
+        name: &SnapshotName,
+        properties: &BTreeMap<String, String>,
+    ) -> Result<(), ZfsError> {
+        let Some(first) = datasets.first() else {
+            return Ok(());
+        };
+        if let Some(other) = datasets.iter().find(|one| one.zpool() != first.zpool()) {
+            let said = format!("{other} is in another zpool: they cannot be of one moment");
+            return Err(invalid(first, said));
+        }
+        let too_long =
+            |dataset: &&DatasetName| dataset.as_str().len() + 1 + name.as_str().len() > LONGEST;
+        if let Some(dataset) = datasets.iter().find(too_long) {
+            let said = format!("{dataset}@{name} would be longer than {LONGEST} bytes");
+            return Err(invalid(dataset, said));
+        }
+        let pairs = properties
+            .iter()
+            .flat_map(|(key, value)| ["-o".to_owned(), format!("{key}={value}")]);
+        let lines = one_a_line(datasets);
+        let command = Command::script(SNAPSHOT_SCRIPT, SNAPSHOT)
+            .args([name.as_str()])
+            .args(pairs)
+            .stdin(lines);
+        self.change(first, command).await.map(drop)
+    }
+
+    async fn destroy_snapshots(&self, snapshots: &[SnapshotId]) -> Result<Destroyed, ZfsError> {
+        destroy(self.0, snapshots, BUSY_PAUSE).await
+    }
+
+    async fn hold(&self, tag: &str, snapshots: &[SnapshotId]) -> Result<Outcome, ZfsError> {
+        self.tag("hold", tag, snapshots).await
+    }
+
+    async fn release(&self, tag: &str, snapshots: &[SnapshotId]) -> Result<Outcome, ZfsError> {
+        self.tag("release", tag, snapshots).await
+    }
+
+    async fn bookmark(&self, snapshot: &SnapshotId, name: &SnapshotName) -> Result<(), ZfsError> {
+        let bookmark = format!("{}#{name}", snapshot.dataset);
+        let command = Command::new(["zfs".to_owned(), "bookmark".to_owned()])
+            .args([snapshot.to_string(), bookmark]);
+        self.change(&snapshot.dataset, command).await.map(drop)
+    }
+
+    async fn destroy_bookmark(
+        &self,
+        dataset: &DatasetName,
+        name: &SnapshotName,
+    ) -> Result<Outcome, ZfsError> {
+        let command = Command::new(["zfs", "destroy"]).args([format!("{dataset}#{name}")]);
+        match self.change(dataset, command).await {
+            Ok(_) => Ok(Outcome::Changed),
+            Err(ZfsError::NotFound { .. }) => Ok(Outcome::Unchanged),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn rollback(&self, snapshot: &SnapshotId) -> Result<(), ZfsError> {
+        let command = Command::new(["zfs", "rollback"]).args([snapshot.to_string()]);
+        self.change(&snapshot.dataset, command).await.map(drop)
+    }
+
+    async fn clone_snapshot(
+        &self,
+        snapshot: &SnapshotId,
+        dataset: &DatasetName,
+        system: &SystemName,
+        properties: &BTreeMap<String, String>,
+    ) -> Result<(), ZfsError> {
+        let owner = [(OWNER.to_owned(), system.as_str().to_owned())];
+        let options = properties
+            .clone()
+            .into_iter()
+            .chain(owner)
+            .flat_map(|(key, value)| ["-o".to_owned(), format!("{key}={value}")]);
+        let command = Command::new(["zfs", "clone"])
+            .args(options)
+            .args([snapshot.to_string(), dataset.to_string()]);
+        self.change(dataset, command).await.map(drop)
+    }
+}
+
+fn one_a_line<T: ToString>(things: impl IntoIterator<Item = T>) -> String {
+    let mut lines = String::new();
+    for thing in things {
+        lines.push_str(&thing.to_string());
+        lines.push('\n');
+    }
+    lines
+}
+
+fn invalid(dataset: &DatasetName, said: String) -> ZfsError {
+    ZfsError::Invalid {
+        dataset: dataset.to_string(),
+        said,
+    }
+}
+
+/// A line of `zfs holds -Hp`: snapshot, tag, seconds. Before 2.2 there is no `-p` and the time is for people.
+fn hold_fact(line: &str) -> Option<HoldFact> {
+    let mut fields = line.split('\t');
+    let (snapshot, tag, since) = (fields.next()?, fields.next()?, fields.next()?);
+    Some(HoldFact {
+        snapshot: SnapshotId::parse(snapshot)?,
+        tag: tag.to_owned(),
+        since: since.trim().parse().ok(),
+    })
 }
 
 impl<S: Shell> Zfs<'_, S> {
+    fn garbled(&self, why: String) -> ZfsError {
+        ZfsError::Garbled {
+            host: self.0.host().to_string(),
+            why,
+        }
+    }
+
+    async fn tag(
+        &self,
+        verb: &str,
+        tag: &str,
+        snapshots: &[SnapshotId],
+    ) -> Result<Outcome, ZfsError> {
+        let Some(first) = snapshots.first() else {
+            return Ok(Outcome::Unchanged);
+        };
+        let lines = one_a_line(snapshots);
+        let command = Command::script(HOLD_SCRIPT, HOLD)
+            .args([verb, tag])
+            .stdin(lines);
+        let output = self.change(&first.dataset, command).await?;
+        Ok(if output.stdout.is_empty() {
+            Outcome::Unchanged
+        } else {
+            Outcome::Changed
+        })
+    }
+
     /// Runs a command that changes something. One that succeeds and complains has done only a part.
     async fn change(&self, dataset: &DatasetName, command: Command) -> Result<Output, ZfsError> {
         let output = self.0.run(command.timeout(PATIENCE)).await?;

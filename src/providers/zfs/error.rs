@@ -112,6 +112,22 @@ pub enum ZfsError {
         /// ZFS's words.
         said: String,
     },
+    /// A snapshot is held under a tag.
+    #[error("change {dataset}: {said}")]
+    Held {
+        /// Dataset.
+        dataset: String,
+        /// ZFS's words.
+        said: String,
+    },
+    /// Newer snapshots, bookmarks or clones stand in the way.
+    #[error("change {dataset}: {said}")]
+    InTheWay {
+        /// Dataset.
+        dataset: String,
+        /// ZFS's words.
+        said: String,
+    },
     /// Anything else that ZFS said.
     #[error("change {dataset}: exit {code}: {said}")]
     Refused {
@@ -159,7 +175,11 @@ impl ZfsError {
                 host: host.to_owned(),
                 said,
             }
-        } else if has("dataset already exists") {
+        } else if has("being held") {
+            Self::Held { dataset, said }
+        } else if has("more recent snapshots or bookmarks exist") || has("dependent clones") {
+            Self::InTheWay { dataset, said }
+        } else if has("dataset already exists") || has("bookmark exists") {
             Self::Exists { dataset, said }
         } else if has("does not exist") || has("no such pool") {
             Self::NotFound { dataset, said }
@@ -182,6 +202,7 @@ impl ZfsError {
             "bad numeric value",
             "is not expected here",
             "name is too long",
+            "multiple snapshots of same fs",
             "Keyformat required",
         ]
         .iter()

@@ -1,5 +1,6 @@
 //! The facts of a ZFS host: what is asked, and how the answer is read.
 
+use super::frame::sections;
 use crate::model::{
     facts::{DatasetFact, PropertyFact, ZpoolFact},
     ids::DatasetName,
@@ -26,48 +27,38 @@ pub type ZfsFacts = (
     BTreeMap<String, ZpoolFact>,
 );
 
-/// One command's part of the output.
-struct Section<'a> {
-    /// `pool` or `datasets`.
-    about: &'a str,
-    pool: &'a str,
-    lines: Vec<&'a str>,
-    code: i32,
-    said: &'a str,
-}
-
 /// Reads the output of [`FACTS`]. A pool that is not imported is absent.
 ///
 /// # Errors
 /// The line that makes no sense, or the words of a command that failed for another reason than a missing pool.
 pub fn parse_facts(text: &str) -> Result<ZfsFacts, String> {
     let (mut datasets, mut zpools) = ZfsFacts::default();
-    for section in sections(text)? {
-        let is_missing =
-            section.said.contains("no such pool") || section.said.contains("does not exist");
-        if section.code != 0 && is_missing {
+    for section in sections(text, &["not-installed"])? {
+        if section.about == "not-installed" || section.is_missing() {
             continue;
         }
-        if section.code != 0 {
-            return Err(format!(
-                "{} {}: exit {}: {}",
-                section.about, section.pool, section.code, section.said
-            ));
+        if let Some(complaint) = section.complaint() {
+            return Err(complaint);
         }
-        if section.about == "pool" {
-            let [line] = section.lines.as_slice() else {
-                return Err(format!(
-                    "zpool list {}: {} lines instead of one",
-                    section.pool,
-                    section.lines.len()
-                ));
-            };
-            let (name, fact) = zpool(line)?;
-            zpools.insert(name, fact);
-        } else {
-            for record in records(&section.lines)? {
-                add(&mut datasets, &record)?;
+        let lines = section.lines();
+        match section.about {
+            "pool" => {
+                let [line] = lines.as_slice() else {
+                    return Err(format!(
+                        "zpool list {}: {} lines instead of one",
+                        section.subject,
+                        lines.len()
+                    ));
+                };
+                let (name, fact) = zpool(line)?;
+                zpools.insert(name, fact);
             }
+            "datasets" => {
+                for record in records(&lines)? {
+                    add(&mut datasets, &record)?;
+                }
+            }
+            other => return Err(format!("unexpected frame `{other}`")),
         }
     }
     datasets.retain(|_, fact: &mut DatasetFact| {
@@ -79,47 +70,6 @@ pub fn parse_facts(text: &str) -> Result<ZfsFacts, String> {
         !fact.kind.is_empty()
     });
     Ok((datasets, zpools))
-}
-
-/// The framed parts. Text outside a frame is an error: something else wrote to our output.
-fn sections(text: &str) -> Result<Vec<Section<'_>>, String> {
-    let mut sections = Vec::new();
-    let mut open: Option<Section<'_>> = None;
-    for line in text.lines() {
-        let mark = line
-            .strip_prefix("==zfs ")
-            .map(|mark| mark.split_once(' ').unwrap_or((mark, "")));
-        match (mark, open.as_mut()) {
-            (Some(("not-installed", _)), None) => {}
-            (Some((about @ ("pool" | "datasets"), pool)), None) => {
-                open = Some(Section {
-                    about,
-                    pool,
-                    lines: Vec::new(),
-                    code: 0,
-                    said: "",
-                });
-            }
-            (Some(("exit", rest)), Some(section)) => {
-                let (code, said) = rest.split_once(' ').unwrap_or((rest, ""));
-                section.code = code
-                    .parse()
-                    .map_err(|_| format!("`{line}` has no exit code"))?;
-                section.said = said.trim();
-                sections.extend(open.take());
-            }
-            (None, Some(section)) => section.lines.push(line),
-            (None, None) if line.trim().is_empty() => {}
-            (Some(_), _) | (None, None) => return Err(format!("unexpected line `{line}`")),
-        }
-    }
-    match open {
-        None => Ok(sections),
-        Some(section) => Err(format!(
-            "the answer about {} {} was cut off",
-            section.about, section.pool
-        )),
-    }
 }
 
 fn zpool(line: &str) -> Result<(String, ZpoolFact), String> {
@@ -189,8 +139,8 @@ fn add(datasets: &mut BTreeMap<DatasetName, DatasetFact>, record: &str) -> Resul
     let (value, source) = rest.rsplit_once('\t').ok_or_else(wrong)?;
     let name = match DatasetName::new(name) {
         Ok(name) => name,
-        // Names that only ZFS itself makes (`tank/x%recv`) or that are longer than any of ours.
-        Err(_) if name.contains('%') || name.len() > 200 => return Ok(()),
+        // Names that only ZFS itself makes (`tank/x%recv`).
+        Err(_) if name.contains('%') => return Ok(()),
         Err(error) => return Err(error.to_string()),
     };
     let fact = PropertyFact {

@@ -4,17 +4,30 @@
 //! changes over any [`Shell`](crate::providers::shell::Shell). `model::property` compares values as ZFS means them,
 //! [`trap`] finds mount points that ZFS would accept and the owner would regret.
 //!
-//! Invariant: never `destroy`, never `-r` on a command that changes something, never `-R`, never `-f`.
+//! [`ZfsRead::survey`] is for snapshot work: clock, health and one list of everything, from one round trip.
+//!
+//! Invariant: never destroys a dataset; of snapshots only those that it is given by name.
+//! Invariant: never `-r` on a command that changes something, never `-R`, never `-f`, never `-F`.
 //! Invariant: output is split on TAB only; a line that is not understood is an error, never skipped.
 
+mod border;
+mod destroy;
 mod engine;
 mod error;
 mod facts;
+mod frame;
+mod health;
+mod survey;
 pub mod trap;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-pub use engine::{CREATE_SCRIPT, DIRECTORIES_SCRIPT, FACTS_SCRIPT, OWNER, Zfs, ZfsRead, ZfsWrite};
+pub use border::{ZfsRead, ZfsWrite};
+pub use destroy::{DESTROY_SCRIPT, Destroyed};
+pub use engine::{
+    CREATE_SCRIPT, DIRECTORIES_SCRIPT, FACTS_SCRIPT, HOLD_SCRIPT, OWNER, SNAPSHOT_SCRIPT,
+    SURVEY_SCRIPT, Zfs,
+};
 pub use error::ZfsError;
 pub use facts::{FACTS, ZfsFacts, parse_facts};

@@ -2,5 +2,8 @@
 //!
 //! Invariant: what ZFS says in a test was recorded, never invented.
 
+mod destroying;
+pub(crate) mod fake;
 mod recorded;
 mod scripts;
+mod survey;

@@ -45,6 +45,8 @@ fn kind(error: &ZfsError) -> &'static str {
         ZfsError::NotMounted { .. } => "not mounted",
         ZfsError::LeadsOut { .. } => "leads out",
         ZfsError::Partly { .. } => "partly",
+        ZfsError::Held { .. } => "held",
+        ZfsError::InTheWay { .. } => "in the way",
         ZfsError::Refused { .. } => "refused",
         ZfsError::Garbled { .. } => "garbled",
     }

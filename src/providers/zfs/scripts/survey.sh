@@ -1,0 +1,39 @@
+# infra-zfs-survey MARK POOL...: clock, version, health of zpools, and one list of all that is in them, framed by lines
+# `==zfs WORD`. JSON where this ZFS speaks it (2.3 and later), else columns parted by tabs. MARK is a user property.
+set -u
+PATH="$PATH:/usr/sbin:/sbin"
+LC_ALL=C
+# `zpool status` shows local times without their zone.
+TZ=UTC0
+export PATH LC_ALL TZ
+mark=$1
+shift
+printf '==zfs clock %s\n' "$(date +%s)"
+if ! command -v zfs >/dev/null 2>&1; then
+	echo '==zfs not-installed'
+	exit 0
+fi
+printf '==zfs version %s\n' "$(zfs version 2>/dev/null | sed -n '1s/^zfs-//p')"
+case $(zfs version -j 2>/dev/null) in
+'{'*) json=-j ;;
+*) json= ;;
+esac
+# Standard output as it is, then the exit code with what was said on standard error, on one line.
+framed() {
+	{ complaint=$("$@" 2>&1 1>&3); } 3>&1
+	printf '\n==zfs exit %s %s\n' "$?" "$(printf %s "$complaint" | tr '\n' ' ')"
+}
+for pool in "$@"; do
+	printf '==zfs pool %s\n' "$pool"
+	framed zpool list -Hp -o name,health,size,alloc,free,cap,frag "$pool"
+	printf '==zfs status%s %s\n' "$json" "$pool"
+	framed zpool status $json -p "$pool"
+	# A suspended pool answers `zfs list` when somebody brings its disks back, perhaps never.
+	case $(zpool list -H -o health "$pool" 2>/dev/null) in
+	SUSPENDED) continue ;;
+	esac
+	printf '==zfs things%s %s\n' "$json" "$pool"
+	framed zfs list ${json:--H} -p -r -t filesystem,volume,snapshot,bookmark \
+		-o "name,type,guid,createtxg,creation,used,userrefs,clones,origin,mounted,keystatus,$mark" "$pool"
+done
+echo '==zfs end'
