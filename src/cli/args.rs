@@ -70,6 +70,9 @@ pub(crate) enum Verb {
     Status,
     /// Run the system's own checks against the live system
     Verify,
+    /// Look at the flow matrix, explain it, prove it
+    #[command(subcommand)]
+    Firewall(super::firewall::FirewallVerb),
     /// Work with guests
     #[command(subcommand)]
     Vm(super::vm::VmVerb),

@@ -12,6 +12,7 @@ mod context;
 mod env;
 mod exit;
 mod failure;
+mod firewall;
 mod init;
 #[cfg(feature = "lab")]
 mod lab;

@@ -52,6 +52,7 @@ fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Up(args) => super::up::run(context, &args),
         Verb::Status => super::status::run(context),
         Verb::Verify => super::verify::run(context),
+        Verb::Firewall(verb) => super::firewall::run(context, &verb),
         Verb::Vm(verb) => super::vm::run(context, &verb),
         #[cfg(feature = "lab")]
         Verb::Lab(verb) => super::lab::run(context, &verb),

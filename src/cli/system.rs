@@ -42,7 +42,11 @@ pub(crate) fn load(context: &Context) -> Result<System, Failure> {
         })?;
     let mut diagnostics = loaded.diagnostics;
     if let Some(desired) = &loaded.desired {
-        diagnostics.extend(compile(desired, &SecretValues::default()).1);
+        let (compiled, found) = compile(desired, &SecretValues::default());
+        if !has_errors(&found) {
+            diagnostics.extend(firewall::analysis::verify(desired, &compiled.firewall));
+        }
+        diagnostics.extend(found);
     }
     match loaded.desired {
         Some(desired) if !has_errors(&diagnostics) => Ok(System {

@@ -6,14 +6,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 const V4_LAST: u128 = u32::MAX as u128;
 
 /// A set of IPv4 and IPv6 addresses.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Addresses {
     v4: Ranges,
     v6: Ranges,
 }
 
 /// Inclusive ranges: sorted, disjoint, never adjacent.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 struct Ranges(Vec<(u128, u128)>);
 
 impl Ranges {
@@ -33,15 +33,19 @@ impl Ranges {
 
     fn intersection(&self, other: &Self) -> Self {
         let mut out = Vec::new();
-        for a in &self.0 {
-            for b in &other.0 {
-                let (first, last) = (a.0.max(b.0), a.1.min(b.1));
-                if first <= last {
-                    out.push((first, last));
-                }
+        let (mut left, mut right) = (self.0.iter().peekable(), other.0.iter().peekable());
+        while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
+            let (first, last) = (a.0.max(b.0), a.1.min(b.1));
+            if first <= last {
+                out.push((first, last));
+            }
+            if a.1 <= b.1 {
+                left.next();
+            } else {
+                right.next();
             }
         }
-        Self::normal(out)
+        Self(out)
     }
 
     fn complement(&self, end: u128) -> Self {
@@ -146,7 +150,43 @@ impl Addresses {
             IpAddr::V4(a) => (&self.v4, u128::from(u32::from(a))),
             IpAddr::V6(a) => (&self.v6, u128::from(a)),
         };
-        ranges.0.iter().any(|r| r.0 <= value && value <= r.1)
+        let after = ranges.0.partition_point(|r| r.0 <= value);
+        after > 0 && value <= ranges.0[after - 1].1
+    }
+
+    /// The ranges of one family as numbers, ascending.
+    pub(crate) fn ranges(&self, v6: bool) -> &[(u128, u128)] {
+        if v6 { &self.v6.0 } else { &self.v4.0 }
+    }
+
+    /// The addresses of one family.
+    pub(crate) fn of_family(&self, v6: bool) -> Self {
+        if v6 {
+            Self {
+                v4: Ranges::default(),
+                v6: self.v6.clone(),
+            }
+        } else {
+            Self {
+                v4: self.v4.clone(),
+                v6: Ranges::default(),
+            }
+        }
+    }
+
+    /// An inclusive range of one family.
+    pub(crate) fn of_range(first: IpAddr, last: IpAddr) -> Option<Self> {
+        match (first, last) {
+            (IpAddr::V4(a), IpAddr::V4(b)) if a <= b => Some(Self {
+                v4: Ranges(vec![(u128::from(u32::from(a)), u128::from(u32::from(b)))]),
+                v6: Ranges::default(),
+            }),
+            (IpAddr::V6(a), IpAddr::V6(b)) if a <= b => Some(Self {
+                v4: Ranges::default(),
+                v6: Ranges(vec![(u128::from(a), u128::from(b))]),
+            }),
+            (IpAddr::V4(_) | IpAddr::V6(_), _) => None,
+        }
     }
 
     /// The fewest networks that make up the set, IPv4 first, ascending.

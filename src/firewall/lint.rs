@@ -2,6 +2,7 @@
 
 use super::{
     addresses::Addresses,
+    analysis::flaws,
     matrix::{End, Machine, MachineKind, Matrix, Row, api_port, covers, overlap, resolve, tcp},
 };
 use crate::diagnostic::{Code, Diagnostic, Place};
@@ -49,6 +50,7 @@ pub(crate) fn check(
             open_administration(desired, machines, row, place, &mut out);
         }
     }
+    out.extend(flaws(desired, matrix));
     ways_out(desired, matrix, &mut out);
     out
 }

@@ -2,7 +2,8 @@
 //!
 //! [`Matrix`] resolves the flows to addresses, with the operators' own way in before the owner's rows;
 //! [`compile`] writes them for each target and reports what the matrix cannot mean. [`diff_pve`] and [`diff_ufw`]
-//! compare what is wanted with what was seen, by meaning, and answer with writes in a safe order.
+//! compare what is wanted with what was seen, by meaning, and answer with writes in a safe order. [`analysis`] reads
+//! rules back, compiled or live, and says who reaches what.
 //!
 //! What is enforced where:
 //! - *Proxmox* holds the whole matrix: every guest drops what is not listed, in both directions; nodes drop what
@@ -18,12 +19,14 @@
 //! Invariant: only rules with a comment `infra:` are ours; others are reported, and removed only when told.
 
 mod addresses;
+pub mod analysis;
 mod comment;
 mod compile;
 mod docker;
 mod lint;
 mod matrix;
 mod opening;
+mod port_set;
 mod proxmox;
 mod proxmox_diff;
 mod rules_diff;
@@ -33,6 +36,7 @@ mod ufw_diff;
 pub use compile::{CompiledFirewall, compile};
 pub use docker::{DOCKER_UNIT, DockerUser, docker_resources};
 pub use matrix::{Matrix, Row};
+pub use port_set::PortSet;
 pub use proxmox_diff::{ForeignPveRule, PveDiff, diff_pve};
 pub use ufw_diff::{UfwDiff, diff_ufw};
 

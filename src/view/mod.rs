@@ -5,6 +5,7 @@
 //! Invariant: the only room that writes to a terminal.
 
 pub mod human;
+pub mod matrix;
 pub mod palette;
 pub mod progress;
 mod terminal;

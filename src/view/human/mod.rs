@@ -3,11 +3,13 @@
 //! Invariant: functions from values to text; nothing here writes to a stream.
 
 mod diagnostic;
+mod matrix;
 mod plan;
 mod run;
 mod status;
 
 pub use diagnostic::diagnostics;
+pub use matrix::{explanations, matrix};
 pub use plan::{plan, summary};
 pub use run::{checks, receipt};
 pub use status::{StatusLine, status, status_lines};

@@ -1,0 +1,61 @@
+//! `infra firewall matrix`: the effective matrix, printed or exported.
+
+use crate::cli::{context::Context, exit, failure::Failure, system};
+use crate::firewall::{
+    Matrix,
+    analysis::{Enforcement, Table, table},
+};
+use crate::model::secret::SecretValues;
+use crate::view::{human, matrix};
+use clap::{Args, ValueEnum};
+
+/// Options of `infra firewall matrix`.
+#[derive(Debug, Args)]
+pub(crate) struct MatrixArgs {
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// How the matrix is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A table for the terminal
+    Text,
+    /// A table for documents
+    Markdown,
+    /// One line a cell
+    Csv,
+    /// A picture
+    Svg,
+    /// A page that needs nothing else
+    Html,
+}
+
+/// Runs the verb.
+pub(crate) fn run(context: &Context, args: &MatrixArgs) -> Result<u8, Failure> {
+    let system = system::load(context)?;
+    let (compiled, _) = system::compile(&system.desired, &SecretValues::default());
+    let rows = Matrix::of(&system.desired);
+    let enforcement = Enforcement::of_compiled(&system.desired, &compiled.firewall);
+    let found = table(&system.desired, &rows, &enforcement);
+    show(context, args.format, system.desired.system.as_str(), &found);
+    Ok(exit::DONE)
+}
+
+fn show(context: &Context, format: Format, name: &str, found: &Table) {
+    if context.global.json {
+        context
+            .terminal
+            .json(&serde_json::json!({ "system": name, "matrix": found }));
+        return;
+    }
+    let text = match format {
+        Format::Text => human::matrix(found),
+        Format::Markdown => matrix::markdown(found),
+        Format::Csv => matrix::csv(found),
+        Format::Svg => matrix::svg(name, found),
+        Format::Html => matrix::html(name, found),
+    };
+    context.terminal.answer(&text);
+}

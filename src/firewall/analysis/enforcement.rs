@@ -1,0 +1,439 @@
+//! Everything that stands between two machines.
+
+use super::{
+    chain::{Chain, Pool, Reading, membership},
+    place::{Atlas, Place},
+    read_docker,
+    read_proxmox::{Cards, Names},
+    read_ufw,
+};
+use crate::firewall::{
+    addresses::Addresses,
+    compile::CompiledFirewall,
+    matrix::{Machine, MachineKind, machines},
+    port_set::PortSet,
+};
+use crate::model::{
+    address::Port,
+    desired::Desired,
+    firewall::{PveFirewall, PveRuleKind, PveScope},
+    ids::{HostName, Vmid},
+    ufw::{Ufw, UfwAction, UfwDirection},
+};
+use serde::Serialize;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
+
+/// A new connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Packet {
+    /// Who asks.
+    pub from: IpAddr,
+    /// Whom.
+    pub to: IpAddr,
+    /// For what; a single port.
+    pub port: Port,
+}
+
+/// Something on the way that can say no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layer {
+    /// UFW of the machine that asks.
+    SourceUfw,
+    /// Proxmox, before the card of the guest that asks.
+    SourceProxmox,
+    /// Proxmox, before the guest or node that is asked.
+    TargetProxmox,
+    /// The chain for published ports on the machine that is asked.
+    TargetDocker,
+    /// UFW of the machine that is asked.
+    TargetUfw,
+}
+
+impl Layer {
+    /// The layer in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::SourceUfw => "UFW, out",
+            Self::SourceProxmox => "Proxmox, out",
+            Self::TargetProxmox => "Proxmox, in",
+            Self::TargetDocker => "Docker",
+            Self::TargetUfw => "UFW, in",
+        }
+    }
+}
+
+/// What one layer says to a packet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// Layer.
+    pub layer: Layer,
+    /// Whose.
+    pub host: HostName,
+    /// Whether it lets the packet on.
+    pub passes: bool,
+    /// The rule or policy that decides, in the layer's own words.
+    pub by: String,
+}
+
+/// What is enforced, as compiled or as seen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sources<'a> {
+    pub(crate) pve: &'a PveFirewall,
+    pub(crate) ufw: &'a BTreeMap<HostName, Ufw>,
+    /// Lines of both families, each after `4 ` or `6 `, jumps included; a host without an entry has no chain.
+    pub(crate) docker: &'a BTreeMap<HostName, Vec<String>>,
+    /// Guests that have a card without `firewall=1`, before which no rule stands.
+    pub(crate) bare: &'a BTreeSet<Vmid>,
+}
+
+/// The chains of one machine.
+#[derive(Debug)]
+struct Gates {
+    addresses: Addresses,
+    proxmox_out: Option<Chain>,
+    ufw_out: Option<Chain>,
+    proxmox_in: Option<Chain>,
+    docker: [Option<Chain>; 2],
+    ufw_in: Option<Chain>,
+    published: PortSet,
+}
+
+/// All chains of a system.
+#[derive(Debug)]
+pub struct Enforcement {
+    pub(crate) atlas: Atlas,
+    pool: Pool,
+    members: Vec<Vec<bool>>,
+    gates: BTreeMap<HostName, Gates>,
+}
+
+impl Enforcement {
+    /// What the compiled rules would do.
+    pub fn of_compiled(desired: &Desired, compiled: &CompiledFirewall) -> Self {
+        let docker = compiled
+            .docker
+            .iter()
+            .map(|(host, rules)| (host.clone(), rules.lines()))
+            .collect();
+        Self::new(
+            desired,
+            Sources {
+                pve: &compiled.pve,
+                ufw: &compiled.ufw,
+                docker: &docker,
+                bare: &BTreeSet::new(),
+            },
+        )
+    }
+
+    pub(crate) fn new(desired: &Desired, sources: Sources<'_>) -> Self {
+        let mut pool = Pool::default();
+        let names = Names::new(sources.pve);
+        let gates: BTreeMap<HostName, Gates> = machines(desired)
+            .iter()
+            .map(|machine| {
+                let gates = gates(desired, &sources, &names, machine, &mut pool);
+                (machine.name.clone(), gates)
+            })
+            .collect();
+        let atlas = Atlas::new(desired, pool.sets());
+        let members = membership(&pool, &atlas);
+        Self {
+            atlas,
+            pool,
+            members,
+            gates,
+        }
+    }
+
+    /// The places that the rules tell apart.
+    pub fn places(&self) -> &[Place] {
+        &self.atlas.places
+    }
+
+    /// Rules that could not be read, with whose they are.
+    pub fn unread(&self) -> Vec<(HostName, String)> {
+        let mut out = Vec::new();
+        for (host, gates) in &self.gates {
+            for chain in gates.chains() {
+                out.extend(chain.unread.iter().map(|rule| (host.clone(), rule.clone())));
+            }
+        }
+        out
+    }
+
+    /// The ports that stacks publish on a machine.
+    pub fn published(&self, host: &HostName) -> Option<&PortSet> {
+        self.gates.get(host).map(|gates| &gates.published)
+    }
+
+    /// What passes from one place to another, by index into [`Self::places`]; a machine's talk with itself is not
+    /// asked about.
+    pub fn opens(&self, from: usize, to: usize) -> PortSet {
+        self.layers(from, to)
+            .into_iter()
+            .fold(PortSet::all(), |open, (_, passes, asked)| {
+                open.without(&asked.without(&passes))
+            })
+    }
+
+    /// The layers between two places: what each lets pass, of the ports about which it is asked.
+    pub(crate) fn layers(&self, from: usize, to: usize) -> Vec<(Layer, PortSet, PortSet)> {
+        let place = |at: usize| self.atlas.places[at].machine.as_ref();
+        let gates = |at: usize| place(at).and_then(|host| self.gates.get(host));
+        let mut out = Vec::new();
+        let mut ask = |layer: Layer, chain: Option<&Chain>, asked: PortSet| {
+            if let Some(chain) = chain
+                && !asked.is_empty()
+            {
+                out.push((layer, chain.opens(&self.members, from, to), asked));
+            }
+        };
+        if let Some(source) = gates(from) {
+            ask(Layer::SourceUfw, source.ufw_out.as_ref(), PortSet::all());
+            ask(
+                Layer::SourceProxmox,
+                source.proxmox_out.as_ref(),
+                PortSet::all(),
+            );
+        }
+        if let Some(target) = gates(to) {
+            let v6 = self.atlas.places[to].is_v6();
+            ask(
+                Layer::TargetProxmox,
+                target.proxmox_in.as_ref(),
+                PortSet::all(),
+            );
+            let docker = target.docker[usize::from(v6)].as_ref();
+            ask(Layer::TargetDocker, docker, target.published.clone());
+            ask(
+                Layer::TargetUfw,
+                target.ufw_in.as_ref(),
+                PortSet::all().without(&target.published),
+            );
+        }
+        out
+    }
+
+    /// The way of one packet, layer by layer.
+    pub fn path(&self, packet: Packet) -> Vec<Step> {
+        let owner = |address: IpAddr| {
+            self.gates
+                .iter()
+                .find(|(_, gates)| gates.addresses.contains(address))
+        };
+        let mut out = Vec::new();
+        let mut ask = |layer: Layer, host: &HostName, chain: Option<&Chain>| {
+            if let Some(chain) = chain {
+                let (passes, by) = chain.decide(&self.pool, packet.from, packet.to, packet.port);
+                out.push(Step {
+                    layer,
+                    host: host.clone(),
+                    passes,
+                    by: by.to_owned(),
+                });
+            }
+        };
+        if let Some((host, gates)) = owner(packet.from) {
+            ask(Layer::SourceUfw, host, gates.ufw_out.as_ref());
+            ask(Layer::SourceProxmox, host, gates.proxmox_out.as_ref());
+        }
+        if let Some((host, gates)) = owner(packet.to) {
+            ask(Layer::TargetProxmox, host, gates.proxmox_in.as_ref());
+            if gates.published.contains(packet.port) {
+                let chain = gates.docker[usize::from(packet.to.is_ipv6())].as_ref();
+                ask(Layer::TargetDocker, host, chain);
+            } else {
+                ask(Layer::TargetUfw, host, gates.ufw_in.as_ref());
+            }
+        }
+        out
+    }
+}
+
+impl Gates {
+    fn chains(&self) -> impl Iterator<Item = &Chain> {
+        [
+            &self.proxmox_out,
+            &self.ufw_out,
+            &self.proxmox_in,
+            &self.docker[0],
+            &self.docker[1],
+            &self.ufw_in,
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+fn gates(
+    desired: &Desired,
+    sources: &Sources<'_>,
+    names: &Names<'_>,
+    machine: &Machine<'_>,
+    pool: &mut Pool,
+) -> Gates {
+    let mut out = Gates {
+        addresses: machine.addresses.clone(),
+        proxmox_out: None,
+        ufw_out: None,
+        proxmox_in: None,
+        docker: [None, None],
+        ufw_in: None,
+        published: published(desired, machine.name),
+    };
+    match machine.kind {
+        MachineKind::External => {}
+        MachineKind::Node => {
+            out.proxmox_in = Some(node_chain(sources.pve, names, machine.name, pool));
+            return out;
+        }
+        MachineKind::Guest(vmid) => {
+            let cards = cards(desired, machine.name);
+            let mut chain = |kind| guest_chain(sources, names, vmid, kind, &cards, pool);
+            out.proxmox_in = Some(chain(PveRuleKind::In));
+            out.proxmox_out = Some(chain(PveRuleKind::Out));
+        }
+    }
+    let everything = names.everything();
+    let mut ufw_chain = |direction| match sources.ufw.get(machine.name) {
+        None => Chain::open("UFW is not installed"),
+        Some(ufw) if !ufw.enabled => Chain::open("UFW is off"),
+        Some(ufw) => {
+            let (readings, unread) = read_ufw::list(ufw, direction, &everything);
+            let (policy, word) = match direction {
+                UfwDirection::In => (ufw.incoming, "incoming"),
+                UfwDirection::Out => (ufw.outgoing, "outgoing"),
+                UfwDirection::Route => (ufw.routed, "routed"),
+            };
+            let passes = policy == UfwAction::Allow;
+            let verdict = if passes { "allow" } else { "deny" };
+            let mut chain =
+                Chain::new(readings, passes, format!("default: {verdict} {word}"), pool);
+            chain.unread = unread;
+            chain
+        }
+    };
+    out.ufw_in = Some(ufw_chain(UfwDirection::In));
+    out.ufw_out = Some(ufw_chain(UfwDirection::Out));
+    if !out.published.is_empty() {
+        let lines = sources.docker.get(machine.name);
+        out.docker = [false, true].map(|v6| Some(docker_chain(lines, v6, &everything, pool)));
+    }
+    out
+}
+
+fn docker_chain(
+    lines: Option<&Vec<String>>,
+    v6: bool,
+    everything: &Arc<Addresses>,
+    pool: &mut Pool,
+) -> Chain {
+    let number = if v6 { "6 " } else { "4 " };
+    let mine: Vec<String> = lines
+        .into_iter()
+        .flatten()
+        .filter_map(|line| line.strip_prefix(number))
+        .map(str::to_owned)
+        .collect();
+    let Some((_, rules)) = mine
+        .split_first()
+        .filter(|(jump, _)| jump.as_str() == "-A DOCKER-USER -j INFRA-DOCKER")
+    else {
+        return Chain::open("no rule of ours stands before what Docker publishes");
+    };
+    let (readings, unread) = read_docker::list(rules, v6, everything);
+    let mut chain = Chain::new(readings, true, "Docker accepts what it publishes", pool);
+    chain.unread = unread;
+    chain
+}
+
+/// The ports that stacks publish on an address that others can reach.
+pub(crate) fn published(desired: &Desired, host: &HostName) -> PortSet {
+    let stacks = desired.stacks.values().filter(|stack| stack.on == *host);
+    let ports = stacks.flat_map(|stack| &stack.publish);
+    let outside = ports.filter(|p| p.address.is_none_or(|address| !address.is_loopback()));
+    PortSet::of(outside.map(|publish| &publish.port))
+}
+
+fn cards(desired: &Desired, guest: &HostName) -> Cards {
+    let nics = desired.guests.get(guest).into_iter().flat_map(|g| &g.nics);
+    nics.enumerate()
+        .map(|(index, nic)| {
+            let own = Addresses::of_hosts(nic.addresses.iter().map(ipnet::IpNet::addr));
+            (format!("net{index}"), own)
+        })
+        .collect()
+}
+
+fn is_on(scope: &PveScope, default: bool) -> bool {
+    scope
+        .options
+        .get("enable")
+        .map_or(default, |value| !matches!(value.trim(), "0" | ""))
+}
+
+fn guest_chain(
+    sources: &Sources<'_>,
+    names: &Names<'_>,
+    vmid: Vmid,
+    kind: PveRuleKind,
+    cards: &Cards,
+    pool: &mut Pool,
+) -> Chain {
+    let pve = sources.pve;
+    if !is_on(&pve.cluster, false) {
+        return Chain::open("the datacenter's firewall is off");
+    }
+    let Some(scope) = pve.guests.get(&vmid).filter(|scope| is_on(scope, false)) else {
+        return Chain::open("the guest's firewall is off");
+    };
+    if sources.bare.contains(&vmid) {
+        return Chain::open("a card of the guest has `firewall=0`");
+    }
+    let (option, default) = match kind {
+        PveRuleKind::Out => ("policy_out", "ACCEPT"),
+        PveRuleKind::In | PveRuleKind::Forward | PveRuleKind::Group => ("policy_in", "DROP"),
+    };
+    let policy = scope.options.get(option).map_or(default, String::as_str);
+    let list = names.list(scope, kind, cards);
+    let words = format!("{option}: {policy}");
+    let mut chain = Chain::new(list.readings, policy == "ACCEPT", words, pool);
+    chain.unread = list.unread;
+    chain
+}
+
+fn node_chain(pve: &PveFirewall, names: &Names<'_>, node: &HostName, pool: &mut Pool) -> Chain {
+    if !is_on(&pve.cluster, false) {
+        return Chain::open("the datacenter's firewall is off");
+    }
+    let empty = PveScope::default();
+    let scope = pve.nodes.get(node).unwrap_or(&empty);
+    if !is_on(scope, true) {
+        return Chain::open("the node's firewall is off");
+    }
+    let none = Cards::new();
+    let mut list = names.list(scope, PveRuleKind::In, &none);
+    let cluster = names.list(&pve.cluster, PveRuleKind::In, &none);
+    list.readings.extend(cluster.readings);
+    list.unread.extend(cluster.unread);
+    let (allowed, ports) = names.management();
+    list.readings.push(Reading {
+        from: Arc::new(allowed),
+        to: names.everything(),
+        ports: PortSet::of(&ports),
+        passes: true,
+        words: "Proxmox lets the IP set `management` reach its management ports".to_owned(),
+    });
+    let policy = pve.cluster.options.get("policy_in");
+    let policy = policy.map_or("DROP", String::as_str);
+    let words = format!("policy_in: {policy}");
+    let mut chain = Chain::new(list.readings, policy == "ACCEPT", words, pool);
+    chain.unread = list.unread;
+    chain
+}

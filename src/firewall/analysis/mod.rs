@@ -1,0 +1,28 @@
+//! What the rules of every layer do, worked out exactly: from the rules as text back to who reaches what.
+//!
+//! The address space is cut into [`Place`]s that every rule treats alike, so a statement about one address of a place
+//! holds for all of them; ports are sets of intervals. [`Enforcement`] reads compiled or live rules into chains and
+//! follows a packet through all of them ([`Enforcement::path`]) or answers for a whole cell ([`Enforcement::opens`]).
+//! [`table()`] is the effective matrix, [`disagreements`] compares each layer with the owner's rows, [`flaws`] compares
+//! the rows with each other.
+//!
+//! Invariant: pure, and shares no code with the emitters: it reads what they wrote.
+//! Invariant: a rule that it cannot read is reported, never guessed.
+
+mod agreement;
+mod chain;
+mod enforcement;
+mod explain;
+mod flaw;
+mod place;
+mod read_docker;
+mod read_proxmox;
+mod read_ufw;
+mod table;
+
+pub use agreement::{Disagreement, disagreements, verify};
+pub use enforcement::{Enforcement, Layer, Packet, Step};
+pub use explain::{Explanation, explain};
+pub(crate) use flaw::flaws;
+pub use place::Place;
+pub use table::{Cell, Table, table};
