@@ -1,7 +1,7 @@
 //! `infra plan`: look, compare, show.
 
 use super::{context::Context, exit, failure::Failure, live, session::Session};
-use crate::plan::{Plan, change::Impact};
+use crate::plan::{Obstacle, Plan, change::Impact};
 use crate::view::human;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -80,11 +80,14 @@ async fn show(context: &Context, args: &PlanArgs, session: Session) -> Result<u8
         }
     }
     refuse(&plan, args.max_impact)?;
-    if plan.blocked.iter().any(|blocked| blocked.unreachable) {
+    if plan.has(Obstacle::Unreachable) {
         return Ok(exit::UNREACHABLE);
     }
-    if !plan.blocked.is_empty() {
+    if plan.has(Obstacle::Refused) {
         return Ok(exit::FAILED);
+    }
+    if plan.has(Obstacle::Unknown) {
+        return Ok(exit::UNREACHABLE);
     }
     Ok(if args.exit_code && !plan.is_empty() {
         exit::PENDING

@@ -14,7 +14,7 @@ use crate::apply::{
     lock::{self, BEAT, Holder, LockError},
     receipt::ChangeReceipt,
 };
-use crate::plan::{Plan, change::Impact};
+use crate::plan::{Obstacle, Plan, change::Impact};
 use crate::providers::proxmox::{ProxmoxRead as _, Upid};
 use crate::providers::ssh::SshHost;
 use crate::view::{human, palette, progress};
@@ -150,6 +150,12 @@ async fn locked_up(context: &Context, args: &UpArgs, session: Session) -> Result
             .terminal
             .json(&serde_json::json!({ "plan": plan, "receipt": receipt }));
     }
+    if plan.has(Obstacle::Unknown) {
+        let text =
+            "what is known was carried out; something could not be read and was left as it is";
+        let failure = Failure::new(exit::PARTIAL, text);
+        return Err(failure.hint(format!("See what: `{}`.", context.again("plan"))));
+    }
     if args.no_verify || context.global.on.is_some() {
         return Ok(exit::DONE);
     }
@@ -159,7 +165,7 @@ async fn locked_up(context: &Context, args: &UpArgs, session: Session) -> Result
 /// After a complete run nothing may differ any more; what does is told as a failure, not hidden.
 async fn prove_empty(context: &Context, session: &Session) -> Result<(), Failure> {
     let again = make(context, session).await?;
-    if again.is_empty() {
+    if again.is_settled() {
         return Ok(());
     }
     context.terminal.complain(&human::plan(&again, true));
@@ -249,9 +255,13 @@ fn read_plan(file: &PathBuf) -> Result<Plan, Failure> {
     }
 }
 
+/// What stops everything. A question without an answer stops only what depends on it.
 fn blocked(plan: &Plan) -> Option<Failure> {
-    let first = plan.blocked.first()?;
-    let code = if plan.blocked.iter().any(|b| b.unreachable) {
+    let first = plan
+        .blocked
+        .iter()
+        .find(|blocked| blocked.obstacle != Obstacle::Unknown)?;
+    let code = if plan.has(Obstacle::Unreachable) {
         exit::UNREACHABLE
     } else {
         exit::FAILED

@@ -3,10 +3,11 @@
 use super::{
     facts::HostFacts,
     firewall::PveFirewall,
+    firewall_step::PveLevel,
     ids::{HostName, Vmid},
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 /// The whole live state, possibly in part.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -44,10 +45,55 @@ impl<T> Reading<T> {
     }
 }
 
+/// A part of what the API is asked. Each may stay unanswered without hiding the others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Question {
+    /// Which version it is.
+    Version,
+    /// The storages, volumes and bridges of a node.
+    Node(HostName),
+    /// Which guests of a node run now.
+    Power(HostName),
+    /// Directory mappings.
+    DirMappings,
+    /// PCI mappings.
+    PciMappings,
+    /// The configuration of a guest.
+    Guest(Vmid),
+    /// One level of the firewall; the cluster's holds the groups too.
+    Firewall(PveLevel),
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version => f.write_str("the version of Proxmox VE"),
+            Self::Node(node) => write!(f, "the storages and bridges of node {node}"),
+            Self::Power(node) => write!(f, "which guests of node {node} run"),
+            Self::DirMappings => f.write_str("the directory mappings"),
+            Self::PciMappings => f.write_str("the PCI mappings"),
+            Self::Guest(vmid) => write!(f, "the configuration of guest {vmid}"),
+            Self::Firewall(level) => write!(f, "the firewall of {level}"),
+        }
+    }
+}
+
+/// A question that got no answer.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Unanswered {
+    /// What was asked.
+    pub question: Question,
+    /// The error with its causes, one line.
+    pub why: String,
+    /// What the operator can do.
+    pub hint: Option<String>,
+}
+
 /// What the API said.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ObservedProxmox {
-    /// `9.2.11`.
+    /// `9.2.11`; empty when that was not answered.
     pub version: String,
     /// Nodes by name.
     pub nodes: BTreeMap<HostName, ObservedNode>,
@@ -61,6 +107,17 @@ pub struct ObservedProxmox {
     pub firewall: PveFirewall,
     /// What Proxmox itself finds wrong, one sentence each: rules that it skips because their alias or set is gone.
     pub complaints: Vec<String>,
+    /// What was asked and not answered. What depends on it is unknown, not absent.
+    pub unanswered: Vec<Unanswered>,
+}
+
+impl ObservedProxmox {
+    /// Why a question has no answer; none when it has one.
+    pub fn unanswered(&self, question: &Question) -> Option<&Unanswered> {
+        self.unanswered
+            .iter()
+            .find(|unanswered| unanswered.question == *question)
+    }
 }
 
 /// A node.

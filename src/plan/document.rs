@@ -2,11 +2,11 @@
 
 use super::{
     change::{Action, Change, Impact},
-    draft::{Blocked, Draft},
+    draft::{Blocked, Draft, Obstacle},
     inputs::Inputs,
     order,
 };
-use crate::model::ids::SystemName;
+use crate::model::{ids::SystemName, observed::Reading};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -32,6 +32,9 @@ pub struct Plan {
     pub blocked: Vec<Blocked>,
     /// What is there, is not in the inventory, and is left alone.
     pub unmanaged: Vec<String>,
+    /// What Proxmox itself finds wrong with what is configured, one sentence each.
+    #[serde(default)]
+    pub complaints: Vec<String>,
     /// How many things were compared.
     pub compared: usize,
     /// On how many hosts.
@@ -42,6 +45,18 @@ impl Plan {
     /// Nothing to change, and everything was compared.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.blocked.is_empty()
+    }
+
+    /// Whether everything that could be compared matches; what was not answered may still differ.
+    pub fn is_settled(&self) -> bool {
+        self.changes.is_empty() && !self.has(Obstacle::Refused) && !self.has(Obstacle::Unreachable)
+    }
+
+    /// Whether anything is left out for this reason.
+    pub fn has(&self, obstacle: Obstacle) -> bool {
+        self.blocked
+            .iter()
+            .any(|blocked| blocked.obstacle == obstacle)
     }
 
     /// The worst impact.
@@ -93,6 +108,7 @@ pub fn plan(inputs: &Inputs<'_>, lab: bool) -> Result<Plan, order::Cycle> {
     order::complete_needs(&mut changes, inputs.desired);
     let steps = order::steps(&changes)?;
     let text = serde_json::to_vec(&changes).unwrap_or_default();
+    let seen = inputs.observed.proxmox.as_ref().and_then(Reading::seen);
     Ok(Plan {
         version: VERSION,
         system: inputs.desired.system.clone(),
@@ -102,6 +118,7 @@ pub fn plan(inputs: &Inputs<'_>, lab: bool) -> Result<Plan, order::Cycle> {
         steps,
         blocked: draft.blocked.into_iter().collect(),
         unmanaged: draft.unmanaged.into_iter().collect(),
+        complaints: seen.map(|seen| seen.complaints.clone()).unwrap_or_default(),
         compared: draft.compared,
         hosts: draft.hosts.len(),
     })

@@ -1,9 +1,21 @@
 //! A plan while it is being made.
 
 use super::change::{Action, Change, Field, Impact, Operation};
-use crate::model::ids::HostName;
+use crate::model::{ids::HostName, observed::Unanswered};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+
+/// Why something is not part of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Obstacle {
+    /// What was seen forbids going on: nothing is applied until the owner has decided.
+    Refused,
+    /// A machine or the API gave no answer at all: nothing is applied.
+    Unreachable,
+    /// One question was not answered. What depends on it is left as it is; the rest goes on.
+    Unknown,
+}
 
 /// Something that the plan could not compare, and why.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -14,8 +26,8 @@ pub struct Blocked {
     pub why: String,
     /// What the owner can do.
     pub help: String,
-    /// It was asked and gave no answer, as opposed to an answer that forbids going on.
-    pub unreachable: bool,
+    /// What that means for the rest.
+    pub obstacle: Obstacle,
 }
 
 /// Changes, obstacles and things left alone, in the order in which they were found.
@@ -130,7 +142,7 @@ impl Draft {
             what: what.into(),
             why: why.into(),
             help: help.into(),
-            unreachable: false,
+            obstacle: Obstacle::Refused,
         });
     }
 
@@ -141,7 +153,22 @@ impl Draft {
             help: help
                 .unwrap_or("Make it reachable, then run the command again.")
                 .to_owned(),
-            unreachable: true,
+            obstacle: Obstacle::Unreachable,
+        });
+    }
+
+    /// Leaves something as it is because a question about it was not answered.
+    pub(super) fn unknown(&mut self, what: impl Into<String>, unanswered: &Unanswered) {
+        self.blocked.insert(Blocked {
+            what: what.into(),
+            why: format!(
+                "{} could not be read: {}",
+                unanswered.question, unanswered.why
+            ),
+            help: unanswered.hint.clone().unwrap_or_else(|| {
+                "Run the command again; what is known goes on without it.".to_owned()
+            }),
+            obstacle: Obstacle::Unknown,
         });
     }
 

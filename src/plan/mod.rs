@@ -16,7 +16,7 @@ mod order;
 mod questions;
 
 pub use document::{Plan, VERSION, fingerprint, plan};
-pub use draft::Blocked;
+pub use draft::{Blocked, Obstacle};
 pub use guest_config::drive;
 pub use inputs::Inputs;
 pub use order::{Cycle, Step};

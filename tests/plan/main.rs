@@ -8,6 +8,7 @@ mod host;
     reason = "makes a holder look silent with touch"
 )]
 mod lock;
+mod partial;
 mod stack;
 mod storage;
 #[expect(

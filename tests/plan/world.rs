@@ -21,7 +21,7 @@ use infra::{
         secret::SecretValues,
         size::Bytes,
     },
-    plan::{Inputs, Plan, change::Operation, drive, fingerprint, plan},
+    plan::{Inputs, Obstacle, Plan, change::Operation, drive, fingerprint, plan},
     release,
 };
 use std::{
@@ -480,10 +480,10 @@ pub(crate) fn words(plan: &Plan) -> Vec<String> {
         line.trim_end().replace('\n', "|")
     });
     let blocked = plan.blocked.iter().map(|blocked| {
-        let kind = if blocked.unreachable {
-            "unreachable"
-        } else {
-            "!"
+        let kind = match blocked.obstacle {
+            Obstacle::Unreachable => "unreachable",
+            Obstacle::Unknown => "unknown",
+            Obstacle::Refused => "!",
         };
         format!("{kind} {}: {}", blocked.what, blocked.why)
     });

@@ -7,7 +7,7 @@ use crate::model::{
     firewall::{PveRule, PveRuleKind, PveScope},
     firewall_step::{PveLevel, PveStep},
     ids::{HostName, Vmid},
-    observed::ObservedProxmox,
+    observed::{ObservedProxmox, Question},
     ufw::{Ufw, UfwAction, UfwDirection, UfwRule, UfwStep},
 };
 use crate::plan::{
@@ -28,8 +28,23 @@ pub(super) fn diff(draft: &mut Draft, inputs: &Inputs<'_>, seen: &ObservedProxmo
         PveLevel::Guest(_) => Strangers::Remove,
         PveLevel::Cluster | PveLevel::Group(_) | PveLevel::Node(_) => Strangers::Keep,
     };
+    let unknown = |level: &PveLevel| {
+        seen.unanswered(&Question::Firewall(level.clone()))
+            .is_some()
+    };
+    // Groups, sets and the main switch are the cluster's: without them no list can be judged.
+    if unknown(&PveLevel::Cluster) {
+        return;
+    }
     draft.compared += inputs.firewall.pve.guests.len() + inputs.firewall.pve.nodes.len() + 1;
-    let found = diff_pve(&seen.firewall, &inputs.firewall.pve, ours);
+    let mut found = diff_pve(&seen.firewall, &inputs.firewall.pve, ours);
+    let in_part = seen
+        .unanswered
+        .iter()
+        .any(|unanswered| matches!(unanswered.question, Question::Firewall(_)));
+    found
+        .steps
+        .retain(|step| !(unknown(step.level()) || in_part && switches_on(step, seen)));
     for stranger in &found.foreign {
         if matches!(ours(&stranger.level), Strangers::Keep) {
             let rule = rule_words(&stranger.rule);

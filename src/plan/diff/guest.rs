@@ -40,6 +40,10 @@ pub(super) fn diff(draft: &mut Draft, desired: &Desired, seen: &ObservedProxmox)
         let Some(node) = desired.nodes.get(&guest.node) else {
             continue;
         };
+        if let Some(unanswered) = holding::unanswered(guest, node, seen) {
+            draft.unknown(subject(guest), unanswered);
+            continue;
+        }
         draft.saw(&node.name);
         match seen.guests.get(&guest.vmid) {
             None => create(draft, desired, guest, node, seen),

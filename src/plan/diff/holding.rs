@@ -1,8 +1,40 @@
 //! Whether a node can hold a guest: what Proxmox accepts without complaint and fails on later.
 
 use super::guest::subject;
-use crate::model::{guest::Guest, host::Node, observed::ObservedProxmox, size::Bytes};
+use crate::model::{
+    firewall_step::PveLevel,
+    guest::{Guest, MountVia},
+    host::Node,
+    observed::{ObservedProxmox, Question, Unanswered},
+    size::Bytes,
+};
 use crate::plan::draft::Draft;
+
+/// The first question without an answer that decides about a guest. Its firewall is one of them: a guest never runs
+/// unprotected.
+pub(super) fn unanswered<'s>(
+    guest: &Guest,
+    node: &Node,
+    seen: &'s ObservedProxmox,
+) -> Option<&'s Unanswered> {
+    let mut asked = vec![
+        Question::Guest(guest.vmid),
+        Question::Node(node.name.clone()),
+        Question::Firewall(PveLevel::Cluster),
+        Question::Firewall(PveLevel::Guest(guest.vmid)),
+    ];
+    if !guest.pci.is_empty() {
+        asked.push(Question::PciMappings);
+    }
+    if guest
+        .mounts
+        .iter()
+        .any(|mount| mount.via == MountVia::Virtiofs)
+    {
+        asked.push(Question::DirMappings);
+    }
+    asked.iter().find_map(|question| seen.unanswered(question))
+}
 
 /// Says what the node lacks for this guest; false when it lacks anything.
 pub(super) fn node_can_hold(

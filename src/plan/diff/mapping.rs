@@ -1,6 +1,10 @@
 //! Directory mappings: how a dataset on a node reaches a guest by virtiofs.
 
-use crate::model::{desired::Desired, guest::MountVia, observed::ObservedProxmox};
+use crate::model::{
+    desired::Desired,
+    guest::MountVia,
+    observed::{ObservedProxmox, Question},
+};
 use crate::plan::{
     change::Operation,
     draft::{Draft, Proposal, id},
@@ -14,6 +18,9 @@ pub(super) fn subject(mapping: &str) -> String {
 
 /// Compares the mappings that the guests' mounts need.
 pub(super) fn diff(draft: &mut Draft, desired: &Desired, seen: &ObservedProxmox) {
+    if seen.unanswered(&Question::DirMappings).is_some() {
+        return;
+    }
     let mut done = BTreeSet::new();
     for guest in desired.guests.values() {
         for mount in guest

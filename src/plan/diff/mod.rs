@@ -31,6 +31,9 @@ pub(super) fn all(draft: &mut Draft, inputs: &Inputs<'_>) {
     }
     match &inputs.observed.proxmox {
         Some(Reading::Seen(seen)) => {
+            for unanswered in &seen.unanswered {
+                draft.unknown(unanswered.question.to_string(), unanswered);
+            }
             mapping::diff(draft, desired, seen);
             guest::diff(draft, desired, seen);
             firewall::diff(draft, inputs, seen);

@@ -227,8 +227,8 @@ endpoints! {
     DIR_MAPPING_UPDATE = Put "/cluster/mapping/dir/{id}" AfterLock &["map", "description", "digest"];
     PCI_MAPPINGS = Get "/cluster/mapping/pci" Always &[];
 
+    NODE_GUESTS = Get "/nodes/{node}/qemu" Always &[];
     VM_CREATE = Post "/nodes/{node}/qemu" Never &["vmid", "pool"], vm_options;
-    VM_CONFIG = Get "/nodes/{node}/qemu/{vmid}/config" Always &["current"];
     VM_PENDING = Get "/nodes/{node}/qemu/{vmid}/pending" Always &[];
     VM_STATUS = Get "/nodes/{node}/qemu/{vmid}/status/current" Always &[];
     VM_UPDATE = Post "/nodes/{node}/qemu/{vmid}/config" Never &["delete", "revert", "digest"], vm_options;

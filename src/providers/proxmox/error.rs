@@ -94,6 +94,12 @@ pub enum ProxmoxError {
         /// What TLS said.
         why: String,
     },
+    /// The cluster knows that the node is off; it was not asked.
+    #[error("ask node {node}: it is off")]
+    NodeOff {
+        /// Its name.
+        node: String,
+    },
     /// No connection: nothing was sent.
     #[error("reach {server} for {request}: {why}")]
     Unreachable {
@@ -221,6 +227,7 @@ impl ProxmoxError {
             | Self::NotInScope { .. }
             | Self::PinMismatch { .. }
             | Self::Untrusted { .. }
+            | Self::NodeOff { .. }
             | Self::Unreachable { .. }
             // 595 is a failed connect from pveproxy to the daemon or the other node; the rest broke later.
             | Self::Gateway { status: 595, .. } => Delivery::NeverSent,
@@ -251,6 +258,7 @@ impl ProxmoxError {
             | Self::NotInScope { .. }
             | Self::PinMismatch { .. }
             | Self::Untrusted { .. }
+            | Self::NodeOff { .. }
             | Self::Unreachable { .. }
             | Self::Interrupted { .. }
             | Self::Gateway { .. }
@@ -260,6 +268,18 @@ impl ProxmoxError {
             | Self::TaskUnknown { .. }
             | Self::TaskSlow { .. } => None,
         }
+    }
+
+    /// The error with all its causes, on one line.
+    pub(super) fn told(&self) -> String {
+        let mut text = format!("failed to {self}");
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
     }
 
     /// Why no answer came through, when the way to the server is to blame and not what it said.
@@ -310,6 +330,9 @@ impl ProxmoxError {
             Self::Forbidden {
                 privilege: None, ..
             } => Some("Proxmox reserves this to root@pam itself; no token may do it".to_owned()),
+            Self::NodeOff { node } => {
+                Some(format!("Switch {node} on, then run the command again."))
+            }
             Self::Unreachable { .. } => {
                 Some("check that the node is on and that port 8006 is open from here".to_owned())
             }

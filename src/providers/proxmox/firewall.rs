@@ -4,7 +4,7 @@ use super::{
     client::Client,
     endpoint::{self, Endpoint},
     error::ProxmoxError,
-    observe::is_off,
+    observe::{Open, is_off},
     read::ProxmoxRequest,
     request::Request,
     wire::{
@@ -15,10 +15,11 @@ use super::{
 };
 use crate::model::{
     firewall::{PveAlias, PveFirewall, PveGroup, PveIpset, PveRules, PveScope},
+    firewall_step::PveLevel,
     ids::{HostName, Vmid},
-    observed::ObservedProxmox,
+    observed::{ObservedProxmox, Question},
 };
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 
@@ -34,6 +35,7 @@ pub(super) struct Seen<T> {
 pub(super) struct ClusterFirewall {
     pub(super) firewall: PveFirewall,
     pub(super) complaints: Vec<String>,
+    pub(super) open: Open,
 }
 
 /// The endpoints by which a scope is read.
@@ -61,40 +63,43 @@ const GUEST: ScopeEndpoints = ScopeEndpoints {
 
 impl Client {
     /// The cluster's scope, the groups and the nodes, when the firewall is wanted.
-    pub(super) async fn firewall_of_cluster(
-        &self,
-        request: &ProxmoxRequest,
-    ) -> Result<ClusterFirewall, ProxmoxError> {
+    pub(super) async fn firewall_of_cluster(&self, request: &ProxmoxRequest) -> ClusterFirewall {
+        let mut out = ClusterFirewall::default();
         if !request.firewall {
-            return Ok(ClusterFirewall::default());
+            return out;
         }
         let nodes = request.nodes.iter().map(|name| async move {
             let scope = FirewallScope::Node(name.as_str().to_owned());
-            match self.scope(&scope, &NODE, &[name.as_str()]).await {
-                Err(error) if is_elsewhere(&error) => Ok(None),
-                answer => answer.map(|seen| Some((name.clone(), seen))),
-            }
+            (name, self.scope(&scope, &NODE, &[name.as_str()]).await)
         });
-        let (cluster, groups, nodes) = tokio::try_join!(
-            self.scope(&FirewallScope::Cluster, &CLUSTER, &[]),
-            self.groups(),
-            try_join_all(nodes),
-        )?;
-        let mut complaints = cluster.complaints;
-        complaints.extend(groups.complaints);
-        let mut firewall = PveFirewall {
-            cluster: cluster.value,
-            groups: groups.value,
-            ..PveFirewall::default()
+        let cluster = async {
+            tokio::try_join!(
+                self.scope(&FirewallScope::Cluster, &CLUSTER, &[]),
+                self.groups(),
+            )
         };
-        for (name, seen) in nodes.into_iter().flatten() {
-            complaints.extend(seen.complaints);
-            firewall.nodes.insert(name, seen.value);
+        let (cluster, nodes) = tokio::join!(cluster, join_all(nodes));
+        let level = Question::Firewall(PveLevel::Cluster);
+        if let Some((cluster, groups)) = out.open.answer(level, cluster) {
+            out.complaints.extend(cluster.complaints);
+            out.complaints.extend(groups.complaints);
+            out.firewall.cluster = cluster.value;
+            out.firewall.groups = groups.value;
         }
-        Ok(ClusterFirewall {
-            firewall,
-            complaints,
-        })
+        for (name, answer) in nodes {
+            match answer {
+                // A node that the cluster does not have: its absence says so.
+                Err(error) if error.is_not_found() => {}
+                answer => {
+                    let level = Question::Firewall(PveLevel::Node(name.clone()));
+                    if let Some(seen) = out.open.answer(level, answer) {
+                        out.complaints.extend(seen.complaints);
+                        out.firewall.nodes.insert(name.clone(), seen.value);
+                    }
+                }
+            }
+        }
+        out
     }
 
     /// A guest's scope, when the firewall is wanted: where the guest lives, or where it would be made.
@@ -104,23 +109,28 @@ impl Client {
         seen: &ObservedProxmox,
         vmid: Vmid,
         node: &HostName,
-    ) -> Result<Option<(Vmid, Seen<PveScope>)>, ProxmoxError> {
+    ) -> (Vmid, Result<Option<Seen<PveScope>>, ProxmoxError>) {
         let node = seen
             .guests
             .get(&vmid)
             .map_or(node.as_str(), |guest| guest.node.as_str());
-        if !request.firewall || is_off(seen, node) {
-            return Ok(None);
+        if !request.firewall {
+            return (vmid, Ok(None));
+        }
+        if is_off(seen, node) {
+            let node = node.to_owned();
+            return (vmid, Err(ProxmoxError::NodeOff { node }));
         }
         let scope = FirewallScope::Guest {
             node: node.to_owned(),
             vmid,
         };
         let number = vmid.to_string();
-        match self.scope(&scope, &GUEST, &[node, number.as_str()]).await {
+        let answer = match self.scope(&scope, &GUEST, &[node, number.as_str()]).await {
             Err(error) if error.is_not_found() => Ok(None),
-            answer => answer.map(|seen| Some((vmid, seen))),
-        }
+            answer => answer.map(Some),
+        };
+        (vmid, answer)
     }
 
     /// One list of rules.
@@ -234,11 +244,6 @@ impl Client {
         });
         Ok(try_join_all(each).await?.into_iter().collect())
     }
-}
-
-/// Whether the question was about a node that is off or unknown.
-fn is_elsewhere(error: &ProxmoxError) -> bool {
-    error.is_not_found() || matches!(error, ProxmoxError::Gateway { .. })
 }
 
 /// Rules by position, with the digest that all of them carry. An empty list has no digest.

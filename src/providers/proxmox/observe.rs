@@ -3,8 +3,7 @@
 use super::{
     answer,
     client::Client,
-    encode,
-    endpoint::{self, Endpoint},
+    encode, endpoint,
     error::ProxmoxError,
     read::{ProxmoxRead, ProxmoxRequest},
     request::Request,
@@ -13,7 +12,7 @@ use super::{
         Text,
         access::Version,
         cluster::{DirMapping, PciMapping, Resource},
-        guest::{Config, Pending, Status},
+        guest::{GuestRow, Pending, Status},
         node::{Interface, Storage, Volume},
         task::{LogLine, Status as WireTaskStatus},
     },
@@ -21,10 +20,13 @@ use super::{
 };
 use crate::model::{
     firewall::PveRules,
+    firewall_step::PveLevel,
     ids::{HostName, Vmid},
-    observed::{ObservedGuest, ObservedNode, ObservedProxmox, ObservedStorage},
+    observed::{
+        ObservedGuest, ObservedNode, ObservedProxmox, ObservedStorage, Question, Unanswered,
+    },
 };
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -39,76 +41,94 @@ const UNKNOWN_LOOKS: u32 = 10;
 
 impl ProxmoxRead for Client {
     async fn observe(&self, request: &ProxmoxRequest) -> Result<ObservedProxmox, ProxmoxError> {
-        let version = Request::new(&endpoint::VERSION, &[]);
         let resources = Request::new(&endpoint::RESOURCES, &[]);
+        let version = Request::new(&endpoint::VERSION, &[]);
         let dirs = Request::new(&endpoint::DIR_MAPPINGS, &[]);
         let pcis = Request::new(&endpoint::PCI_MAPPINGS, &[]);
-        let (version, resources, dirs, pcis, mut nodes, cluster) = tokio::try_join!(
-            self.fetch::<Version>(&version),
+        let (resources, version, dirs, pcis, nodes, cluster) = tokio::join!(
             self.fetch::<Vec<Resource>>(&resources),
+            self.fetch::<Version>(&version),
             self.fetch::<Vec<DirMapping>>(&dirs),
             self.fetch::<Vec<PciMapping>>(&pcis),
-            self.nodes(request),
+            join_all(request.nodes.iter().map(|name| self.node(name, request))),
             self.firewall_of_cluster(request),
-        )?;
+        );
+        // Who does not know which guests and nodes there are knows nothing; every other answer may be missing.
+        let resources = resources?;
+        let mut open = Open::default();
         let mut seen = ObservedProxmox {
-            version: version.version,
-            dir_mappings: dirs
+            version: open
+                .answer(Question::Version, version)
+                .map(|version| version.version)
+                .unwrap_or_default(),
+            dir_mappings: open
+                .answer(Question::DirMappings, dirs)
+                .unwrap_or_default()
                 .into_iter()
                 .map(|mapping| (mapping.id, mapping.map))
                 .collect(),
-            pci_mappings: pcis.into_iter().map(|mapping| mapping.id).collect(),
+            pci_mappings: open
+                .answer(Question::PciMappings, pcis)
+                .unwrap_or_default()
+                .into_iter()
+                .map(|mapping| mapping.id)
+                .collect(),
+            guests: guests(&resources),
+            nodes: node_states(&resources),
             firewall: cluster.firewall,
             complaints: cluster.complaints,
             ..ObservedProxmox::default()
         };
-        for row in &resources {
-            if let (true, Ok(name)) = (row.kind == "node", HostName::new(&row.node)) {
-                let answer = nodes
-                    .remove(&name)
-                    .unwrap_or_else(|| Ok(ObservedNode::default()));
-                let node = match answer {
-                    // The API passes questions on to the node itself: one that is off cannot answer them.
-                    Err(ProxmoxError::Gateway { .. }) if row.status != "online" => {
-                        ObservedNode::default()
-                    }
-                    answer => answer?,
-                };
-                seen.nodes.insert(
-                    name,
-                    ObservedNode {
-                        status: row.status.clone(),
-                        ..node
-                    },
-                );
+        open.add(cluster.open, &seen);
+        let mut live = BTreeMap::new();
+        for mut answer in nodes {
+            live.append(&mut answer.guests);
+            let Some(node) = seen.nodes.get_mut(&answer.name) else {
+                // Not a member: its absence says so.
+                continue;
+            };
+            let status = std::mem::take(&mut node.status);
+            *node = ObservedNode {
+                status,
+                ..answer.node
+            };
+            open.add(answer.open, &seen);
+        }
+        let wanted = request.guests.iter();
+        let (details, firewalls) = tokio::join!(
+            join_all(wanted.clone().filter_map(|(vmid, _)| {
+                let guest = seen.guests.get(vmid).filter(|guest| guest.kind == QEMU)?;
+                Some(self.detail(
+                    *vmid,
+                    guest.clone(),
+                    live.get(vmid),
+                    is_off(&seen, &guest.node),
+                ))
+            })),
+            join_all(
+                wanted.map(|(vmid, node)| self.firewall_of_guest(request, &seen, *vmid, node))
+            ),
+        );
+        for (vmid, detail) in details {
+            match open.answer(Question::Guest(vmid), detail) {
+                Some(Some(guest)) => {
+                    seen.guests.insert(vmid, guest);
+                }
+                // It vanished between two questions.
+                Some(None) => {
+                    seen.guests.remove(&vmid);
+                }
+                None => {}
             }
         }
-        seen.guests = guests(&resources);
-        let (details, firewalls) = tokio::try_join!(
-            try_join_all(
-                request
-                    .guests
-                    .keys()
-                    .filter_map(|vmid| self.detail(*vmid, &seen))
-            ),
-            try_join_all(
-                request
-                    .guests
-                    .iter()
-                    .map(|(vmid, node)| self.firewall_of_guest(request, &seen, *vmid, node))
-            ),
-        )?;
-        for (vmid, detail) in details {
-            match detail {
-                Some(guest) => seen.guests.insert(vmid, guest),
-                // It vanished between two questions.
-                None => seen.guests.remove(&vmid),
-            };
+        for (vmid, scope) in firewalls {
+            let question = Question::Firewall(PveLevel::Guest(vmid));
+            if let Some(Some(scope)) = open.answer(question, scope) {
+                seen.complaints.extend(scope.complaints);
+                seen.firewall.guests.insert(vmid, scope.value);
+            }
         }
-        for (vmid, scope) in firewalls.into_iter().flatten() {
-            seen.complaints.extend(scope.complaints);
-            seen.firewall.guests.insert(vmid, scope.value);
-        }
+        seen.unanswered = open.0;
         Ok(seen)
     }
 
@@ -195,19 +215,111 @@ fn guests(resources: &[Resource]) -> BTreeMap<Vmid, ObservedGuest> {
         .collect()
 }
 
-type NodeAnswers = BTreeMap<HostName, Result<ObservedNode, ProxmoxError>>;
+/// The nodes of the cluster; what is on them is asked elsewhere.
+fn node_states(resources: &[Resource]) -> BTreeMap<HostName, ObservedNode> {
+    let node = |row: &Resource| {
+        let name = HostName::new(&row.node).ok()?;
+        let node = ObservedNode {
+            status: row.status.clone(),
+            ..ObservedNode::default()
+        };
+        (row.kind == "node").then_some((name, node))
+    };
+    resources.iter().filter_map(node).collect()
+}
 
-impl Client {
-    /// What each node says; failures are kept, since a node may be known to be off.
-    async fn nodes(&self, request: &ProxmoxRequest) -> Result<NodeAnswers, ProxmoxError> {
-        let each = request.nodes.iter().map(|name| async move {
-            let answer = self.node(name, request).await;
-            Ok::<_, ProxmoxError>((name.clone(), answer))
-        });
-        Ok(try_join_all(each).await?.into_iter().collect())
+/// Questions without an answer so far.
+#[derive(Debug, Default)]
+pub(super) struct Open(Vec<Unanswered>);
+
+impl Open {
+    /// The answer, or a note that there is none.
+    pub(super) fn answer<T>(
+        &mut self,
+        question: Question,
+        answer: Result<T, ProxmoxError>,
+    ) -> Option<T> {
+        match answer {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                self.0.push(Unanswered {
+                    question,
+                    why: error.told(),
+                    hint: error.hint(),
+                });
+                None
+            }
+        }
     }
 
-    async fn node(
+    /// Takes over notes. What a node that is off was asked is told in the cluster's own words.
+    fn add(&mut self, other: Self, seen: &ObservedProxmox) {
+        self.0.extend(other.0.into_iter().map(|unanswered| {
+            let node = match &unanswered.question {
+                Question::Node(node)
+                | Question::Power(node)
+                | Question::Firewall(PveLevel::Node(node)) => Some(node),
+                Question::Version
+                | Question::DirMappings
+                | Question::PciMappings
+                | Question::Guest(_)
+                | Question::Firewall(_) => None,
+            };
+            match node.filter(|node| is_off(seen, node.as_str())) {
+                Some(node) => {
+                    let error = ProxmoxError::NodeOff {
+                        node: node.to_string(),
+                    };
+                    Unanswered {
+                        why: error.told(),
+                        hint: error.hint(),
+                        question: unanswered.question,
+                    }
+                }
+                None => unanswered,
+            }
+        }));
+    }
+}
+
+/// What a node said about itself.
+struct NodeAnswer {
+    name: HostName,
+    node: ObservedNode,
+    /// Its guests as they are now.
+    guests: BTreeMap<Vmid, GuestRow>,
+    open: Open,
+}
+
+impl Client {
+    async fn node(&self, name: &HostName, request: &ProxmoxRequest) -> NodeAnswer {
+        let guests = Request::new(&endpoint::NODE_GUESTS, &[name.as_str()]);
+        let (node, guests) = tokio::join!(
+            self.holdings(name, request),
+            self.find::<Vec<GuestRow>>(&guests)
+        );
+        let mut open = Open::default();
+        let row = |row: GuestRow| {
+            let number = u32::try_from(row.vmid.0).ok()?;
+            Some((Vmid::new(number).ok()?, row))
+        };
+        NodeAnswer {
+            node: open
+                .answer(Question::Node(name.clone()), node)
+                .unwrap_or_default(),
+            guests: open
+                .answer(Question::Power(name.clone()), guests)
+                .flatten()
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(row)
+                .collect(),
+            name: name.clone(),
+            open,
+        }
+    }
+
+    async fn holdings(
         &self,
         name: &HostName,
         request: &ProxmoxRequest,
@@ -280,50 +392,66 @@ impl Client {
         ))
     }
 
-    /// The rest of a guest that exists and whose node can be asked.
-    fn detail<'a>(
-        &'a self,
+    /// The rest of a guest that exists. One question for its configuration; whether it runs is in its node's list,
+    /// which is the truth where the cluster's resources are up to ten seconds late.
+    async fn detail(
+        &self,
         vmid: Vmid,
-        seen: &ObservedProxmox,
-    ) -> Option<
-        impl Future<Output = Result<(Vmid, Option<ObservedGuest>), ProxmoxError>> + Send + use<'a>,
-    > {
-        let guest = seen.guests.get(&vmid)?;
-        if guest.kind != QEMU || is_off(seen, &guest.node) {
-            return None;
+        guest: ObservedGuest,
+        live: Option<&GuestRow>,
+        is_off: bool,
+    ) -> (Vmid, Result<Option<ObservedGuest>, ProxmoxError>) {
+        if is_off {
+            let error = ProxmoxError::NodeOff {
+                node: guest.node.clone(),
+            };
+            return (vmid, Err(error));
         }
-        let guest = guest.clone();
-        Some(async move { Ok((vmid, self.complete(vmid, guest).await?)) })
+        let answer = match live {
+            Some(row) => self.configured(vmid, guest, row.into()).await,
+            None => self.complete(vmid, guest).await,
+        };
+        (vmid, answer)
     }
 
     /// Fills in configuration, pending values and the status as it is now.
     async fn complete(
         &self,
         vmid: Vmid,
-        mut guest: ObservedGuest,
+        guest: ObservedGuest,
     ) -> Result<Option<ObservedGuest>, ProxmoxError> {
         let number = vmid.to_string();
-        let ask = |endpoint: &'static Endpoint| {
-            Request::new(endpoint, &[guest.node.as_str(), number.as_str()])
-        };
-        // Without `current` the answer shows pending values as if they acted already.
-        let config = ask(&endpoint::VM_CONFIG).with("current", "1");
-        let pending = ask(&endpoint::VM_PENDING);
-        let status = ask(&endpoint::VM_STATUS);
-        let (config, pending, status) = tokio::try_join!(
-            self.find::<Config>(&config),
-            self.find::<Vec<Pending>>(&pending),
-            self.find::<Status>(&status),
-        )?;
-        let (Some(config), Some(pending), Some(status)) = (config, pending, status) else {
+        let status = Request::new(
+            &endpoint::VM_STATUS,
+            &[guest.node.as_str(), number.as_str()],
+        );
+        match self.find::<Status>(&status).await? {
+            Some(status) => self.configured(vmid, guest, status).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Fills in configuration and pending values beside a status. `/pending` holds both, and never shows what waits as
+    /// if it ran.
+    async fn configured(
+        &self,
+        vmid: Vmid,
+        mut guest: ObservedGuest,
+        status: Status,
+    ) -> Result<Option<ObservedGuest>, ProxmoxError> {
+        let number = vmid.to_string();
+        let rows = Request::new(
+            &endpoint::VM_PENDING,
+            &[guest.node.as_str(), number.as_str()],
+        );
+        let Some(rows) = self.find::<Vec<Pending>>(&rows).await? else {
             return Ok(None);
         };
-        let mut config: BTreeMap<String, String> = config
-            .into_iter()
-            .filter_map(|(key, text)| {
-                let Text(text) = text?;
-                let text = encode::plain_config_value(&key, text);
-                Some((key, text))
+        let mut config: BTreeMap<String, String> = rows
+            .iter()
+            .filter_map(|row| {
+                let Text(text) = row.value.clone()?;
+                Some((row.key.clone(), encode::plain_config_value(&row.key, text)))
             })
             .collect();
         guest.status = status.power;
@@ -336,7 +464,7 @@ impl Client {
             .get("template")
             .map_or(guest.template, |flag| flag == "1")
             || status.template.is_some_and(|flag| flag.0);
-        guest.pending = pending.into_iter().filter_map(waiting).collect();
+        guest.pending = rows.into_iter().filter_map(waiting).collect();
         guest.config = Some(config);
         Ok(Some(guest))
     }

@@ -34,7 +34,10 @@ pub struct ProxmoxRequest {
 /// Looks at a cluster. Nothing here changes anything.
 pub trait ProxmoxRead: Send + Sync {
     /// Asks for everything in the request, many questions at once. What does not exist is absent from the answer; a
-    /// question that was not answered fails the whole.
+    /// question that was not answered is listed in [`ObservedProxmox::unanswered`].
+    ///
+    /// # Errors
+    /// Only when not even the list of nodes and guests was answered.
     fn observe(
         &self,
         request: &ProxmoxRequest,

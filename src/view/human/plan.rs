@@ -1,7 +1,7 @@
 //! A plan as people read it: by host, then by thing; only what differs; the last lines count.
 
 use crate::plan::{
-    Plan,
+    Obstacle, Plan,
     change::{Action, Change, Field, Impact},
 };
 use crate::view::{palette, words};
@@ -32,16 +32,25 @@ pub fn plan(plan: &Plan, verbose: bool) -> String {
         out.push('\n');
     }
     for blocked in &plan.blocked {
+        let mark = match blocked.obstacle {
+            Obstacle::Refused | Obstacle::Unreachable => palette::bad("!"),
+            Obstacle::Unknown => palette::warn("unknown"),
+        };
         let _ = writeln!(
             out,
-            "  {} {}: {}",
-            palette::bad("!"),
+            "  {mark} {}: {}",
             palette::name(&blocked.what),
             blocked.why
         );
         let _ = writeln!(out, "    {} {}", palette::hint("help:"), blocked.help);
     }
     if !plan.blocked.is_empty() {
+        out.push('\n');
+    }
+    for complaint in &plan.complaints {
+        let _ = writeln!(out, "  {} {complaint}", palette::warn("!"));
+    }
+    if !plan.complaints.is_empty() {
         out.push('\n');
     }
     if !plan.unmanaged.is_empty() {

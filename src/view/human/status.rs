@@ -3,6 +3,7 @@
 use crate::model::{
     desired::Desired,
     facts::{ContainerFact, HostFacts},
+    ids::HostName,
     observed::{Observed, Reading},
     size::Bytes,
 };
@@ -47,17 +48,27 @@ pub fn status_lines(desired: &Desired, observed: &Observed) -> Vec<StatusLine> {
                 let live = seen.nodes.get(node);
                 let state =
                     live.map_or_else(|| "not in the cluster".to_owned(), |n| n.status.clone());
-                put(
-                    node.as_str(),
-                    format!("Proxmox VE {}", seen.version),
-                    state.clone(),
-                    state == "online",
-                );
+                let what = if seen.version.is_empty() {
+                    "Proxmox VE".to_owned()
+                } else {
+                    format!("Proxmox VE {}", seen.version)
+                };
+                put(node.as_str(), what, state.clone(), state == "online");
             }
             Some(Reading::Failed { why, .. }) => {
                 put(node.as_str(), "Proxmox API".to_owned(), why.clone(), false);
             }
             Some(Reading::Absent) | None => {}
+        }
+    }
+    let first = desired.nodes.keys().next().map_or("", HostName::as_str);
+    if let Some(seen) = observed.proxmox.as_ref().and_then(Reading::seen) {
+        for unanswered in &seen.unanswered {
+            let state = format!("unknown: {}", unanswered.why);
+            put(first, unanswered.question.to_string(), state, false);
+        }
+        for complaint in &seen.complaints {
+            put(first, "firewall".to_owned(), complaint.clone(), false);
         }
     }
     for guest in desired.guests.values() {

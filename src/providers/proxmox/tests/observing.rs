@@ -6,7 +6,9 @@ use super::{
 };
 use crate::model::{
     firewall::PveRuleKind,
+    firewall_step::PveLevel,
     ids::{HostName, StorageId, Vmid},
+    observed::Question,
 };
 use crate::providers::proxmox::{FirewallScope, ProxmoxError, ProxmoxRead, ProxmoxRequest};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +44,12 @@ fn recorded(asked: &Asked) -> Reply {
     let chosen = match path {
         // The one with a value that waits for the next start.
         "/nodes/pve/qemu/150/pending" => all.iter().filter(is_same).nth(1),
+        // The one with the guest running.
+        "/nodes/pve/qemu" => {
+            return Reply::data(
+                r#"[{"cpus":2,"name":"intranet","status":"running","vmid":150,"tags":"infra;intranet"}]"#,
+            );
+        }
         // The list of two guests that pvestatd has not looked at yet.
         "/cluster/resources" => all
             .iter()
@@ -88,21 +96,24 @@ async fn guests_are_seen_with_what_runs_and_what_waits() {
         ("running", "intranet", "qemu")
     );
     let config = guest.config.as_ref().expect("asked for");
-    assert_eq!(config["cores"], "2");
+    assert_eq!(config["cores"], "1");
+    assert_eq!(config["memory"], "1536", "2048 only waits");
     assert_eq!(config["onboot"], "1");
     assert!(config["sshkeys"].starts_with("ssh-ed25519 AAAA") && config["sshkeys"].contains('+'));
     assert!(!config.contains_key("digest"));
     assert_eq!(
         guest.digest.as_deref(),
-        Some("7c6dab4b255078f8392a36bb2162a246f2f103d8")
+        Some("91a130fea1a16d9b4588ba32d8f6443d93baa6a0")
     );
     assert_eq!(
         guest.pending,
         BTreeMap::from([("memory".to_owned(), Some("2048".to_owned()))])
     );
-    // Without `current` the answer would show what waits as if it ran.
-    let asked = "GET /nodes/pve/qemu/150/config?current=1".to_owned();
-    assert!(server.lines().contains(&asked));
+    // One question for a guest's configuration, one for the power of all guests of its node.
+    let lines = server.lines();
+    assert!(lines.contains(&"GET /nodes/pve/qemu/150/pending".to_owned()));
+    assert!(lines.contains(&"GET /nodes/pve/qemu".to_owned()));
+    assert!(!lines.iter().any(|line| line.contains("/status/current")));
     let other = &seen.guests[&vmid(152)];
     assert_eq!(
         (other.status.as_str(), other.config.as_ref()),
@@ -227,31 +238,67 @@ async fn a_node_that_is_off_hides_nothing_but_itself() {
     let off = &seen.nodes[&"pve2".parse::<HostName>().expect("valid")];
     assert_eq!((off.status.as_str(), off.storages.len()), ("offline", 0));
     assert_eq!(seen.guests[&vmid(120)].config, None);
+    let open: BTreeSet<&Question> = seen.unanswered.iter().map(|u| &u.question).collect();
+    let pve2: HostName = "pve2".parse().expect("valid");
+    let about_it = [
+        Question::Node(pve2.clone()),
+        Question::Power(pve2.clone()),
+        Question::Guest(vmid(120)),
+        Question::Firewall(PveLevel::Node(pve2)),
+        Question::Firewall(PveLevel::Guest(vmid(120))),
+    ];
+    assert_eq!(open, about_it.iter().collect());
+    assert!(seen.unanswered.iter().all(|u| u.why.contains("is off")));
     assert!(!seen.nodes[&node()].storages.is_empty());
 }
 
 #[tokio::test]
-async fn a_question_that_fails_fails_the_observation() {
+async fn a_question_without_an_answer_hides_nothing_but_its_own() {
     let server = Server::start(|asked, _| match asked.target.as_str() {
         "/nodes/pve/storage" => {
             Reply::message(403, "Permission check failed (/nodes/pve, Sys.Audit)\n")
         }
-        "/cluster/resources" => Reply::data(r#"[{"type":"node","node":"pve","status":"online"}]"#),
+        "/cluster/resources" => Reply::data(
+            r#"[{"type":"node","node":"pve","status":"online"},
+                {"type":"qemu","node":"pve","vmid":150,"status":"unknown"}]"#,
+        ),
+        "/nodes/pve/qemu/150/firewall/options" => Reply::message(500, "malformed line\n"),
+        "/cluster/mapping/pci" => Reply::data("{\"not\":\"a list\"}"),
         _ => recorded(asked),
     });
-    let error = server
+    let seen = server
         .client()
         .observe(&request())
         .await
-        .expect_err("not all was seen");
+        .expect("what was answered");
+    let open: Vec<&Question> = seen.unanswered.iter().map(|u| &u.question).collect();
+    assert_eq!(
+        open,
+        [
+            &Question::PciMappings,
+            &Question::Node(node()),
+            &Question::Firewall(PveLevel::Guest(vmid(150))),
+        ]
+    );
+    let why = &seen.unanswered(&Question::Node(node())).expect("open").why;
+    assert!(why.contains("Sys.Audit"), "{why}");
+    assert!(seen.guests[&vmid(150)].config.is_some());
+    assert_eq!(
+        seen.firewall.cluster.aliases["intranet"].cidr,
+        "10.77.0.150"
+    );
+}
+
+#[tokio::test]
+async fn who_does_not_know_the_guests_knows_nothing() {
+    let server = Server::start(|asked, _| match asked.target.as_str() {
+        "/cluster/resources" => Reply::message(500, "cluster not ready - no quorum?\n"),
+        _ => recorded(asked),
+    });
+    let error = server.client().observe(&request()).await;
+    let error = error.expect_err("nothing is known");
     assert!(
-        matches!(
-            error,
-            ProxmoxError::Forbidden {
-                privilege: Some(_),
-                ..
-            }
-        ),
+        matches!(error, ProxmoxError::Refused { status: 500, .. }),
         "{error:?}"
     );
 }

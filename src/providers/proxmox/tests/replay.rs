@@ -134,7 +134,7 @@ fn the_recorded_exchanges_of_our_endpoints_are_understood() {
     let expected = [
         "forbidden, privilege named: 1",
         "forbidden, root only: 1",
-        "ok: 234",
+        "ok: 222",
         "parameters Exists: 2",
         "parameters Invalid: 12",
         "parameters NotFound: 2",
@@ -169,7 +169,7 @@ fn typed(row: &Endpoint, data: Value) -> Result<(), serde_json::Error> {
         ("GET", "/nodes/{node}/storage/{storage}/content") => list::<node::Volume>(data),
         ("GET", "/nodes/{node}/tasks/{upid}/status") => one::<task::Status>(data),
         ("GET", "/nodes/{node}/tasks/{upid}/log") => list::<task::LogLine>(data),
-        ("GET", "/nodes/{node}/qemu/{vmid}/config") => one::<guest::Config>(data),
+        ("GET", "/nodes/{node}/qemu") => list::<guest::GuestRow>(data),
         ("GET", "/nodes/{node}/qemu/{vmid}/pending") => list::<guest::Pending>(data),
         ("GET", "/nodes/{node}/qemu/{vmid}/status/current") => one::<guest::Status>(data),
         ("GET", "/cluster/firewall/groups") => list::<firewall::Group>(data),

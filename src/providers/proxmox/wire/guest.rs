@@ -2,15 +2,14 @@
 
 use super::{Flag, Number, Text};
 use serde::Deserialize;
-use std::collections::BTreeMap;
-
-/// `GET .../config`. Values are strings or numbers by no rule that could be relied on; absent ones may be null.
-pub(in super::super) type Config = BTreeMap<String, Option<Text>>;
 
 /// One row of `GET .../pending`. The digest is a row too.
 #[derive(Debug, Deserialize)]
 pub(in super::super) struct Pending {
     pub(in super::super) key: String,
+    /// The value that acts now. Strings or numbers by no rule that could be relied on.
+    #[serde(default)]
+    pub(in super::super) value: Option<Text>,
     /// The value after the next stop and start.
     #[serde(default, rename = "pending")]
     pub(in super::super) next: Option<Text>,
@@ -30,4 +29,28 @@ pub(in super::super) struct Status {
     pub(in super::super) name: Option<String>,
     #[serde(default)]
     pub(in super::super) template: Option<Flag>,
+}
+
+/// One row of `GET /nodes/{node}/qemu`: as true as the status of one guest, for all of a node at once.
+#[derive(Debug, Deserialize)]
+pub(in super::super) struct GuestRow {
+    pub(in super::super) vmid: Number,
+    status: String,
+    #[serde(default)]
+    lock: Option<String>,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    template: Option<Flag>,
+}
+
+impl From<&GuestRow> for Status {
+    fn from(row: &GuestRow) -> Self {
+        Self {
+            power: row.status.clone(),
+            lock: row.lock.clone(),
+            name: row.name.clone(),
+            template: row.template,
+        }
+    }
 }
