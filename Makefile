@@ -38,10 +38,13 @@ check: deps ## Formatting, lints, and licences where cargo-deny is installed
 test: deps lab-deps ## All tests
 	cargo test --locked
 
-nightly: build lab-deps ## The slow suites on real guests; SUITE=demo runs one of them
+NIGHTS := INFRA_NIGHTLY=1 cargo test --locked --test nights -- --nocapture --test-threads=1
+nightly: build lab-deps ## The slow suites on real guests; SUITE=demo, budget, drift or days runs one of them
 	@case "$(SUITE)" in \
-	  ''|all|demo) sh tests/demo.sh $(INFRA) target/nightly ;; \
-	  *) echo "no suite $(SUITE): there is demo" >&2; exit 2 ;; esac
+	  ''|all) sh tests/demo.sh $(INFRA) target/nightly && $(NIGHTS) ;; \
+	  demo) sh tests/demo.sh $(INFRA) target/nightly ;; \
+	  budget|drift|days) $(NIGHTS) $(SUITE):: ;; \
+	  *) echo "no suite $(SUITE): there are demo, budget, drift and days" >&2; exit 2 ;; esac
 
 bench: ## Measure (grows with the parts that make claims)
 	@echo "no claim is made yet, so nothing is measured"; exit 1

@@ -91,7 +91,44 @@ impl From<ZfsError> for StepFailure {
 
 impl From<ComposeError> for StepFailure {
     fn from(error: ComposeError) -> Self {
-        plain(&error)
+        Self {
+            why: chain(&error),
+            hint: compose_hint(&error),
+        }
+    }
+}
+
+/// What is true now and what to do next. Before the link is flipped nothing that runs was touched.
+fn compose_hint(error: &ComposeError) -> Option<String> {
+    match error {
+        ComposeError::Shell(shell) => shell::hint(shell),
+        ComposeError::DiskFull { host, .. } => Some(format!(
+            "What runs there was left alone. Free some space on {host} (`docker system df` tells what images hold), \
+             then run the command again."
+        )),
+        ComposeError::NotPulled { host, image, .. } => Some(format!(
+            "What runs there was left alone. Check the image's name, and that {host} reaches its registry: \
+             `docker pull {image}` there; then run the command again."
+        )),
+        ComposeError::WrongArchitecture { .. } | ComposeError::Invalid { .. } => Some(
+            "What runs there was left alone. Mend the template, then run the command again."
+                .to_owned(),
+        ),
+        ComposeError::MissingMount { host, path, .. } => Some(format!(
+            "What runs there was left alone. See why {path} is not mounted: `findmnt {path}` on {host}."
+        )),
+        ComposeError::RolledBack { .. } => Some(
+            "It serves as before. Mend what made the new release ill, then run the command again."
+                .to_owned(),
+        ),
+        ComposeError::NotStarted { host, stack, .. }
+        | ComposeError::Unhealthy { host, stack, .. } => Some(format!(
+            "Its containers stay as they are, for a look: `docker compose -p {stack} logs` on {host}. \
+             Mend it, then run the command again."
+        )),
+        ComposeError::NotRolledBack { .. }
+        | ComposeError::Foreign { .. }
+        | ComposeError::MissingSecret { .. } => None,
     }
 }
 

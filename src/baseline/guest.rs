@@ -12,6 +12,33 @@ pub(super) fn agent() -> Vec<Resource> {
     vec![Resource::Package("qemu-guest-agent".to_owned())]
 }
 
+/// Who may log in to a guest: the inventory's keys and nobody else's. cloud-init writes them once, this keeps them.
+pub(super) fn keys(desired: &Desired, user: &str) -> Option<Resource> {
+    if desired.authorized_keys.is_empty() {
+        return None;
+    }
+    let home = if user == "root" {
+        "/root".to_owned()
+    } else {
+        format!("/home/{user}")
+    };
+    let keys: Vec<&str> = desired
+        .authorized_keys
+        .iter()
+        .map(|key| key.trim())
+        .collect();
+    let keys = keys.join("\n");
+    Some(Resource::File(FileResource {
+        path: format!("{home}/.ssh/authorized_keys"),
+        content: Content::text(format!("# Made by infra; edits are replaced.\n{keys}\n")),
+        owner: user.to_owned(),
+        group: user.to_owned(),
+        mode: 0o600,
+        then: vec![],
+        purpose: "the keys of the inventory may log in".to_owned(),
+    }))
+}
+
 /// Everything but mounts and firewall rules.
 pub(super) fn resources(desired: &Desired, host: &HostName) -> Vec<Resource> {
     let mut out = access();

@@ -26,6 +26,7 @@ pub fn resources(desired: &Desired) -> BTreeMap<HostName, Vec<Resource>> {
     for (name, guest) in &desired.guests {
         let mut list = guest::resources(desired, name);
         list.splice(0..0, guest::agent());
+        list.extend(guest::keys(desired, &guest.ssh.user));
         list.extend(mounts::resources(desired, guest));
         out.insert(name.clone(), list);
     }

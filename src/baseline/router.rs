@@ -13,6 +13,7 @@ use std::fmt::Write as _;
 const RULES: &str = "/etc/infra/router.nft";
 const SYSCTL: &str = "/etc/sysctl.d/60-infra-router.conf";
 const UNIT: &str = "infra-router.service";
+const TABLE: &str = "ip infra_router";
 
 /// What a routing node needs; nothing for a node that does not route.
 pub(super) fn resources(desired: &Desired, node: &Node) -> Vec<Resource> {
@@ -37,6 +38,7 @@ pub(super) fn resources(desired: &Desired, node: &Node) -> Vec<Resource> {
     };
     let names: Vec<&str> = routed.iter().map(|zone| zone.name.as_str()).collect();
     let purpose = format!("{} routes for {}", node.name, names.join(", "));
+    let table = table(desired, &routed);
     vec![
         Resource::Package("nftables".to_owned()),
         file(
@@ -51,7 +53,10 @@ pub(super) fn resources(desired: &Desired, node: &Node) -> Vec<Resource> {
         },
         file(
             RULES,
-            masquerade(desired, &routed),
+            // It is replaced as a whole, in one transaction.
+            format!(
+                "# Made by infra; edits are replaced.\ntable {TABLE}\ndelete table {TABLE}\n{table}"
+            ),
             vec![Reaction::DaemonReload, Reaction::Restart(UNIT.to_owned())],
             &purpose,
         ),
@@ -66,6 +71,11 @@ pub(super) fn resources(desired: &Desired, node: &Node) -> Vec<Resource> {
             enabled: true,
             active: true,
         },
+        Resource::NftTable {
+            table: TABLE.to_owned(),
+            text: table,
+            unit: UNIT.to_owned(),
+        },
     ]
 }
 
@@ -74,7 +84,7 @@ pub(super) fn resources(desired: &Desired, node: &Node) -> Vec<Resource> {
 /// A guest's packet is tracked twice on a node: on its firewall bridge and when it is routed. Without a zone of its own
 /// the first pass would decide the NAT of the second, for an interface without an address (Proxmox's own manual names
 /// the zone for masquerading with the firewall on).
-fn masquerade(desired: &Desired, routed: &[&Zone]) -> String {
+fn table(desired: &Desired, routed: &[&Zone]) -> String {
     let inside: Vec<String> = desired
         .zones
         .values()
@@ -82,16 +92,13 @@ fn masquerade(desired: &Desired, routed: &[&Zone]) -> String {
         .filter(|cidr| matches!(cidr, IpNet::V4(_)))
         .map(ToString::to_string)
         .collect();
-    let mut text = String::from(
-        "# Made by infra; edits are replaced.\n\
-         table ip infra_router\n\
-         delete table ip infra_router\n\
-         table ip infra_router {\n\
-         \x20 chain prerouting {\n\
+    let mut text = format!(
+        "table {TABLE} {{\n\
+         \x20 chain prerouting {{\n\
          \x20   type filter hook prerouting priority raw; policy accept;\n\
          \x20   iifname \"fwbr*\" ct zone set 1\n\
-         \x20 }\n\
-         \x20 chain postrouting {\n\
+         \x20 }}\n\
+         \x20 chain postrouting {{\n\
          \x20   type nat hook postrouting priority srcnat; policy accept;\n\
          \x20   oifname \"fwbr*\" return\n",
     );
@@ -124,7 +131,7 @@ fn unit() -> String {
          Type=oneshot\n\
          RemainAfterExit=yes\n\
          ExecStart=/usr/sbin/nft -f {RULES}\n\
-         ExecStop=/usr/sbin/nft delete table ip infra_router\n\
+         ExecStop=/usr/sbin/nft delete table {TABLE}\n\
          \n\
          [Install]\n\
          WantedBy=multi-user.target\n"

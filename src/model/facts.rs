@@ -15,6 +15,8 @@ pub struct FactsRequest {
     pub units: Vec<String>,
     /// Kernel settings.
     pub sysctls: Vec<String>,
+    /// nftables tables, family and name: `ip infra_router`.
+    pub nft_tables: Vec<String>,
     /// Whether UFW is of interest.
     pub ufw: bool,
     /// Whether Docker is of interest.
@@ -40,6 +42,8 @@ pub struct HostFacts {
     pub units: BTreeMap<String, UnitFact>,
     /// Kernel settings, none when unknown.
     pub sysctls: BTreeMap<String, Option<String>>,
+    /// nftables tables as nft lists them, none when not there.
+    pub nft_tables: BTreeMap<String, Option<String>>,
     /// Live mounts by mount point.
     pub mounts: BTreeMap<String, MountFact>,
     /// UFW, none when not installed or not asked for.

@@ -45,6 +45,16 @@ pub enum Resource {
         /// Value.
         value: String,
     },
+    /// A whole nftables table that must be live now, loaded by a unit: a unit that ended long ago still counts as active
+    /// after somebody flushed what it had loaded.
+    NftTable {
+        /// Family and name: `ip infra_router`.
+        table: String,
+        /// The table as nft lists it; blanks do not count.
+        text: String,
+        /// The unit that loads it; restarting it repairs the table.
+        unit: String,
+    },
 }
 
 /// A wanted file.
@@ -92,6 +102,7 @@ impl Resource {
             Self::NoFile { path, .. } => format!("file {path}"),
             Self::Unit { name, .. } => format!("unit {name}"),
             Self::Sysctl { key, .. } => format!("sysctl {key}"),
+            Self::NftTable { table, .. } => format!("nftables {table}"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Changes -> steps: what is carried out together, what waits for what.
 //!
-//! A lane is served one step at a time (one host, one guest, the cluster's firewall file); lanes run side by side. A step
+//! A lane is served one step at a time (one host, one guest, one stack, the cluster's firewall file); lanes run side by
+//! side, so that what a stack waits for (images, health) is not waited for by its neighbours on the host. A step
 //! waits for the one before it in its lane however that ends; only what it needs must have succeeded.
 
 use super::{
@@ -56,8 +57,8 @@ fn lane(change: &Change) -> String {
         | Operation::SetUnit { .. }
         | Operation::SetSysctl { .. }
         | Operation::RestartUnit { .. }
-        | Operation::Ufw(_)
-        | Operation::DeployStack(_) => format!("host/{}", change.host),
+        | Operation::Ufw(_) => format!("host/{}", change.host),
+        Operation::DeployStack(release) => format!("stack/{}/{}", change.host, release.stack),
     }
 }
 
@@ -73,6 +74,12 @@ fn is_baseline(change: &Change) -> bool {
             | Operation::SetSysctl { .. }
             | Operation::RestartUnit { .. }
     )
+}
+
+/// What is carried out in a host's shell.
+fn is_on_host(change: &Change) -> bool {
+    let lane = lane(change);
+    lane.starts_with("host/") || lane.starts_with("stack/")
 }
 
 /// Changes of one batch go to the host in one call.
@@ -135,7 +142,7 @@ pub(super) fn complete_needs(changes: &mut [Change], desired: &Desired) {
             if let Some(guest) = desired.guests.get(guest) {
                 more.extend(baseline_of(&guest.node));
             }
-        } else if lane(change).starts_with("host/") {
+        } else if is_on_host(change) {
             if let Some(guest) = desired.guests.get(&change.host) {
                 more.extend(diff::running(guest));
                 more.extend(baseline_of(&guest.node));
@@ -148,7 +155,7 @@ pub(super) fn complete_needs(changes: &mut [Change], desired: &Desired) {
                         .last(),
                 );
             } else if matches!(change.operation, Operation::DeployStack(_)) {
-                more.extend(baseline_of(&change.host));
+                more.extend(in_lane(&format!("host/{}", change.host)));
             }
         }
         extra.push(more);

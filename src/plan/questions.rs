@@ -79,6 +79,7 @@ pub fn questions<'a>(
             &mut request.paths,
             &mut request.units,
             &mut request.sysctls,
+            &mut request.nft_tables,
         ] {
             list.sort();
             list.dedup();
@@ -122,5 +123,6 @@ fn ask(request: &mut FactsRequest, resource: &Resource) {
         }
         Resource::Unit { name, .. } => request.units.push(name.clone()),
         Resource::Sysctl { key, .. } => request.sysctls.push(key.clone()),
+        Resource::NftTable { table, .. } => request.nft_tables.push(table.clone()),
     }
 }

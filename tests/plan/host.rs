@@ -137,6 +137,76 @@ fn a_kernel_setting_is_set_back() {
 }
 
 #[test]
+fn a_flushed_table_of_a_unit_that_still_counts_as_active_is_loaded_again() {
+    let said = drift(|_, seen| {
+        let tables = &mut facts(seen, "pve").nft_tables;
+        tables.insert("ip infra_router".to_owned(), None);
+    });
+    assert_eq!(
+        said,
+        ["~ pve: nftables ip infra_router [restarts] live rules: none -> as in the inventory"]
+    );
+}
+
+#[test]
+fn a_table_that_was_edited_by_hand_is_loaded_again() {
+    let said = drift(|_, seen| {
+        let tables = &mut facts(seen, "pve").nft_tables;
+        let table = tables.get_mut("ip infra_router").and_then(Option::as_mut);
+        let table = table.expect("there");
+        *table = table.replace("masquerade", "accept");
+    });
+    assert_eq!(
+        said,
+        [
+            "~ pve: nftables ip infra_router [restarts] live rules: other rules -> as in the inventory"
+        ]
+    );
+}
+
+#[test]
+fn a_table_is_loaded_once_when_its_unit_is_started_anyway() {
+    let said = drift(|_, seen| {
+        unit(seen, "pve", "infra-router.service").active = "inactive".to_owned();
+        let tables = &mut facts(seen, "pve").nft_tables;
+        tables.insert("ip infra_router".to_owned(), None);
+    });
+    assert_eq!(
+        said,
+        ["~ pve: unit infra-router.service [hot] state: inactive -> active"]
+    );
+}
+
+#[test]
+fn a_table_is_loaded_as_well_when_its_unit_runs_and_is_only_enabled() {
+    let said = drift(|_, seen| {
+        unit(seen, "pve", "infra-router.service").enabled = "disabled".to_owned();
+        let tables = &mut facts(seen, "pve").nft_tables;
+        tables.insert("ip infra_router".to_owned(), None);
+    });
+    assert_eq!(said.len(), 2, "{said:?}");
+}
+
+#[test]
+fn a_guest_hidden_by_a_router_that_does_not_forward_does_not_keep_it_from_being_mended() {
+    let said = drift(|_, seen| {
+        facts(seen, "pve")
+            .sysctls
+            .insert("net.ipv4.ip_forward".to_owned(), Some("0".to_owned()));
+        let why = "failed to reach extranet: timed out".to_owned();
+        seen.hosts
+            .insert(host("extranet"), Reading::Failed { why, hint: None });
+    });
+    assert_eq!(
+        said,
+        [
+            "~ pve: sysctl net.ipv4.ip_forward [hot] value: 0 -> 1",
+            "? host extranet is not reached and lies behind pve, which does not route as it should: extranet is compared once it does",
+        ]
+    );
+}
+
+#[test]
 fn a_mount_that_is_gone_is_mounted() {
     let said = drift(|_, seen| {
         unit(seen, "intranet", "mnt-tank-media.mount").active = "inactive".to_owned();

@@ -163,7 +163,7 @@ async fn a_failure_stops_what_needs_it_and_nothing_else() {
         "intranet: stack immich",
         "extranet: stack node-exporter",
         "pve: dataset tank/photos",
-        "extranet: unit fail2ban.service",
+        "extranet: packages",
         "pve: firewall of datacenter",
     ] {
         let mut hands = Fake::of(&plan);

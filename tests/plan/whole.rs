@@ -73,7 +73,8 @@ fn from_nothing_every_thing_of_the_inventory_is_made() {
     for (host, resources) in &system.resources {
         for resource in resources {
             let key = resource.key();
-            if !key.starts_with("package ") {
+            // Packages are one change, and a table is loaded by its unit.
+            if !key.starts_with("package ") && !key.starts_with("nftables ") {
                 wanted(format!("{host}: {key}"));
             }
         }
@@ -106,6 +107,11 @@ fn everything_that_is_compared_was_asked_for() {
             &request.packages,
         );
         unasked("sysctl", facts.sysctls.keys().collect(), &request.sysctls);
+        unasked(
+            "nft",
+            facts.nft_tables.keys().collect(),
+            &request.nft_tables,
+        );
         assert_eq!(request.docker, facts.docker.is_some(), "{name}: Docker");
         assert_eq!(request.ufw, facts.ufw.is_some(), "{name}: UFW");
         assert_eq!(request.zpools.is_empty(), facts.zpools.is_empty());
@@ -234,6 +240,14 @@ fn files_of_a_host_travel_together() {
     assert_eq!(
         together,
         [
+            "intranet: file /etc/ssh/sshd_config.d/00-infra.conf",
+            "intranet: file /etc/fail2ban/jail.d/infra.conf",
+            "intranet: file /etc/apt/apt.conf.d/52infra-upgrades",
+            "intranet: file /etc/docker/daemon.json",
+            "intranet: file /etc/systemd/system/mnt-tank-media.mount",
+            "intranet: file /etc/systemd/system/mnt-tank-photos.mount",
+            "intranet: file /etc/systemd/system/mnt-tank-appdata.mount",
+            "intranet: file /etc/systemd/system/mnt-tank-backups.mount",
             "intranet: directory /etc/infra",
             "intranet: file /etc/infra/docker-firewall.v4",
             "intranet: file /etc/infra/docker-firewall.v6",

@@ -319,6 +319,13 @@ impl System {
             Resource::Sysctl { key, value } => {
                 facts.sysctls.insert(key.clone(), Some(value.clone()));
             }
+            Resource::NftTable { table, text, .. } => {
+                // nft indents with tabs and parts chains with empty lines.
+                let listed = text
+                    .replace("  ", "\t")
+                    .replace("}\n\tchain", "}\n\n\tchain");
+                facts.nft_tables.insert(table.clone(), Some(listed));
+            }
         }
     }
 

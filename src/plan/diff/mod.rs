@@ -15,8 +15,8 @@ pub(super) use dataset::path as directory;
 pub(super) use guest::running;
 pub(super) use stack::paths as stack_paths;
 
-use super::{draft::Draft, inputs::Inputs};
-use crate::model::{facts::HostFacts, ids::HostName, observed::Reading};
+use super::{change::Operation, draft::Draft, inputs::Inputs};
+use crate::model::{desired::Desired, facts::HostFacts, ids::HostName, observed::Reading};
 
 /// Compares everything with everything that was seen.
 pub(super) fn all(draft: &mut Draft, inputs: &Inputs<'_>) {
@@ -66,6 +66,27 @@ pub(super) fn all(draft: &mut Draft, inputs: &Inputs<'_>) {
     }
 }
 
+/// The node behind which a guest lies, when this plan mends its routing. A router that forwards nothing hides its guests,
+/// and refusing to mend it because they are hidden would leave both as they are.
+fn mended_router(draft: &Draft, desired: &Desired, guest: &HostName) -> Option<HostName> {
+    let cards = &desired.guests.get(guest)?.nics;
+    let mut routers = cards
+        .iter()
+        .filter_map(|card| desired.zones.get(&card.zone)?.router.as_ref());
+    let is_mended = |router: &&HostName| {
+        draft.changes.iter().any(|change| {
+            change.host == **router
+                && matches!(
+                    change.operation,
+                    Operation::SetSysctl { .. }
+                        | Operation::SetUnit { .. }
+                        | Operation::RestartUnit { .. }
+                )
+        })
+    };
+    routers.find(is_mended).cloned()
+}
+
 /// What a host said. A guest that this plan boots for the first time is a fresh image: everything is still to do. Any other
 /// guest that does not run is started and not judged by what nobody can see.
 fn facts(draft: &mut Draft, inputs: &Inputs<'_>, host: &HostName) -> Option<HostFacts> {
@@ -82,7 +103,13 @@ fn facts(draft: &mut Draft, inputs: &Inputs<'_>, host: &HostName) -> Option<Host
             None
         }
         Some(Reading::Failed { why, hint }) => {
-            draft.unreachable(format!("host {host}"), why, hint.as_deref());
+            match mended_router(draft, inputs.desired, host) {
+                Some(router) => draft.leave_alone(format!(
+                    "host {host} is not reached and lies behind {router}, which does not route as it should: \
+                     {host} is compared once it does"
+                )),
+                None => draft.unreachable(format!("host {host}"), why, hint.as_deref()),
+            }
             None
         }
         None => {

@@ -28,7 +28,8 @@ pub(super) fn diff(
             | Resource::Directory { .. }
             | Resource::NoFile { .. }
             | Resource::Unit { .. }
-            | Resource::Sysctl { .. } => None,
+            | Resource::Sysctl { .. }
+            | Resource::NftTable { .. } => None,
         })
         .filter(|name| facts.packages.get(*name).is_none_or(Option::is_none))
         .cloned()
@@ -43,8 +44,15 @@ pub(super) fn diff(
             Operation::InstallPackages { packages: missing },
         );
     }
-    for resource in resources {
+    let mut ordered: Vec<&Resource> = resources.iter().collect();
+    ordered.sort_by_key(|resource| turn(resource));
+    for resource in ordered {
         draft.saw(host);
+        if let Resource::NftTable { unit, .. } = resource
+            && is_loaded_anyway(draft, host, unit, facts)
+        {
+            continue;
+        }
         if let Some((subject, proposal, operation)) = one(draft, inputs, resource, facts) {
             draft.propose(
                 host,
@@ -53,6 +61,34 @@ pub(super) fn diff(
                 operation,
             );
         }
+    }
+}
+
+/// Whether another change of the plan makes the unit load its table.
+fn is_loaded_anyway(draft: &Draft, host: &HostName, loader: &str, facts: &HostFacts) -> bool {
+    let runs = facts
+        .units
+        .get(loader)
+        .is_some_and(|unit| unit.active == "active");
+    let restart = Reaction::Restart(loader.to_owned());
+    let mine = draft.changes.iter().filter(|change| &change.host == host);
+    mine.map(|change| &change.operation).any(|operation| {
+        let starts =
+            matches!(operation, Operation::SetUnit { unit, active: true, .. } if unit == loader);
+        let restarts =
+            matches!(operation, Operation::WriteFile(file) if file.then.contains(&restart));
+        restarts || (starts && !runs)
+    })
+}
+
+/// Kinds take turns, each in one call: files before the units that read them, tables after the units that load them.
+fn turn(resource: &Resource) -> u8 {
+    match resource {
+        Resource::Package(_) => 0,
+        Resource::File(_) | Resource::Directory { .. } | Resource::NoFile { .. } => 1,
+        Resource::Sysctl { .. } => 2,
+        Resource::Unit { .. } => 3,
+        Resource::NftTable { .. } => 4,
     }
 }
 
@@ -166,6 +202,23 @@ fn one(
                 key: key.clone(),
                 value: value.clone(),
             };
+            Some((subject, proposal, operation))
+        }
+        Resource::NftTable { table, text, unit } => {
+            let seen = facts.nft_tables.get(table).and_then(Option::as_ref);
+            let words = |text: &str| {
+                text.split_whitespace()
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            };
+            if seen.is_some_and(|seen| words(seen) == words(text)) {
+                return None;
+            }
+            let before = seen.map_or("none", |_| "other rules");
+            let proposal = Proposal::update("its unit runs, and its rules are not loaded")
+                .field("live rules", Some(before), Some("as in the inventory"))
+                .impact(Impact::Restart);
+            let operation = Operation::RestartUnit { unit: unit.clone() };
             Some((subject, proposal, operation))
         }
     }

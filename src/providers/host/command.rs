@@ -12,7 +12,8 @@ use std::{fmt::Write as _, time::Duration};
 
 /// `infra-facts`: what stands on a host.
 ///
-/// Input, a line each: `package NAME`, `path PATH`, `unit NAME`, `sysctl KEY`, `zpool NAME`, `ufw`, `docker`.
+/// Input, a line each: `package NAME`, `path PATH`, `unit NAME`, `sysctl KEY`, `nft FAMILY TABLE`, `zpool NAME`, `ufw`,
+/// `docker`.
 /// Output: sections, each begun by a line `==infra NAME==`:
 /// - `system`: `boot_id ID`, `architecture NAME`, `os CODENAME`
 /// - `packages`: `STATUS\tNAME\tVERSION`, status as dpkg abbreviates it (`ii `), nothing for an unknown name
@@ -22,6 +23,7 @@ use std::{fmt::Write as _, time::Duration};
 /// - `units`: blocks of `Id=`, `LoadState=`, `ActiveState=`, `UnitFileState=` in the order asked, parted by empty
 ///   lines; nothing at all where systemd does not run
 /// - `sysctls`: `KEY\tVALUE`, blanks in the value made single
+/// - `nft`: for each table that is there `FAMILY TABLE\tLINE`, as nft lists it
 /// - `mounts`: `/proc/self/mountinfo`
 /// - `ufw` (also when Docker is asked for: it tells what stands behind Docker's hook), `docker`, `zfs` when asked for:
 ///   what those rooms' `FACTS` functions print
@@ -124,6 +126,7 @@ pub(super) fn facts(request: &FactsRequest) -> Result<Command, Unspeakable> {
     ask("path", &request.paths, absolute)?;
     ask("unit", &request.units, word)?;
     ask("sysctl", &request.sysctls, word)?;
+    ask("nft", &request.nft_tables, line)?;
     ask("zpool", &request.zpools, word)?;
     if request.ufw {
         input.push_str("ufw\n");

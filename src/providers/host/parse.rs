@@ -34,6 +34,7 @@ pub fn parse_facts(request: &FactsRequest, text: &str) -> Result<HostFacts, Stri
         paths: paths(request, section("paths"), section("hashes"))?,
         units: units(request, section("units"))?,
         sysctls: sysctls(request, section("sysctls")),
+        nft_tables: nft_tables(request, section("nft")),
         mounts: mounts::parse(section("mounts"))?,
         ufw: firewall.ufw.filter(|_| request.ufw),
         docker: docker.map(|docker| DockerFacts {
@@ -165,6 +166,19 @@ fn sysctls(request: &FactsRequest, text: &str) -> BTreeMap<String, Option<String
     let mut told = pairs(text, '\t');
     let keys = request.sysctls.iter();
     keys.map(|key| (key.clone(), told.remove(key.as_str())))
+        .collect()
+}
+
+fn nft_tables(request: &FactsRequest, text: &str) -> BTreeMap<String, Option<String>> {
+    let mut listed: BTreeMap<&str, String> = BTreeMap::new();
+    for (table, line) in text.lines().filter_map(|line| line.split_once('\t')) {
+        let rules = listed.entry(table).or_default();
+        rules.push_str(line);
+        rules.push('\n');
+    }
+    let names = request.nft_tables.iter();
+    names
+        .map(|table| (table.clone(), listed.remove(table.as_str())))
         .collect()
 }
 

@@ -7,6 +7,9 @@ use crate::lab::scripted::{
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 
+const ROUTER: &str = "infra-router.service";
+const ROUTER_RULES: &str = "/etc/infra/router.nft";
+
 /// `infra-facts`: see the contract where the script is made.
 pub(super) fn facts(machine: &mut Machine, input: &[u8]) -> Reply {
     let text = String::from_utf8_lossy(input);
@@ -65,6 +68,21 @@ pub(super) fn facts(machine: &mut Machine, input: &[u8]) -> Reply {
     for key in asked("sysctl") {
         if let Some(value) = machine.sysctls.get(&key) {
             say(format_args!("{key}\t{value}"));
+        }
+    }
+    say(format_args!("==infra nft=="));
+    for table in asked("nft") {
+        // The one table that a scripted host knows is the router's, and its unit loads it.
+        if machine.unit_state(ROUTER).1 == "active"
+            && let Some(Kind::File(bytes)) =
+                machine.tree.entry(ROUTER_RULES).map(|entry| &entry.kind)
+            && let Some((_, rules)) =
+                String::from_utf8_lossy(bytes).split_once(&format!("table {table} {{"))
+        {
+            say(format_args!("{table}\ttable {table} {{"));
+            for line in rules.lines().skip(1) {
+                say(format_args!("{table}\t{line}"));
+            }
         }
     }
     say(format_args!("==infra mounts=="));

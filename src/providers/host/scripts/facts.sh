@@ -35,6 +35,11 @@ asked sysctl | while IFS= read -r key; do
   [ -r "$file" ] && printf '%s\t%s\n' "$key" "$(tr -s '\t\n' '  ' <"$file" | sed 's/ *$//')"
 done
 
+section nft
+asked nft | while read -r family table; do
+  nft --stateless list table "$family" "$table" 2>/dev/null | sed "s/^/$family $table\t/"
+done
+
 section mounts
 cat /proc/self/mountinfo
 

@@ -4,8 +4,9 @@ set -u
 export DEBIAN_FRONTEND=noninteractive APT_LISTCHANGES_FRONTEND=none NEEDRESTART_SUSPEND=1
 apt() {
   apt-get -y -q -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
-    -o APT::Get::Assume-Yes=true --no-install-recommends "$@" 2>&1
+    -o APT::Get::Assume-Yes=true -o Acquire::Languages=none --no-install-recommends "$@" 2>&1
 }
+# Translated descriptions are for people who search; they are as large as everything else in the lists.
 # The lists have a lock without a timeout, and a fresh machine updates them by itself at boot. Without the error mode,
 # an update that reached nothing exits 0.
 stale=
