@@ -35,7 +35,13 @@ impl StepFailure {
 impl From<ProxmoxError> for StepFailure {
     fn from(error: ProxmoxError) -> Self {
         let ambiguous = error.delivery() == Delivery::MaybeApplied;
-        let hint = error.hint().or_else(|| {
+        let is_full = matches!(&error, ProxmoxError::TaskFailed { exit, .. }
+            if ["No space left on device", "no space left on device", "out of space"].iter().any(|words| exit.contains(words)));
+        let full = is_full.then(|| {
+            "Free some space on that storage, or name another one; then run the command again."
+                .to_owned()
+        });
+        let hint = full.or_else(|| error.hint()).or_else(|| {
             ambiguous.then(|| {
                 "It may have taken effect. Run the command again: it looks before it writes."
                     .to_owned()
@@ -126,9 +132,8 @@ fn compose_hint(error: &ComposeError) -> Option<String> {
             "Its containers stay as they are, for a look: `docker compose -p {stack} logs` on {host}. \
              Mend it, then run the command again."
         )),
-        ComposeError::NotRolledBack { .. }
-        | ComposeError::Foreign { .. }
-        | ComposeError::MissingSecret { .. } => None,
+        ComposeError::NotRolledBack { source, .. } => compose_hint(source),
+        ComposeError::Foreign { .. } | ComposeError::MissingSecret { .. } => None,
     }
 }
 

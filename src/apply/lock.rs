@@ -115,6 +115,7 @@ pub struct RemoteLock<'a, S: Shell> {
     shell: &'a S,
     folder: String,
     token: String,
+    replaced: Option<Holder>,
 }
 
 fn call(action: &str, folder: &str, token: &str) -> Command {
@@ -138,6 +139,7 @@ pub async fn take_remote<'a, S: Shell>(
 ) -> Result<RemoteLock<'a, S>, LockError> {
     let folder = format!("/var/lib/infra/locks/{system}");
     let description = serde_json::to_string(holder).unwrap_or_default();
+    let mut replaced = None;
     for attempt in 0..2 {
         let command = call("take", &folder, &holder.token).stdin(description.clone());
         let answer = shell
@@ -151,6 +153,7 @@ pub async fn take_remote<'a, S: Shell>(
                 shell,
                 folder,
                 token: holder.token.clone(),
+                replaced,
             });
         }
         let text = answer.splitn(3, ' ').nth(2).unwrap_or_default();
@@ -164,6 +167,7 @@ pub async fn take_remote<'a, S: Shell>(
                     .demand(call("break", &folder, &dead.token))
                     .await
                     .map_err(LockError::Shell)?;
+                replaced = Some(dead.clone());
             }
             (None, Some(held)) => {
                 return Err(LockError::Held {
@@ -183,6 +187,11 @@ pub async fn take_remote<'a, S: Shell>(
 }
 
 impl<S: Shell> RemoteLock<'_, S> {
+    /// The dead run of this machine whose lock was taken over.
+    pub fn replaced(&self) -> Option<&Holder> {
+        self.replaced.as_ref()
+    }
+
     /// Says that the holder lives; false when the lock was lost.
     ///
     /// # Errors

@@ -28,6 +28,9 @@ pub(crate) enum LabVerb {
     Status,
     /// End the lab and forget its guests, datasets and keys; the cache stays
     Reset,
+    /// Break something in the lab, to see what infra makes of it
+    #[command(subcommand)]
+    Fault(super::lab_fault::FaultVerb),
     /// Hold a lab in the foreground until it is interrupted
     Serve(LabArgs),
 }
@@ -96,6 +99,7 @@ pub(crate) fn run(context: &Context, verb: &LabVerb) -> Result<u8, Failure> {
             );
             Ok(exit::DONE)
         }
+        LabVerb::Fault(verb) => super::lab_fault::run(context, &folder, verb),
         LabVerb::Serve(args) => serve(context, folder, *args),
     }
 }
@@ -270,10 +274,20 @@ fn answer(context: &Context, text: &str, status: &str) {
     }
 }
 
-fn told(error: RunError) -> Failure {
+/// A lab that takes orders.
+pub(super) fn require_up(context: &Context, folder: &LabFolder) -> Result<(), Failure> {
+    if let Status::Up(_) = run::status(folder).map_err(told)? {
+        return Ok(());
+    }
+    let text = format!("no lab is up in {}", folder.root().display());
+    Err(Failure::new(exit::UNREACHABLE, text)
+        .hint(format!("Start one: `{}`.", context.again("lab up"))))
+}
+
+pub(super) fn told(error: RunError) -> Failure {
     let code = match &error {
         RunError::Held { .. } => exit::LOCKED,
-        RunError::Machine { .. } | RunError::NoNode => exit::USAGE,
+        RunError::Machine { .. } | RunError::NoNode | RunError::Refused { .. } => exit::USAGE,
         RunError::Namespace(_)
         | RunError::Scripted(_)
         | RunError::Images(_)
@@ -303,6 +317,7 @@ fn told(error: RunError) -> Failure {
         }
         RunError::Held { .. }
         | RunError::NoNode
+        | RunError::Refused { .. }
         | RunError::Scripted(_)
         | RunError::Images(_)
         | RunError::Api(_)

@@ -16,6 +16,8 @@ mod firewall;
 mod init;
 #[cfg(feature = "lab")]
 mod lab;
+#[cfg(feature = "lab")]
+mod lab_fault;
 mod live;
 mod manual;
 mod narrow;

@@ -17,9 +17,17 @@ use crate::apply::{
 use crate::plan::{Obstacle, Plan, change::Impact};
 use crate::providers::proxmox::{ProxmoxRead as _, Upid};
 use crate::providers::ssh::SshHost;
-use crate::view::{human, palette, progress};
+use crate::view::{Terminal, human, palette, progress};
 use clap::Args;
-use std::{fmt::Write as _, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt::Write as _,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 /// Services that have just been started get this long before a failing check counts.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -67,13 +75,24 @@ async fn up(context: &Context, args: &UpArgs, session: Session) -> Result<u8, Fa
         ),
         None => None,
     };
-    let work = locked_up(context, args, session);
-    let result = match &remote {
-        Some(lock) => tokio::select! {
-            result = work => result,
-            lost = beat(lock) => Err(lost),
-        },
-        None => work.await,
+    if let Some(dead) = remote.as_ref().and_then(lock::RemoteLock::replaced) {
+        context.terminal.tell(&format!(
+            "The last run did not end by itself: process {} of {}, since {}, is gone. Its lock is taken over.",
+            dead.pid, dead.who, dead.since
+        ));
+    }
+    let walking = AtomicBool::new(false);
+    let work = locked_up(context, args, session, &walking);
+    let lost = async {
+        match &remote {
+            Some(lock) => beat(lock).await,
+            None => std::future::pending().await,
+        }
+    };
+    let result = tokio::select! {
+        result = work => result,
+        lost = lost => Err(lost),
+        stopped = stopped(context, &walking) => Err(stopped),
     };
     if let Some(lock) = remote
         && let Err(error) = lock.release().await
@@ -83,6 +102,23 @@ async fn up(context: &Context, args: &UpArgs, session: Session) -> Result<u8, Fa
             .tell(&format!("The lock goes stale by itself: {error}."));
     }
     result
+}
+
+/// Ctrl-C while nothing is being carried out ends the run at once, lock released; during a walk it is the walk's.
+async fn stopped(context: &Context, walking: &AtomicBool) -> Failure {
+    loop {
+        if tokio::signal::ctrl_c().await.is_err() {
+            return std::future::pending().await;
+        }
+        if !walking.load(Ordering::SeqCst) {
+            return Failure::new(exit::INTERRUPTED, "interrupted while only looking").hint(
+                format!(
+                    "Nothing was left half done. Run `{}` again.",
+                    context.again("up")
+                ),
+            );
+        }
+    }
 }
 
 /// Says that we live until the lock is lost.
@@ -100,7 +136,12 @@ async fn beat(lock: &lock::RemoteLock<'_, SshHost>) -> Failure {
     }
 }
 
-async fn locked_up(context: &Context, args: &UpArgs, session: Session) -> Result<u8, Failure> {
+async fn locked_up(
+    context: &Context,
+    args: &UpArgs,
+    session: Session,
+    walking: &AtomicBool,
+) -> Result<u8, Failure> {
     wait_for_leftovers(context, &session).await?;
     let plan = make(context, &session).await?;
     let saved = args.file.as_ref().map(read_plan).transpose()?;
@@ -123,13 +164,16 @@ async fn locked_up(context: &Context, args: &UpArgs, session: Session) -> Result
     }
     let mut receipt = None;
     if !plan.changes.is_empty() {
-        if !args.yes && !agreed(context, &plan)? {
+        if !args.yes && !agreed(context, &plan).await? {
             return Err(Failure::new(
                 exit::FAILED,
                 "nothing was changed: you did not agree",
             ));
         }
-        let (done, file) = carry_out(context, &session, &plan).await?;
+        walking.store(true, Ordering::SeqCst);
+        let carried = carry_out(context, &session, &plan).await;
+        walking.store(false, Ordering::SeqCst);
+        let (done, file) = carried?;
         if !context.global.json {
             let again = context.again("up");
             context
@@ -270,13 +314,13 @@ fn blocked(plan: &Plan) -> Option<Failure> {
     Some(Failure::new(code, text).hint(first.help.clone()))
 }
 
-fn agreed(context: &Context, plan: &Plan) -> Result<bool, Failure> {
+async fn agreed(context: &Context, plan: &Plan) -> Result<bool, Failure> {
     if !context.terminal.can_ask() {
         return Err(Failure::new(exit::USAGE, "there is nobody to ask")
             .hint("Look at `infra plan`, then agree beforehand with `--yes`."));
     }
     loop {
-        let answer = context.terminal.ask("Carry this out? [yes / no / explain]");
+        let answer = ask(context.terminal).await;
         match answer.as_deref() {
             Some("yes" | "y") => return Ok(true),
             Some("explain" | "e") => context.terminal.tell(&explain(plan)),
@@ -284,6 +328,16 @@ fn agreed(context: &Context, plan: &Plan) -> Result<bool, Failure> {
             Some(_) => {}
         }
     }
+}
+
+/// Asks on a thread of its own, so that Ctrl-C is heard meanwhile; the thread ends with the process.
+async fn ask(terminal: Terminal) -> Option<String> {
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        // Nobody listens any more when the run was interrupted.
+        let _ = answer.send(terminal.ask("Carry this out? [yes / no / explain]"));
+    });
+    answered.await.ok().flatten()
 }
 
 /// Why each change is made and what it does to what runs.

@@ -30,6 +30,11 @@ impl LabFolder {
         self.root.join("serve.pid")
     }
 
+    /// The socket on which that process takes orders.
+    pub fn control(&self) -> PathBuf {
+        self.root.join("control.sock")
+    }
+
     /// What that process says.
     pub fn log(&self) -> PathBuf {
         self.root.join("serve.log")

@@ -146,7 +146,7 @@ impl WorldConfig {
                     .iter()
                     .map(|(id, storage)| (id.clone(), storage.model()))
                     .collect(),
-                volumes: BTreeMap::new(),
+                ..Storages::default()
             },
             access: self.access(),
             ..Model::default()
@@ -236,6 +236,7 @@ impl StorageConfig {
             pool: self.pool.clone(),
             shared: false,
             capacity: self.capacity,
+            is_full: false,
         }
     }
 }

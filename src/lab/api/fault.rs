@@ -1,10 +1,8 @@
 //! Faults that a test or a person injects between the client and the node.
 
 use serde::{Deserialize, Serialize};
-use std::{
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
 
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +33,10 @@ pub enum Effect {
         /// Exit status.
         text: String,
     },
+    /// The job that the request starts does nothing until the faults are cleared.
+    StuckTask,
+    /// The request is carried out and the connection closes in the middle of the answer.
+    CutAnswer,
     /// The guest's file lock is held for so long after the request, as `qm cleanup` does after a stop.
     HoldLock {
         /// Seconds.
@@ -61,36 +63,42 @@ fn once() -> u32 {
     1
 }
 
-/// The faults that wait for their requests.
+/// The faults that wait for their requests. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Faults {
-    waiting: Arc<Mutex<Vec<Fault>>>,
-    /// A file that is taken in and removed when it appears.
-    mailbox: Option<PathBuf>,
+pub struct Faults(Arc<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    faults: Mutex<Vec<Fault>>,
+    /// Wakes the jobs that are stuck.
+    cleared: Notify,
 }
 
 impl Faults {
-    /// Faults that also come from a JSON file (a list of [`Fault`]).
-    pub fn with_mailbox(path: &Path) -> Self {
-        Self {
-            waiting: Arc::default(),
-            mailbox: Some(path.to_owned()),
-        }
-    }
-
     /// Adds a fault.
     pub fn add(&self, fault: Fault) {
-        self.waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(fault);
+        self.waiting().push(fault);
+    }
+
+    /// Those that still wait for requests.
+    pub fn list(&self) -> Vec<Fault> {
+        self.waiting().clone()
+    }
+
+    /// Forgets all of them; jobs that are stuck go on.
+    pub fn clear(&self) {
+        self.waiting().clear();
+        self.0.cleared.notify_waiters();
+    }
+
+    /// Waits until the faults are cleared.
+    pub(crate) async fn cleared(&self) {
+        self.0.cleared.notified().await;
     }
 
     /// The effects on one request; each counts down.
     pub(crate) fn meet(&self, method: &str, path: &str) -> Vec<Effect> {
-        let arrived = self.mail();
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.extend(arrived);
+        let mut waiting = self.waiting();
         let mut effects = Vec::new();
         for fault in waiting.iter_mut() {
             let method_fits = fault
@@ -106,19 +114,8 @@ impl Faults {
         effects
     }
 
-    fn mail(&self) -> Vec<Fault> {
-        let Some(path) = &self.mailbox else {
-            return Vec::new();
-        };
-        let Ok(text) = std::fs::read_to_string(path) else {
-            return Vec::new();
-        };
-        // A file that is still being written does not parse yet and is left for the next request.
-        let Ok(faults) = serde_json::from_str(&text) else {
-            return Vec::new();
-        };
-        let _ = std::fs::remove_file(path);
-        faults
+    fn waiting(&self) -> MutexGuard<'_, Vec<Fault>> {
+        self.0.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -153,18 +150,14 @@ mod tests {
     }
 
     #[test]
-    fn faults_in_the_mailbox_are_taken_once() {
-        let folder = tempfile::tempdir().expect("folder");
-        let mailbox = folder.path().join("faults.json");
-        let faults = Faults::with_mailbox(&mailbox);
-        assert!(faults.meet("GET", "/nodes").is_empty());
-        std::fs::write(
-            &mailbox,
-            r#"[{"path": "/nodes", "effect": {"do": "drop-before"}}]"#,
-        )
-        .expect("written");
-        assert_eq!(faults.meet("GET", "/nodes"), [Effect::DropBefore]);
-        assert!(!mailbox.exists());
+    fn cleared_faults_meet_nothing() {
+        let faults = Faults::default();
+        let fault: Fault =
+            serde_json::from_str(r#"{"path": "/nodes", "effect": {"do": "drop-before"}}"#)
+                .expect("valid");
+        faults.add(fault.clone());
+        assert_eq!(faults.list(), [fault]);
+        faults.clear();
         assert!(faults.meet("GET", "/nodes").is_empty());
     }
 

@@ -14,7 +14,7 @@ use super::{
         endpoint::{Act, Endpoint, Method, PATH},
     },
     upload,
-    world::{World, uuid},
+    world::{Fate, World, uuid},
 };
 use axum::body::{Body, to_bytes};
 use hyper::{
@@ -53,6 +53,7 @@ pub(crate) async fn answer(
         .strip_prefix("/api2/json")
         .map(form::unescape_path)
         .unwrap_or_default();
+    world.count_request();
     let effects = world.faults().meet(&method, &path);
     let mut plan = Plan::default();
     for effect in effects {
@@ -70,28 +71,43 @@ pub(crate) async fn answer(
                 ));
             }
             Effect::StaleDigest => plan.is_stale = true,
-            Effect::FailTask { text } => plan.fail = Some(text),
+            Effect::FailTask { text } => plan.fate = Fate::Fails(text),
+            Effect::StuckTask => plan.fate = Fate::Stuck,
+            Effect::CutAnswer => plan.cut = true,
             Effect::HoldLock { seconds } => plan.hold = Some(seconds),
         }
     }
     // Carried out on its own task: a client that goes away does not stop what it asked for.
-    let will_drop = plan.drop;
+    let (will_drop, will_cut) = (plan.drop, plan.cut);
     let carried = tokio::spawn(carry_out(world, request, method, raw, path, plan));
     let response = carried
         .await
         .unwrap_or_else(|_| bare(500, "internal error of the lab", String::new()));
     if will_drop {
         Err(Dropped)
+    } else if will_cut {
+        Ok(cut(response).await)
     } else {
         Ok(response)
     }
+}
+
+/// Half of an answer that announces its whole length; the connection breaks after it.
+async fn cut(response: Response<Body>) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    let bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    head.headers.insert(CONTENT_LENGTH, bytes.len().into());
+    let half = bytes.slice(..bytes.len() / 2);
+    let parts = futures_util::stream::iter([Ok(half), Err(Dropped)]);
+    Response::from_parts(head, Body::from_stream(parts))
 }
 
 #[derive(Debug, Default)]
 struct Plan {
     drop: bool,
     is_stale: bool,
-    fail: Option<String>,
+    cut: bool,
+    fate: Fate,
     hold: Option<f64>,
 }
 
@@ -166,7 +182,7 @@ async fn carry_out(
         return match upload::receive(&world, &call, request.map(Body::new)).await {
             Ok(job) => succeeded(
                 Outcome::default(),
-                Some(world.launch(job, &call.who, plan.fail)),
+                Some(world.launch(job, &call.who, plan.fate)),
             ),
             Err(refusal) => refused(&refusal),
         };
@@ -294,7 +310,7 @@ impl Desk<'_> {
                 let upid = outcome
                     .job
                     .take()
-                    .map(|job| self.world.launch(job, &call.who, plan.fail));
+                    .map(|job| self.world.launch(job, &call.who, plan.fate));
                 succeeded(outcome, upid)
             }
             Err(refusal) => {

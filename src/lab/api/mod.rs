@@ -45,7 +45,7 @@ pub use config::{
 };
 pub use error::ApiError;
 pub use fault::{Effect, Fault, Faults};
-pub use model::access::LEAST_PRIVILEGES;
+pub use model::{access::LEAST_PRIVILEGES, storage::StorageState};
 pub use serve::{Handle, serve};
 pub use table::described as described_endpoints;
 pub use world::World;

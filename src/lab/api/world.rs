@@ -8,7 +8,7 @@ use super::{
     error::ApiError,
     fault::Faults,
     job::Job,
-    model::{access::Who, cluster::Model, digest::hex, guest::Running},
+    model::{access::Who, cluster::Model, digest::hex, guest::Running, storage::StorageState},
     work,
 };
 use crate::lab::backend::{Backend, FirewallSnapshot};
@@ -17,7 +17,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use tokio::sync::{Mutex as Lock, OwnedMutexGuard};
 
@@ -41,6 +44,19 @@ struct Shared {
     enforced: Lock<Option<(FirewallSnapshot, BTreeSet<u32>)>>,
     fingerprint: OnceLock<String>,
     trouble: Mutex<Option<String>>,
+    requests: AtomicU64,
+}
+
+/// What becomes of a job.
+#[derive(Debug, Default)]
+pub(crate) enum Fate {
+    /// What its work makes of it.
+    #[default]
+    Own,
+    /// It ends with this text and has done nothing.
+    Fails(String),
+    /// It begins only when the faults are cleared.
+    Stuck,
 }
 
 impl World {
@@ -87,6 +103,7 @@ impl World {
             enforced: Lock::default(),
             fingerprint: OnceLock::new(),
             trouble: Mutex::default(),
+            requests: AtomicU64::new(0),
         };
         let world = Self(Arc::new(shared));
         world.refresh();
@@ -101,6 +118,28 @@ impl World {
     /// The faults that can be injected.
     pub fn faults(&self) -> &Faults {
         &self.0.config.faults
+    }
+
+    /// Makes a storage full, takes it away, or makes it well again.
+    ///
+    /// # Errors
+    /// When there is no such storage.
+    pub fn set_storage(&self, id: &str, state: StorageState) -> Result<(), String> {
+        self.change(|model| model.storages.set(id, state))
+    }
+
+    /// Storages that are not well.
+    pub fn storage_troubles(&self) -> BTreeMap<String, StorageState> {
+        self.look(|model| model.storages.troubles())
+    }
+
+    /// How many requests have come in.
+    pub fn requests(&self) -> u64 {
+        self.0.requests.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_request(&self) {
+        self.0.requests.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What last went wrong in the background: saving the model, or enforcing the firewall.
@@ -229,18 +268,22 @@ impl World {
     }
 
     /// Starts a job and gives its UPID. A fault may decide how it ends.
-    pub(crate) fn launch(&self, job: Job, who: &Who, fault: Option<String>) -> String {
+    pub(crate) fn launch(&self, job: Job, who: &Who, fate: Fate) -> String {
         let now = self.clock().unix();
         let upid = self.change(|model| model.tasks.begin(&job.node, job.kind, &job.id, who, now));
         let world = self.clone();
         let name = upid.clone();
         tokio::spawn(async move {
-            let result = match fault {
-                Some(text) => {
+            let result = match fate {
+                Fate::Fails(text) => {
                     work::abort(&world, &job.work);
                     Err(text)
                 }
-                None => work::run(&world, &name, job.work).await,
+                Fate::Stuck => {
+                    world.faults().cleared().await;
+                    work::run(&world, &name, job.work).await
+                }
+                Fate::Own => work::run(&world, &name, job.work).await,
             };
             let now = world.clock().unix();
             world.change(|model| model.tasks.end(&name, result, now));

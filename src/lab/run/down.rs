@@ -27,7 +27,7 @@ pub fn down(folder: &LabFolder) -> Result<bool, RunError> {
     let had_remains = !namespace::remains(folder)?.is_empty();
     namespace::sweep(folder)?;
     let had_state = folder.state().exists();
-    for path in [folder.state(), folder.pid()] {
+    for path in [folder.state(), folder.pid(), folder.control()] {
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(failed("remove", &path)(error));

@@ -66,6 +66,12 @@ pub enum RunError {
         /// Where it writes.
         log: PathBuf,
     },
+    /// The lab does not do what it was asked for.
+    #[error("do that in the lab: {why}")]
+    Refused {
+        /// Its own words.
+        why: String,
+    },
     /// Another process holds this lab.
     #[error("take the lab in {}: process {pid} holds it", folder.display())]
     Held {

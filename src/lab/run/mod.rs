@@ -8,6 +8,7 @@
 //! remove it; who reads it checks the process first ([`status`]).
 
 mod ahead;
+mod control;
 mod down;
 mod error;
 mod namespace_lab;
@@ -22,6 +23,7 @@ mod settings;
 mod status;
 mod up;
 
+pub use control::{Order, Report, order};
 pub use down::down;
 pub use error::RunError;
 pub use outside::outside;

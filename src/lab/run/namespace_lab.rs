@@ -2,6 +2,7 @@
 
 use super::{
     ahead::build_ahead,
+    control::Control,
     error::RunError,
     node_api::{self, ApiSpec, NodeApi, NodePlace},
     outside::outside,
@@ -21,6 +22,7 @@ use tokio::task::JoinSet;
 pub(super) struct NamespaceLab {
     pub(super) state: LabState,
     machine: Machine,
+    _control: Control,
     _api: NodeApi,
     _world: Option<World>,
     _ahead: JoinSet<()>,
@@ -101,6 +103,7 @@ impl NamespaceLab {
         Ok(Self {
             state,
             machine,
+            _control: Control::open(&settings.folder, api.world.clone(), None)?,
             _api: api,
             _world: world,
             _ahead: ahead,

@@ -46,6 +46,7 @@ pub(super) struct NodeApi {
     pub(super) token_secret: String,
     /// Inventory image -> URL and SHA-256.
     pub(super) images: BTreeMap<String, (String, String)>,
+    pub(super) world: World,
     _handle: Handle,
 }
 
@@ -115,7 +116,7 @@ pub(super) fn start(desired: &Desired, spec: ApiSpec) -> Result<NodeApi, RunErro
             source,
         }
     })?;
-    let handle = serve(listener, world, &certificate)?;
+    let handle = serve(listener, world.clone(), &certificate)?;
     let images = desired.images.values().map(|wanted| {
         let entry = (wanted.url.clone(), sha256.clone());
         (wanted.name.to_string(), entry)
@@ -126,6 +127,7 @@ pub(super) fn start(desired: &Desired, spec: ApiSpec) -> Result<NodeApi, RunErro
         token_id: TOKEN_ID,
         token_secret,
         images: images.collect(),
+        world,
         _handle: handle,
     })
 }

@@ -1,6 +1,7 @@
 //! A lab of scripted hosts: in memory, on loopback ports, without root.
 
 use super::{
+    control::Control,
     error::{RunError, failed},
     node_api::{self, ApiSpec, NodeApi, NodePlace},
     settings::Settings,
@@ -24,8 +25,8 @@ use std::{
 pub(super) struct ScriptedLab {
     pub(super) state: LabState,
     folder: LabFolder,
+    _control: Control,
     _api: NodeApi,
-    _hosts: ScriptedHosts,
 }
 
 impl ScriptedLab {
@@ -92,8 +93,8 @@ impl ScriptedLab {
         Ok(Self {
             state,
             folder,
+            _control: Control::open(&settings.folder, api.world.clone(), Some(hosts))?,
             _api: api,
-            _hosts: hosts,
         })
     }
 

@@ -54,7 +54,7 @@ pub async fn serve(
             Err(error)
         }
     };
-    for path in [folder.state(), folder.pid()] {
+    for path in [folder.state(), folder.pid(), folder.control()] {
         let _ = fs::remove_file(path);
     }
     outcome

@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-#[cfg(test)]
-use std::collections::BTreeSet;
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 /// Labels by which compose and infra know their containers.
 const PROJECT: &str = "com.docker.compose.project";
@@ -33,6 +34,10 @@ pub(super) struct Container {
 pub(super) struct Docker {
     pub(super) images: BTreeMap<String, String>,
     pub(super) containers: BTreeMap<String, Container>,
+    /// A fault: no registry can be reached.
+    pub(super) is_cut_off: bool,
+    /// A fault: services whose healthcheck fails.
+    pub(super) sick: BTreeSet<String>,
 }
 
 /// A compose project as its files say it.
@@ -118,6 +123,11 @@ impl Docker {
         if host.ends_with(".invalid") {
             return Err(format!(
                 "Error response from daemon: Get \"https://{host}/v2/\": dial tcp: lookup {host}: no such host"
+            ));
+        }
+        if self.is_cut_off && !self.images.contains_key(reference) {
+            return Err(format!(
+                "Error response from daemon: Get \"https://{host}/v2/\": net/http: TLS handshake timeout"
             ));
         }
         self.images
@@ -241,7 +251,7 @@ impl Docker {
                 "image": container.image,
                 "image_id": container.image_id,
                 "state": container.state,
-                "health": container.health(),
+                "health": self.health(container),
                 "exit_code": container.exit_code,
                 "restarts": 0,
                 "started_at": container.started_at,
@@ -256,22 +266,35 @@ impl Docker {
     /// What `infra-stack-health` prints for services that are not well; nothing when all are.
     pub(super) fn ailing(&self, project: &str, services: &[String]) -> String {
         let mut out = String::new();
+        let of_project: Vec<(&String, &Container)> = self
+            .containers
+            .iter()
+            .filter(|(_, container)| container.project == project)
+            .collect();
         for service in services {
-            let container = self
-                .containers
-                .iter()
-                .find(|(_, c)| c.project == project && c.service == *service);
-            let Some((name, container)) = container else {
+            if !of_project.iter().any(|(_, c)| c.service == *service) {
                 let _ = writeln!(out, "wait|{service}||missing||||no container");
-                continue;
-            };
+            }
+        }
+        if services.is_empty() && of_project.is_empty() {
+            out.push_str("wait|every service||missing||||no container\n");
+        }
+        // All of them count, as for the script: an older release is known by its containers alone.
+        for (name, container) in of_project {
+            let service = &container.service;
             let row = format!(
                 "{service}|/{name}|{}|{}|{}|0",
                 container.state,
-                container.health(),
+                self.health(container),
                 container.exit_code
             );
             match container.state {
+                "running" if self.health(container) == "unhealthy" => {
+                    let _ = writeln!(
+                        out,
+                        "bad|{row}|its healthcheck fails\nhealth|\"the fault of this lab\""
+                    );
+                }
                 "running" => {}
                 "exited" if container.restarts_by_itself => {
                     let _ = writeln!(out, "wait|{row}|it is stopped");
@@ -290,6 +313,15 @@ impl Docker {
             }
         }
         out
+    }
+
+    fn health(&self, container: &Container) -> &'static str {
+        let is_well = container.state == "running" && !self.sick.contains(&container.service);
+        match (container.has_healthcheck, is_well) {
+            (true, true) => "healthy",
+            (true, false) => "unhealthy",
+            (false, _) => "",
+        }
     }
 
     /// `docker stop NAME` and `docker rm -f NAME`.
@@ -314,16 +346,6 @@ impl Docker {
                 Ok(names.join("\n") + "\n")
             }
             _ => Err("docker: unknown command".to_owned()),
-        }
-    }
-}
-
-impl Container {
-    fn health(&self) -> &'static str {
-        match (self.has_healthcheck, self.state) {
-            (true, "running") => "healthy",
-            (true, _) => "unhealthy",
-            (false, _) => "",
         }
     }
 }

@@ -15,7 +15,8 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    net::{TcpListener, TcpSocket},
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::watch,
     task::JoinSet,
 };
 
@@ -32,6 +33,15 @@ pub(super) struct Door {
     /// Bound and not listening: whoever knocks is refused, and nobody else gets the port.
     reserved: Option<TcpSocket>,
     open: Option<Open>,
+    terms: watch::Sender<Terms>,
+}
+
+/// How visitors are received right now.
+#[derive(Debug, Clone)]
+struct Terms {
+    config: Arc<server::Config>,
+    /// A fault: nobody comes in, though the host runs.
+    is_shut: bool,
 }
 
 /// What goes on behind an open door.
@@ -52,12 +62,18 @@ impl Connections {
     }
 }
 
-impl Drop for Open {
-    fn drop(&mut self) {
-        for socket in self.connections.all().values() {
+impl Connections {
+    fn cut(&self) {
+        for socket in self.all().values() {
             // A socket that the visitor closed first is closed.
             let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
         }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.connections.cut();
     }
 }
 
@@ -69,7 +85,32 @@ impl Door {
             address: socket.local_addr().map_err(ScriptedError::Listen)?,
             reserved: Some(socket),
             open: None,
+            terms: watch::Sender::new(Terms {
+                config: Arc::default(),
+                is_shut: false,
+            }),
         })
+    }
+
+    /// Shows this host key from the next connection on.
+    pub(super) fn show(&self, key: PrivateKey) {
+        let mut methods = MethodSet::empty();
+        methods.push(MethodKind::PublicKey);
+        let config = Arc::new(server::Config {
+            keys: vec![key],
+            methods,
+            auth_rejection_time: Duration::ZERO,
+            auth_rejection_time_initial: Some(Duration::ZERO),
+            nodelay: true,
+            inactivity_timeout: None,
+            ..server::Config::default()
+        });
+        self.terms.send_modify(|terms| terms.config = config);
+    }
+
+    /// Cuts and refuses everybody, or lets people in again.
+    pub(super) fn shut(&self, is_shut: bool) {
+        self.terms.send_modify(|terms| terms.is_shut = is_shut);
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -91,29 +132,24 @@ impl Door {
             Some(socket) => socket,
             None => bind(self.address)?,
         };
-        let mut methods = MethodSet::empty();
-        methods.push(MethodKind::PublicKey);
-        let config = Arc::new(server::Config {
-            keys: vec![key],
-            methods,
-            auth_rejection_time: Duration::ZERO,
-            auth_rejection_time_initial: Some(Duration::ZERO),
-            nodelay: true,
-            inactivity_timeout: None,
-            ..server::Config::default()
-        });
+        self.show(key);
         let mut porter = JoinSet::new();
         let connections = Connections::default();
-        let visits = connections.clone();
+        let house = House {
+            address: self.address,
+            machine,
+            terms: self.terms.subscribe(),
+            connections: connections.clone(),
+        };
         if delay.is_zero() {
             let listener = socket.listen(BACKLOG).map_err(ScriptedError::Listen)?;
-            porter.spawn(serve(listener, config, machine, visits));
+            porter.spawn(house.receive(listener));
         } else {
             porter.spawn(async move {
                 tokio::time::sleep(delay).await;
                 // The port is ours since the host was made.
                 if let Ok(listener) = socket.listen(BACKLOG) {
-                    serve(listener, config, machine, visits).await;
+                    house.receive(listener).await;
                 }
             });
         }
@@ -139,17 +175,21 @@ impl Open {
     /// Cuts every connection, stops listening, and binds the port anew.
     pub(super) async fn cut(mut self, address: SocketAddr) -> Result<TcpSocket, ScriptedError> {
         self.porter.shutdown().await;
-        // A process that is being started holds a copy of every socket for a moment.
-        for _ in 0..100 {
-            match bind(address) {
-                Err(ScriptedError::Listen(error)) if error.kind() == ErrorKind::AddrInUse => {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-                bound => return bound,
-            }
-        }
-        bind(address)
+        bind_again(address).await
     }
+}
+
+/// A process that is being started holds a copy of every socket for a moment.
+async fn bind_again(address: SocketAddr) -> Result<TcpSocket, ScriptedError> {
+    for _ in 0..100 {
+        match bind(address) {
+            Err(ScriptedError::Listen(error)) if error.kind() == ErrorKind::AddrInUse => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            bound => return bound,
+        }
+    }
+    bind(address)
 }
 
 fn bind(address: SocketAddr) -> Result<TcpSocket, ScriptedError> {
@@ -159,29 +199,63 @@ fn bind(address: SocketAddr) -> Result<TcpSocket, ScriptedError> {
     Ok(socket)
 }
 
-async fn serve(
-    listener: TcpListener,
-    config: Arc<server::Config>,
+/// Who is behind a door.
+struct House {
+    address: SocketAddr,
     machine: Shared,
+    terms: watch::Receiver<Terms>,
     connections: Connections,
-) {
-    for number in 0.. {
-        let Ok((stream, _)) = listener.accept().await else {
-            continue;
-        };
+}
+
+impl House {
+    /// Lets visitors in for as long as the host runs; while the door is shut, they are refused.
+    async fn receive(self, mut listener: TcpListener) {
+        let mut number = 0;
+        loop {
+            let visitor = tokio::select! {
+                visitor = listener.accept() => visitor.ok(),
+                () = until(self.terms.clone(), true) => None,
+            };
+            // One that cannot be accepted is no trouble of the host's.
+            if let Some((stream, _)) = visitor {
+                self.welcome(number, stream);
+                number += 1;
+            } else if self.terms.borrow().is_shut {
+                drop(listener);
+                self.connections.cut();
+                // Bound and not listening: whoever knocks is refused.
+                let Ok(socket) = bind_again(self.address).await else {
+                    return;
+                };
+                until(self.terms.clone(), false).await;
+                let Ok(again) = socket.listen(BACKLOG) else {
+                    return;
+                };
+                listener = again;
+            }
+        }
+    }
+
+    fn welcome(&self, number: u64, stream: TcpStream) {
         // Without it every answer waits for an acknowledgement.
         let Ok(socket) = stream
             .set_nodelay(true)
             .and_then(|()| stream.as_fd().try_clone_to_owned())
         else {
-            continue;
+            return;
         };
-        connections.all().insert(number, socket);
+        self.connections.all().insert(number, socket);
+        self.machine
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .visits
+            .connections += 1;
         let visitor = Visitor {
-            machine: Arc::clone(&machine),
+            machine: Arc::clone(&self.machine),
             login: String::new(),
         };
-        let (config, connections) = (Arc::clone(&config), connections.clone());
+        let config = Arc::clone(&self.terms.borrow().config);
+        let connections = self.connections.clone();
         tokio::spawn(async move {
             // A visitor that leaves in the middle is no trouble of the host's.
             if let Ok(session) = server::run_stream(config, stream, visitor).await {
@@ -189,6 +263,15 @@ async fn serve(
             }
             connections.all().remove(&number);
         });
+    }
+}
+
+/// Waits until the door is shut, or open again.
+async fn until(mut terms: watch::Receiver<Terms>, shut: bool) {
+    let is_so = terms.wait_for(|terms| terms.is_shut == shut).await.is_ok();
+    if !is_so {
+        // The host is gone, and this task with it.
+        std::future::pending::<()>().await;
     }
 }
 
@@ -274,6 +357,11 @@ async fn converse(
         return channel.close().await;
     };
     let line = String::from_utf8_lossy(&line).into_owned();
+    let slowness = machine
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .slowness;
+    tokio::time::sleep(slowness).await;
     let reply = {
         let mut machine = machine.lock().unwrap_or_else(PoisonError::into_inner);
         answer(&mut machine, &login, &line, &input, jiff::Timestamp::now())

@@ -5,6 +5,7 @@ use super::{
     error::ScriptedError,
     machine::{Machine, Role},
     seed::{Login, Seed},
+    trouble::{HostTrouble, Visits},
 };
 use crate::lab::backend::{Backend, FirewallSnapshot, VmSpec, Work};
 use crate::model::ids::{HostName, Vmid};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -73,6 +75,20 @@ pub struct ScriptedHosts {
     world: Arc<Mutex<World>>,
     bridges: BTreeMap<String, Vec<String>>,
     clock: f64,
+}
+
+impl World {
+    /// Everybody who is there, by name.
+    fn hosts(&self) -> impl Iterator<Item = (String, &Host)> {
+        let all = self.fixed.values().chain(self.guests.values());
+        all.map(|host| (host.machine().name.clone(), host))
+    }
+}
+
+impl Host {
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn new_key() -> Result<PrivateKey, ScriptedError> {
@@ -154,6 +170,50 @@ impl ScriptedHosts {
     /// The firewall as the API last handed it over. Nothing enforces it here.
     pub fn firewall(&self) -> FirewallSnapshot {
         self.world().firewall.clone()
+    }
+
+    /// Breaks something on a host until [`Self::recover`].
+    ///
+    /// # Errors
+    /// When there is no such host now.
+    pub fn suffer(&self, name: &HostName, trouble: &HostTrouble) -> Result<(), String> {
+        let world = self.world();
+        let (_, host) = world
+            .hosts()
+            .find(|(known, _)| known == name.as_str())
+            .ok_or_else(|| format!("there is no host `{name}` in the lab now"))?;
+        host.machine().suffer(trouble);
+        match trouble {
+            HostTrouble::Unreachable => host.door.shut(true),
+            HostTrouble::NewHostKey => {
+                host.door
+                    .show(new_key().map_err(|error| error.to_string())?);
+            }
+            HostTrouble::SudoRefused
+            | HostTrouble::DiskFull
+            | HostTrouble::PullFails
+            | HostTrouble::Unhealthy { .. }
+            | HostTrouble::Slow { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Ends every trouble of every host.
+    pub fn recover(&self) {
+        for (_, host) in self.world().hosts() {
+            host.machine().recover();
+            host.door.shut(false);
+            host.door.show(host.key.clone());
+        }
+    }
+
+    /// What each host has cost its visitors.
+    pub fn visits(&self) -> BTreeMap<String, Visits> {
+        let world = self.world();
+        let hosts = world.hosts();
+        hosts
+            .map(|(name, host)| (name, host.machine().visits))
+            .collect()
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -318,5 +378,15 @@ impl Backend for ScriptedHosts {
 
     fn bridges(&self) -> BTreeMap<String, Vec<String>> {
         self.bridges.clone()
+    }
+
+    fn has_directory(&self, path: &Path) -> bool {
+        let path = path.to_string_lossy();
+        let world = self.world();
+        world.fixed.values().any(|host| {
+            let machine = host.machine();
+            machine.tree.is_directory(&path)
+                || machine.zfs.mounted().iter().any(|(at, _)| *at == path)
+        })
     }
 }

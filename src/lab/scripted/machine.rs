@@ -6,11 +6,15 @@ use super::{
     error::ScriptedError,
     seed::{Login, Seed},
     tree::Tree,
+    trouble::{HostTrouble, Visits},
     ufw::Ufw,
     zfs::Zfs,
 };
 use crate::lab::backend::VmShare;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// What a command left behind.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -90,6 +94,11 @@ pub(super) struct Machine {
     /// Directories that the node offers through virtiofs.
     pub(super) shares: Vec<VmShare>,
     pub(super) instance_id: String,
+    /// A fault: sudo asks for a password.
+    pub(super) refuses_sudo: bool,
+    /// A fault: every command takes so much longer.
+    pub(super) slowness: Duration,
+    pub(super) visits: Visits,
     boots: u32,
 }
 
@@ -127,6 +136,9 @@ impl Machine {
             zfs: Zfs::default(),
             shares: Vec::new(),
             instance_id: String::new(),
+            refuses_sudo: false,
+            slowness: Duration::ZERO,
+            visits: Visits::default(),
             boots: 0,
         };
         machine.mount("/", "/dev/sda1", "ext4", "rw,relatime");
@@ -203,6 +215,31 @@ impl Machine {
             // A unit that fails at boot is seen as not active.
             let _ = self.start(&name);
         }
+    }
+
+    /// Breaks what is inside the machine; its network is its door's.
+    pub(super) fn suffer(&mut self, trouble: &HostTrouble) {
+        match trouble {
+            HostTrouble::Unreachable | HostTrouble::NewHostKey => {}
+            HostTrouble::SudoRefused => self.refuses_sudo = true,
+            HostTrouble::DiskFull => self.tree.set_full(true),
+            HostTrouble::PullFails => self.docker.is_cut_off = true,
+            HostTrouble::Unhealthy { service } => {
+                self.docker.sick.insert(service.clone());
+            }
+            HostTrouble::Slow { seconds } => {
+                self.slowness = Duration::try_from_secs_f64(*seconds).unwrap_or_default();
+            }
+        }
+    }
+
+    /// Ends every trouble.
+    pub(super) fn recover(&mut self) {
+        self.refuses_sudo = false;
+        self.tree.set_full(false);
+        self.docker.is_cut_off = false;
+        self.docker.sick.clear();
+        self.slowness = Duration::ZERO;
     }
 
     /// Changes with every boot.

@@ -17,9 +17,11 @@ mod line;
 mod machine;
 mod seed;
 mod tree;
+mod trouble;
 mod ufw;
 mod zfs;
 
 pub use answer::NEEDS_REAL_GUESTS;
 pub use error::ScriptedError;
 pub use hosts::{ScriptedHosts, ScriptedNode, ScriptedOptions};
+pub use trouble::{HostTrouble, Visits};

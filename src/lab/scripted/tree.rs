@@ -21,7 +21,11 @@ pub(super) struct Entry {
 
 /// Absolute path -> what stands there. The root is always a directory.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Tree(BTreeMap<String, Entry>);
+pub(super) struct Tree {
+    entries: BTreeMap<String, Entry>,
+    /// A fault: nothing more fits.
+    is_full: bool,
+}
 
 impl Tree {
     /// The path with the links of its folders followed, not of its last part.
@@ -34,7 +38,7 @@ impl Tree {
         let last = parts.pop();
         for part in parts {
             let next = format!("{out}/{part}");
-            out = match self.0.get(&next).map(|entry| &entry.kind) {
+            out = match self.entries.get(&next).map(|entry| &entry.kind) {
                 Some(Kind::Link(target)) if target.starts_with('/') => self.locate(target),
                 Some(Kind::Link(target)) => self.locate(&format!("{out}/{target}")),
                 Some(Kind::File(_) | Kind::Directory) | None => next,
@@ -50,13 +54,21 @@ impl Tree {
         }
     }
 
+    pub(super) fn set_full(&mut self, is_full: bool) {
+        self.is_full = is_full;
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
     pub(super) fn entry(&self, path: &str) -> Option<&Entry> {
-        self.0.get(&self.locate(path))
+        self.entries.get(&self.locate(path))
     }
 
     pub(super) fn entry_mut(&mut self, path: &str) -> Option<&mut Entry> {
         let path = self.locate(path);
-        self.0.get_mut(&path)
+        self.entries.get_mut(&path)
     }
 
     pub(super) fn is_directory(&self, path: &str) -> bool {
@@ -95,7 +107,7 @@ impl Tree {
         let path = self.locate(path);
         for (at, _) in path.match_indices('/').skip(1) {
             let folder = &path[..at];
-            match self.0.get(folder).map(|entry| &entry.kind) {
+            match self.entries.get(folder).map(|entry| &entry.kind) {
                 Some(Kind::Directory) => {}
                 Some(Kind::File(_) | Kind::Link(_)) => {
                     return Err(format!(
@@ -111,7 +123,7 @@ impl Tree {
     /// Puts something at a path, whatever was there.
     pub(super) fn place(&mut self, path: &str, kind: Kind, uid: u32, gid: u32, mode: u32) {
         let path = self.locate(path);
-        self.0.insert(
+        self.entries.insert(
             path,
             Entry {
                 kind,
@@ -131,6 +143,9 @@ impl Tree {
         gid: u32,
         mode: u32,
     ) -> Result<(), String> {
+        if self.is_full {
+            return Err("No space left on device".to_owned());
+        }
         self.make_parents(path)?;
         if self.is_directory(path) {
             return Err(format!(
@@ -152,21 +167,21 @@ impl Tree {
     /// Removes a file or link; false when nothing stands there.
     pub(super) fn remove(&mut self, path: &str) -> bool {
         let path = self.locate(path);
-        self.0.remove(&path).is_some()
+        self.entries.remove(&path).is_some()
     }
 
     /// Removes a path and everything below it.
     pub(super) fn remove_tree(&mut self, path: &str) {
         let path = self.locate(path);
         let below = format!("{path}/");
-        self.0
+        self.entries
             .retain(|at, _| *at != path && !at.starts_with(&below));
     }
 
     /// Everything below a folder: path relative to it -> entry.
     pub(super) fn below(&self, path: &str) -> BTreeMap<String, &Entry> {
         let below = format!("{}/", self.locate(path));
-        self.0
+        self.entries
             .range(below.clone()..)
             .take_while(|(at, _)| at.starts_with(&below))
             .map(|(at, entry)| (at[below.len()..].to_owned(), entry))

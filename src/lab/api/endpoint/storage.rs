@@ -125,6 +125,7 @@ pub(crate) fn add(model: &mut Model, call: &Call) -> Answer {
         pool: call.get("pool").map(str::to_owned),
         shared: call.is_on("shared"),
         capacity: 100 << 30,
+        is_full: false,
     };
     model.storages.all.insert(id.to_owned(), storage);
     Outcome::data(json!({"storage": id, "type": kind}))

@@ -20,6 +20,21 @@ pub(crate) struct Storage {
     pub(crate) shared: bool,
     /// Bytes in all.
     pub(crate) capacity: u64,
+    /// A fault: nothing more fits.
+    #[serde(default)]
+    pub(crate) is_full: bool,
+}
+
+/// How a storage is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StorageState {
+    /// As its owner made it.
+    Well,
+    /// Nothing more fits.
+    Full,
+    /// It is not in the node's configuration.
+    Missing,
 }
 
 impl Storage {
@@ -91,9 +106,36 @@ pub(crate) struct Wanted<'a> {
 pub(crate) struct Storages {
     pub(crate) all: BTreeMap<String, Storage>,
     pub(crate) volumes: BTreeMap<String, Volume>,
+    /// Taken away by a fault.
+    #[serde(default)]
+    pub(crate) missing: BTreeMap<String, Storage>,
 }
 
 impl Storages {
+    /// Makes a storage full, takes it away, or makes it well again.
+    ///
+    /// # Errors
+    /// When there is no such storage.
+    pub(crate) fn set(&mut self, id: &str, state: StorageState) -> Result<(), String> {
+        let found = self.all.remove(id).or_else(|| self.missing.remove(id));
+        let mut storage = found.ok_or_else(|| format!("there is no storage `{id}`"))?;
+        storage.is_full = state == StorageState::Full;
+        match state {
+            StorageState::Well | StorageState::Full => self.all.insert(id.to_owned(), storage),
+            StorageState::Missing => self.missing.insert(id.to_owned(), storage),
+        };
+        Ok(())
+    }
+
+    /// Storages that are not well.
+    pub(crate) fn troubles(&self) -> BTreeMap<String, StorageState> {
+        let full = self.all.iter().filter(|(_, storage)| storage.is_full);
+        let missing = self.missing.keys();
+        full.map(|(id, _)| (id.clone(), StorageState::Full))
+            .chain(missing.map(|id| (id.clone(), StorageState::Missing)))
+            .collect()
+    }
+
     /// A storage by id.
     ///
     /// # Errors
@@ -118,7 +160,8 @@ impl Storages {
 
     /// Bytes still free.
     pub(crate) fn available(&self, id: &str, files: &Shelf) -> u64 {
-        let capacity = self.all.get(id).map_or(0, |storage| storage.capacity);
+        let room = self.all.get(id).filter(|storage| !storage.is_full);
+        let capacity = room.map_or(0, |storage| storage.capacity);
         capacity.saturating_sub(self.used(id, files))
     }
 
@@ -278,10 +321,11 @@ mod tests {
             pool: (kind == "zfspool").then(|| "rpool/data".to_owned()),
             shared: false,
             capacity,
+            is_full: false,
         };
         Storages {
             all: BTreeMap::from([("s".to_owned(), storage)]),
-            volumes: BTreeMap::new(),
+            ..Storages::default()
         }
     }
 

@@ -74,6 +74,11 @@ pub(super) fn make_directory(
     gid: u32,
     mode: u32,
 ) -> Result<(), String> {
+    if machine.tree.is_full() && !machine.tree.exists(path) {
+        return Err(format!(
+            "mkdir: cannot create directory '{path}': No space left on device"
+        ));
+    }
     machine.tree.make_parents(path)?;
     if machine.tree.exists(path) && !machine.tree.is_directory(path) {
         return Err(format!(
@@ -94,6 +99,12 @@ pub(super) fn packages(machine: &mut Machine, names: &[String]) -> Reply {
         .collect();
     if !unknown.is_empty() {
         return Reply::failed(1, unknown.join("\n"));
+    }
+    if machine.tree.is_full() && names.iter().any(|name| !machine.has(name)) {
+        return Reply::failed(
+            100,
+            "E: You don't have enough free space in /var/cache/apt/archives/.",
+        );
     }
     machine.install(names.iter().map(String::as_str));
     Reply::default()

@@ -23,6 +23,7 @@ pub(super) fn answer(
     input: &[u8],
     now: jiff::Timestamp,
 ) -> Reply {
+    machine.visits.execs += 1;
     let Some(request) = Request::parse(line) else {
         return Reply::failed(2, "sh: a scripted host runs simple commands only");
     };
@@ -30,7 +31,7 @@ pub(super) fn answer(
         .logins
         .iter()
         .any(|known| known.name == login && known.sudo);
-    if request.sudo && login != "root" && !may_sudo {
+    if request.sudo && login != "root" && (!may_sudo || machine.refuses_sudo) {
         return Reply::failed(1, "sudo: a password is required");
     }
     let is_root = login == "root" || request.sudo;

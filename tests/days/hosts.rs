@@ -1,0 +1,85 @@
+//! Bad days of a guest: its key, its sudo, its disk, its registries, its containers.
+
+use crate::lab::Lab;
+
+const NOTHING: &str = "nothing was changed";
+
+#[test]
+fn a_guest_that_changes_its_key_or_refuses_sudo_stops_the_run_before_it_begins() {
+    let lab = Lab::running();
+    lab.fault(&["host", "intranet", "new-host-key"]);
+    lab.up().says(
+        5,
+        &[
+            NOTHING,
+            "failed to trust intranet",
+            "it presents",
+            "pins",
+            "someone may be in between",
+        ],
+    );
+    lab.recovers();
+    lab.fault(&["host", "intranet", "sudo-refused"]);
+    lab.up().says(
+        5,
+        &[
+            NOTHING,
+            "become root on intranet",
+            "a password is required",
+            "Allow passwordless sudo on intranet",
+        ],
+    );
+    lab.recovers();
+    lab.fault(&["host", "extranet", "unreachable"]);
+    lab.up()
+        .says(5, &[NOTHING, "reach extranet", "Check that extranet is on"]);
+    lab.recovers();
+}
+
+#[test]
+fn a_full_disk_and_an_unreachable_registry_leave_the_running_release_alone() {
+    let lab = Lab::running();
+    lab.another_jellyfin("10.10.8");
+    lab.fault(&["host", "intranet", "disk-full"]);
+    lab.up().says(
+        1,
+        &[
+            "failed: intranet: stack jellyfin",
+            "No space left on device",
+            "Free some space on",
+            "Now true: 0 changes",
+        ],
+    );
+    lab.fault(&["clear"]);
+    lab.fault(&["host", "intranet", "pull-fails"]);
+    lab.up().says(
+        1,
+        &[
+            "failed: intranet: stack jellyfin",
+            "pull docker.io/jellyfin/jellyfin:10.10.8 on intranet",
+            "TLS handshake timeout",
+            "reaches its registry",
+            "Now true: 0 changes",
+        ],
+    );
+    lab.run(&["--lab", "status"])
+        .says(0, &["stack jellyfin / jellyfin", "running, healthy"]);
+    lab.recovers();
+}
+
+#[test]
+fn a_container_that_stays_unhealthy_is_named_with_its_reason() {
+    let lab = Lab::running();
+    lab.another_jellyfin("10.10.8");
+    lab.fault(&["host", "intranet", "unhealthy", "--service", "jellyfin"]);
+    lab.up().says(
+        1,
+        &[
+            "failed: intranet: stack jellyfin",
+            "jellyfin: its healthcheck fails",
+            "docker compose -p jellyfin logs",
+            "Run `infra --lab up` to go on",
+        ],
+    );
+    lab.recovers();
+}
