@@ -4,7 +4,7 @@ use super::{
     context::Context,
     exit,
     failure::Failure,
-    system::{self, Compiled, System},
+    system::{self, System},
 };
 use crate::apply::{World, host_keys::HostKeys};
 use crate::model::{
@@ -14,7 +14,7 @@ use crate::model::{
     secret::SecretValues,
 };
 use crate::observe::{Eyes, observe};
-use crate::plan::{Inputs, Plan, plan, questions};
+use crate::plan::{Compiled, Inputs, Plan, compile, plan, questions};
 use crate::providers::{
     proxmox::{Client, ClientOptions},
     ssh::{Fleet, FleetOptions, Person, SshHost},
@@ -93,7 +93,7 @@ pub(crate) fn open(
     for (name, value) in substitutes.secrets {
         values.insert(name, value);
     }
-    let (compiled, diagnostics) = system::compile(&desired, &values);
+    let (compiled, diagnostics) = compile(&desired, &values);
     if system::has_errors(&diagnostics) {
         system::show(context, &diagnostics, &system.sources);
         return Err(Failure::said(exit::INVALID));
@@ -155,7 +155,7 @@ fn key_files(context: &Context) -> Vec<PathBuf> {
 
 /// The secrets that this run fills in somewhere: the API's, and those of the templates.
 fn needed(desired: &Desired) -> Vec<crate::model::ids::SecretName> {
-    let (compiled, _) = system::compile(desired, &SecretValues::default());
+    let (compiled, _) = compile(desired, &SecretValues::default());
     let mut names: Vec<_> = compiled
         .releases
         .values()

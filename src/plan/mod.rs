@@ -7,6 +7,7 @@
 //! Invariant: no change destroys a dataset, a disk or a snapshot.
 
 pub mod change;
+mod compile;
 mod diff;
 mod document;
 mod draft;
@@ -15,6 +16,7 @@ mod inputs;
 mod order;
 mod questions;
 
+pub use compile::{Compiled, compile};
 pub use document::{Plan, VERSION, fingerprint, plan};
 pub use draft::{Blocked, Obstacle};
 pub use guest_config::drive;

@@ -42,20 +42,20 @@ pub fn render(
     if has_errors(&found) {
         return (None, found);
     }
-    let Some(main) = files.iter().find(|file| file.path == COMPOSE) else {
-        return (None, found);
-    };
-    let compose = match Compose::parse(
-        COMPOSE,
-        &hash::marked(&desired.system, &main.content, values),
-    ) {
+    // A template without the file is refused by the inventory; here it is one that names no service.
+    let main = files
+        .iter()
+        .find(|file| file.path == COMPOSE)
+        .map(|main| hash::marked(&desired.system, &main.content, values))
+        .unwrap_or_default();
+    let compose = match Compose::parse(COMPOSE, &main) {
         Ok(compose) => compose,
         Err(problem) => {
             found.push(problem);
             return (None, found);
         }
     };
-    found.extend(lint::rendered(stack, &compose, &files));
+    found.extend(lint::rendered(desired, stack, &compose, &files));
     if has_errors(&found) {
         return (None, found);
     }
@@ -480,12 +480,12 @@ secrets:
         assert!(!shown.contains("hunter2"));
     }
 
-    /// REL001, REL002.
+    /// REL002.
     #[test]
     fn a_stack_without_a_usable_compose_file_is_refused() {
         assert_eq!(
             problems(|s| drop(s.files.remove(0))),
-            ["REL001 the template `vpn` has no compose.yaml"]
+            ["REL002 `compose.yaml` names no service"]
         );
         assert_eq!(
             problems(|s| s.files[0].text = "services: {}".to_owned()),
@@ -547,46 +547,13 @@ secrets:
         );
     }
 
-    /// REL006.
+    /// REL008.
     #[test]
-    fn stacks_come_after_what_they_need() {
-        let order = |stacks: &[(&str, &[&str])]| {
-            let stacks = stacks.iter().map(|(name, needs)| stack(name, needs));
-            let (order, found) =
-                crate::release::order(&stacks.map(|stack| (stack.name.clone(), stack)).collect());
-            let names: Vec<String> = order.iter().map(ToString::to_string).collect();
-            let found: Vec<String> = found
-                .into_iter()
-                .map(|d| format!("{} {}", d.code.0, d.summary))
-                .collect();
-            (names.join(" "), found.join("; "))
-        };
-        assert_eq!(
-            order(&[("a", &["c"]), ("b", &[]), ("c", &["d"]), ("d", &[])]),
-            ("b d c a".to_owned(), String::new())
-        );
-        assert_eq!(
-            order(&[("a", &["b"]), ("b", &["c"]), ("c", &["b"]), ("d", &["d"]), ("e", &[])]),
-            (
-                "e a b c d".to_owned(),
-                "REL006 stacks wait for each other: `b` -> `c` -> `b`; REL006 stacks wait for each other: `d` -> `d`".to_owned()
-            )
-        );
-    }
-
-    /// REL008, REL010.
-    #[test]
-    fn data_and_files_are_where_they_belong() {
+    fn a_file_that_is_mounted_is_part_of_the_template() {
         assert_eq!(
             problems(|s| compose(s, "./web:", "./wbe:")),
             [
                 "REL008 `templates/vpn/compose.yaml`: service `web` uses `./wbe`, which is no file of the template"
-            ]
-        );
-        assert_eq!(
-            problems(|s| s.needs_mounts.clear()),
-            [
-                "REL010 `templates/vpn/compose.yaml`: service `web` writes to `/mnt/tank/media/films` without waiting for the mount `media`"
             ]
         );
     }

@@ -2,8 +2,6 @@
 
 use crate::diagnostic::Code;
 
-/// A template folder without `compose.yaml`.
-pub const NO_COMPOSE: Code = Code("REL001");
 /// A compose file that is not YAML, or names no service.
 pub const BAD_COMPOSE: Code = Code("REL002");
 /// A port that compose publishes and the manifest does not name.
@@ -12,8 +10,6 @@ pub const UNDECLARED: Code = Code("REL003");
 pub const NOT_PUBLISHED: Code = Code("REL004");
 /// An image without a tag, or with `latest`.
 pub const UNPINNED: Code = Code("REL005");
-/// Stacks that wait for each other.
-pub const CYCLE: Code = Code("REL006");
 /// A service that is built on the host.
 pub const BUILDS: Code = Code("REL007");
 /// A relative path that is no file of the template.
@@ -26,3 +22,17 @@ pub const FOREIGN_MOUNT: Code = Code("REL010");
 pub const SECRET_IN_COMPOSE: Code = Code("REL011");
 /// A path that leaves where it must stay.
 pub const PATH: Code = Code("REL012");
+
+/// All of them.
+pub const ALL: &[Code] = &[
+    BAD_COMPOSE,
+    UNDECLARED,
+    NOT_PUBLISHED,
+    UNPINNED,
+    BUILDS,
+    MISSING_FILE,
+    RESERVED,
+    FOREIGN_MOUNT,
+    SECRET_IN_COMPOSE,
+    PATH,
+];

@@ -1,15 +1,12 @@
 //! What is wrong with a rendered stack as a whole.
 
 use super::{
-    code::{
-        BUILDS, FOREIGN_MOUNT, MISSING_FILE, NO_COMPOSE, PATH, RESERVED, SECRET_IN_COMPOSE,
-        UNPINNED,
-    },
+    code::{BUILDS, FOREIGN_MOUNT, MISSING_FILE, PATH, RESERVED, SECRET_IN_COMPOSE, UNPINNED},
     compose::{Compose, Entry},
     context, mounted, published,
 };
 use crate::diagnostic::Diagnostic;
-use crate::model::{release::ReleaseFile, stack::Stack};
+use crate::model::{desired::Desired, ids::DatasetName, release::ReleaseFile, stack::Stack};
 use std::path::{Component, Path};
 
 /// The file that infra writes itself.
@@ -34,15 +31,6 @@ pub(super) fn written(stack: &Stack) -> Vec<Diagnostic> {
                 ),
             )
             .help("give the variable another name"),
-        );
-    }
-    if !stack.files.iter().any(|file| file.path == COMPOSE) {
-        out.push(
-            Diagnostic::error(
-                NO_COMPOSE,
-                format!("the template `{}` has no {COMPOSE}", stack.template),
-            )
-            .help("every stack is a compose project"),
         );
     }
     for file in &stack.files {
@@ -70,7 +58,12 @@ pub(super) fn written(stack: &Stack) -> Vec<Diagnostic> {
 }
 
 /// Problems of the rendered whole.
-pub(super) fn rendered(stack: &Stack, compose: &Compose, files: &[ReleaseFile]) -> Vec<Diagnostic> {
+pub(super) fn rendered(
+    desired: &Desired,
+    stack: &Stack,
+    compose: &Compose,
+    files: &[ReleaseFile],
+) -> Vec<Diagnostic> {
     let origin = stack
         .files
         .iter()
@@ -90,12 +83,13 @@ pub(super) fn rendered(stack: &Stack, compose: &Compose, files: &[ReleaseFile]) 
         );
     }
     for entry in compose.services() {
-        out.extend(service(stack, origin, compose, entry, files));
+        out.extend(service(desired, stack, origin, compose, entry, files));
     }
     out
 }
 
 fn service(
+    desired: &Desired,
     stack: &Stack,
     origin: &str,
     compose: &Compose,
@@ -124,7 +118,7 @@ fn service(
     }
     for source in mounted::sources(compose, entry) {
         if source.starts_with('/') {
-            out.extend(foreign(stack, origin, name, &source));
+            out.extend(foreign(desired, stack, origin, name, &source));
             continue;
         }
         // What compose fills in itself cannot be judged here.
@@ -144,24 +138,56 @@ fn service(
 }
 
 /// A dataset that may not be mounted yet must be waited for.
-fn foreign(stack: &Stack, origin: &str, service: &str, source: &str) -> Option<Diagnostic> {
-    let below = |mount: &String| {
-        source == mount
-            || source
-                .strip_prefix(mount.as_str())
-                .is_some_and(|rest| rest.starts_with('/'))
+fn foreign(
+    desired: &Desired,
+    stack: &Stack,
+    origin: &str,
+    service: &str,
+    source: &str,
+) -> Option<Diagnostic> {
+    let below = |place: &str| {
+        source
+            .strip_prefix(place)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    let (name, path) = stack.mounts.iter().find(|(_, path)| below(path))?;
-    if stack.needs_mounts.contains(path) {
+    let (dataset, place) = places(desired, stack)
+        .into_iter()
+        .filter(|(_, place)| below(place))
+        .max_by_key(|(_, place)| place.len())?;
+    if stack.needs_mounts.contains(&place) {
         return None;
     }
+    let named = stack.mounts.iter().find(|(_, path)| **path == place);
+    let help = match named {
+        Some((name, _)) => format!("add `{name}` to `needs_mounts` in the template's stack.yaml"),
+        None => format!(
+            "name it under `needs_mounts` in the template's stack.yaml, and give the stack `mounts: {{NAME: {dataset}}}`"
+        ),
+    };
     Some(
         Diagnostic::error(
             FOREIGN_MOUNT,
-            format!("`{origin}`: service `{service}` writes to `{source}` without waiting for the mount `{name}`"),
+            format!("`{origin}`: service `{service}` uses `{source}` without waiting for the dataset `{dataset}` that belongs at `{place}`"),
         )
-        .help(format!("add `{name}` to `needs_mounts` in the template's stack.yaml")),
+        .help(help),
     )
+}
+
+/// The datasets of the stack's host, each with where it is mounted there.
+fn places(desired: &Desired, stack: &Stack) -> Vec<(DatasetName, String)> {
+    if let Some(guest) = desired.guests.get(&stack.on) {
+        let mounts = guest.mounts.iter();
+        return mounts
+            .map(|mount| (mount.dataset.clone(), mount.at.clone()))
+            .collect();
+    }
+    let own = desired.datasets.values();
+    own.filter(|dataset| dataset.host == stack.on)
+        .filter_map(|dataset| {
+            let place = dataset.properties.get("mountpoint")?;
+            Some((dataset.name.clone(), place.clone()))
+        })
+        .collect()
 }
 
 fn is_pinned(image: &str) -> bool {

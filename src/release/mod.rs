@@ -1,8 +1,8 @@
-//! Releases of compose stacks: rendered files, hashes, labels, order.
+//! Releases of compose stacks: rendered files, hashes, labels.
 //!
 //! [`render`] turns one stack of the inventory into a [`crate::model::release::Release`]: every file rendered, the compose file
 //! read for what infra must know of it, and a generated `compose.infra.yaml` that labels every service with its system, its
-//! stack and its own release. [`order`] says which stack comes first.
+//! stack and its own release.
 //!
 //! Each service has a release of its own: a hash over its entry, its image, the release files it mounts and the secrets in
 //! them. Compose makes a container anew when its labels change, so exactly the services that a change touches restart.
@@ -13,19 +13,13 @@
 //! Invariant: values of secrets enter hashes only.
 
 mod assemble;
-mod code;
+pub mod code;
 mod compose;
 mod context;
 mod hash;
 mod lint;
 mod mounted;
-mod order;
 mod published;
 mod unit;
 
 pub use assemble::render;
-pub use code::{
-    BAD_COMPOSE, BUILDS, CYCLE, FOREIGN_MOUNT, MISSING_FILE, NO_COMPOSE, NOT_PUBLISHED, PATH,
-    RESERVED, SECRET_IN_COMPOSE, UNDECLARED, UNPINNED,
-};
-pub use order::order;

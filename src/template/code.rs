@@ -12,3 +12,6 @@ pub const UNKNOWN_SECRET: Code = Code("TPL003");
 pub const FAILED: Code = Code("TPL004");
 /// A secret that went through a filter or was cut.
 pub const SECRET_ALTERED: Code = Code("TPL005");
+
+/// All of them.
+pub const ALL: &[Code] = &[UNDEFINED, SYNTAX, UNKNOWN_SECRET, FAILED, SECRET_ALTERED];

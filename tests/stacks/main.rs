@@ -1,5 +1,12 @@
 //! The stacks of the built-in systems, rendered by the real renderer from the real inventory.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "writes each sample into a folder of its own"
+)]
+
+mod invalid;
+
 use infra::{
     diagnostic::Severity,
     inventory::{BuiltinTemplates, load},
@@ -99,21 +106,6 @@ fn what_the_proxy_rewrites_comes_out_as_it_went_in() {
     let text = file.content.redacted();
     assert!(text.ends_with("}\n") && !text.contains("listen [::]"));
     assert_eq!((file.uid, file.gid), (0, 0));
-}
-
-#[test]
-fn stacks_start_in_the_order_of_their_needs() {
-    let (order, found) = release::order(&desired().stacks);
-    assert!(found.is_empty());
-    let at = |name: &str| {
-        order
-            .iter()
-            .position(|stack| stack.as_str() == name)
-            .expect(name)
-    };
-    assert_eq!(order.len(), 7);
-    assert!(at("proxy") < at("openvpn"));
-    assert!(at("node-exporter") < at("monitoring"));
 }
 
 #[test]
