@@ -29,7 +29,10 @@ pub(crate) fn load(context: &Context) -> Result<System, Failure> {
     if let Some(desired) = &loaded.desired {
         let (compiled, found) = compile(desired, &SecretValues::default());
         if !has_errors(&found) {
-            diagnostics.extend(firewall::analysis::verify(desired, &compiled.firewall));
+            diagnostics.extend(crate::firewall::analysis::verify(
+                desired,
+                &compiled.firewall,
+            ));
         }
         diagnostics.extend(found);
     }

@@ -11,6 +11,7 @@ use crate::model::{
     ids::ServiceName,
     secret::SecretValues,
 };
+use crate::plan::compile;
 use crate::view::human;
 use clap::Args;
 use std::net::IpAddr;
@@ -30,7 +31,7 @@ pub(crate) struct ExplainArgs {
 pub(crate) fn run(context: &Context, args: &ExplainArgs) -> Result<u8, Failure> {
     let system = system::load(context)?;
     let desired = &system.desired;
-    let (compiled, _) = system::compile(desired, &SecretValues::default());
+    let (compiled, _) = compile(desired, &SecretValues::default());
     let matrix = Matrix::of(desired);
     let enforcement = Enforcement::of_compiled(desired, &compiled.firewall);
     let packets = packets(desired, &enforcement, args)?;

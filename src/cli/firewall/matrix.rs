@@ -6,6 +6,7 @@ use crate::firewall::{
     analysis::{Enforcement, Table, table},
 };
 use crate::model::secret::SecretValues;
+use crate::plan::compile;
 use crate::view::{human, matrix};
 use clap::{Args, ValueEnum};
 
@@ -35,7 +36,7 @@ pub(crate) enum Format {
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &MatrixArgs) -> Result<u8, Failure> {
     let system = system::load(context)?;
-    let (compiled, _) = system::compile(&system.desired, &SecretValues::default());
+    let (compiled, _) = compile(&system.desired, &SecretValues::default());
     let rows = Matrix::of(&system.desired);
     let enforcement = Enforcement::of_compiled(&system.desired, &compiled.firewall);
     let found = table(&system.desired, &rows, &enforcement);
