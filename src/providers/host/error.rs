@@ -102,6 +102,7 @@ impl HostError {
         } else if says(&[
             "Could not get lock",
             "Unable to acquire the dpkg frontend lock",
+            "lock was locked by",
         ]) {
             Self::PackageLock { host, complaint }
         } else if says(&["Failed to fetch", "Unable to fetch some archives"]) {

@@ -20,9 +20,20 @@ update() {
   done
   stale=
 }
-# An installation that was cut off is finished first, or nothing can be installed.
+# An installation that was cut off is finished first, or nothing can be installed. One that still runs (of an infra that was
+# killed, of a person) looks the same until it ends, and dpkg itself does not wait for its lock.
+finish() {
+  tries=0
+  while ! said=$(dpkg --force-confdef --force-confold --configure -a 2>&1); do
+    case $said in *'lock was locked by'*) ;; *) return 1 ;; esac
+    tries=$((tries + 1))
+    [ "$tries" -lt 150 ] || return 1
+    sleep 2
+  done
+  said=$(apt -f install)
+}
 if [ -n "$(dpkg --audit 2>&1)" ]; then
-  said=$(dpkg --force-confdef --force-confold --configure -a 2>&1 && apt -f install) || {
+  finish || {
     printf '%s\n' "$said" >&2
     exit 1
   }
