@@ -25,7 +25,8 @@ update() {
 finish() {
   tries=0
   while ! said=$(dpkg --force-confdef --force-confold --configure -a 2>&1); do
-    case $said in *'lock was locked by'*) ;; *) return 1 ;; esac
+    # What lacks a dependency is apt's to mend, below.
+    case $said in *'lock was locked by'*) ;; *) break ;; esac
     tries=$((tries + 1))
     [ "$tries" -lt 150 ] || return 1
     sleep 2
