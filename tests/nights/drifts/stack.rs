@@ -49,7 +49,7 @@ pub(super) fn all() -> Vec<Drift> {
             ),
             &["intranet: stack jellyfin"],
             &["service jellyfin image: ", "10.9.11 → "],
-            (Intranet, "docker inspect -f '{{.Config.Image}}' jellyfin-jellyfin-1", "jellyfin/jellyfin:10.10.7"),
+            (Intranet, "docker inspect -f '{{.Config.Image}}' jellyfin-jellyfin-1", "docker.io/jellyfin/jellyfin:10.10.7"),
         ),
         Drift::new(
             "mode of a secret's file",
@@ -83,7 +83,7 @@ pub(super) fn all() -> Vec<Drift> {
             "the unit of a stack removed",
             (Extranet, "rm /etc/systemd/system/infra-stack-openvpn.service; systemctl daemon-reload"),
             &["extranet: stack openvpn"],
-            &["unit infra-stack-openvpn.service: nothing → present"],
+            &["unit infra-stack-openvpn.service: present"],
             (Extranet, "systemctl is-enabled infra-stack-openvpn.service 2>/dev/null || true", "enabled"),
         ),
         Drift::new(
