@@ -72,6 +72,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Inside `providers`: only these know another provider than `shell`.
 const PROVIDER_ARROWS: &[(&str, &[&str])] = &[
     ("compose", &["shell"]),
+    ("guard", &["shell"]),
     ("host", &["shell", "ufw", "zfs", "compose"]),
     ("local", &["shell"]),
     ("proxmox", &[]),

@@ -50,6 +50,9 @@ pub enum StepOutcome {
         why: String,
         /// What can be done about it.
         hint: Option<String>,
+        /// The guard took back what was done.
+        #[serde(default)]
+        reverted: bool,
     },
     /// Not begun, because a step that it needs failed or the run was interrupted.
     Skipped {

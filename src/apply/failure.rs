@@ -23,11 +23,21 @@ pub(super) fn chain(error: &dyn Error) -> String {
 }
 
 impl StepFailure {
+    /// A failure without anything to be done about it.
+    pub fn because(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            hint: None,
+            reverted: false,
+        }
+    }
+
     /// A failure in our own words.
     pub(super) fn told(why: impl Into<String>, hint: &str) -> Self {
         Self {
             why: why.into(),
             hint: Some(hint.to_owned()),
+            reverted: false,
         }
     }
 }
@@ -50,6 +60,7 @@ impl From<ProxmoxError> for StepFailure {
         Self {
             why: chain(&error),
             hint,
+            reverted: false,
         }
     }
 }
@@ -59,6 +70,7 @@ impl From<ShellError> for StepFailure {
         Self {
             why: chain(&error),
             hint: shell::hint(&error),
+            reverted: false,
         }
     }
 }
@@ -85,6 +97,7 @@ impl From<HostError> for StepFailure {
         Self {
             why: chain(&error),
             hint,
+            reverted: false,
         }
     }
 }
@@ -100,6 +113,7 @@ impl From<ComposeError> for StepFailure {
         Self {
             why: chain(&error),
             hint: compose_hint(&error),
+            reverted: false,
         }
     }
 }
@@ -142,5 +156,6 @@ pub(super) fn plain(error: &(impl Error + 'static)) -> StepFailure {
     StepFailure {
         why: chain(error),
         hint: None,
+        reverted: false,
     }
 }

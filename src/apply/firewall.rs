@@ -2,6 +2,7 @@
 
 use super::{
     failure::plain,
+    guard::{Cover, Flushed, GuardPolicy},
     hands::World,
     walk::{Notes, StepFailure},
 };
@@ -10,18 +11,13 @@ use crate::model::{
     ids::{HostName, Vmid},
     ufw::UfwSteps,
 };
+use crate::plan::change::{Change, Operation};
 use crate::providers::{
-    proxmox::{FirewallScope, ProxmoxRead, ProxmoxRequest, ProxmoxWrite},
-    shell::{Command, Shell},
+    guard::GuardKind,
+    proxmox::{FirewallScope, ProxmoxRead, ProxmoxWrite},
     ufw::{UfwClient, UfwWrite as _},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
-
-/// The node forgets an unconfirmed `enable` after 60 s; the proof must be quicker than that.
-const PROOF_LIMIT: Duration = Duration::from_secs(40);
+use std::collections::{BTreeMap, BTreeSet};
 
 fn scope(level: &PveLevel, nodes: &BTreeMap<Vmid, HostName>) -> Result<FirewallScope, StepFailure> {
     Ok(match level {
@@ -44,17 +40,6 @@ fn scope(level: &PveLevel, nodes: &BTreeMap<Vmid, HostName>) -> Result<FirewallS
 }
 
 impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
-    pub(super) async fn firewall(
-        &self,
-        steps: &[PveStep],
-        nodes: &BTreeMap<Vmid, HostName>,
-    ) -> Result<(), StepFailure> {
-        for step in steps {
-            self.firewall_step(step, nodes).await?;
-        }
-        Ok(())
-    }
-
     async fn firewall_step(
         &self,
         step: &PveStep,
@@ -129,12 +114,96 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
         }
     }
 
+    /// Writes to the Proxmox firewall under one guard: what may cut access is kept only after new connections came in
+    /// with it in force.
+    pub(super) async fn pve_firewall(
+        &self,
+        changes: &[Change],
+        notes: &Notes,
+    ) -> Result<(), StepFailure> {
+        let mut nodes = BTreeSet::new();
+        let mut may_cut = false;
+        for change in changes {
+            if let Operation::Firewall { steps, nodes: of }
+            | Operation::EnableFirewall { steps, nodes: of } = &change.operation
+            {
+                nodes.extend(of.values().cloned());
+                nodes.insert(change.host.clone());
+                may_cut |= !steps.iter().all(PveStep::only_opens);
+            }
+        }
+        let work = async {
+            for change in changes {
+                if let Operation::EnableFirewall { steps, nodes: of } = &change.operation {
+                    self.enable_firewall(steps, of, &nodes, notes).await?;
+                } else if let Operation::Firewall { steps, nodes: of } = &change.operation {
+                    for step in steps {
+                        self.firewall_step(step, of).await?;
+                    }
+                } else {
+                    return Err(super::hands::misplaced(&change.operation));
+                }
+            }
+            Ok(())
+        };
+        let GuardPolicy::EachStep { seconds, token } = &self.guard else {
+            return work.await;
+        };
+        if !may_cut {
+            return work.await;
+        }
+        // The files are the cluster's, so one node's timer covers all of them.
+        let first = nodes.iter().find_map(|node| self.shell(node).ok());
+        let first = first.ok_or_else(|| {
+            StepFailure::told(
+                "no node can be reached by SSH, so nothing would undo a lock-out",
+                "Give a node `ssh:` in the inventory.",
+            )
+        })?;
+        let machines = vec![(first.clone(), GuardKind::Node)];
+        let cover = Cover::arm(machines, token, *seconds).await?;
+        notes.tell("guarded; proving new connections before it is kept");
+        let proved = cover
+            .during(async {
+                work.await?;
+                self.settle(&nodes).await?;
+                self.prove_access(&nodes).await?;
+                cover.keep().await
+            })
+            .await;
+        match proved {
+            Ok(()) => self.end_closed(nodes.into_iter().collect(), notes).await,
+            Err(cause) => return Err(cover.take_back(cause).await),
+        }
+        Ok(())
+    }
+
+    /// Ends connections that were opened before what they need was closed.
+    async fn end_closed(&self, machines: Vec<HostName>, notes: &Notes) {
+        for (machine, flushed) in self.flush(&machines).await {
+            match flushed {
+                Flushed::Ended(0) => {}
+                Flushed::Ended(count) => {
+                    notes.tell(format!(
+                        "{machine}: {count} connections ended that the matrix does not allow"
+                    ));
+                }
+                Flushed::Unknown(why) => {
+                    notes.tell(format!(
+                        "{machine}: connections that are open stay open: {why}"
+                    ));
+                }
+            }
+        }
+    }
+
     /// Switches the cluster's firewall on under its own dead-man switch: `enable=2` is stored as a time and counts as
-    /// off after 60 s (seen with PVE 9.2.11), so that a lock-out ends by itself.
-    pub(super) async fn enable_firewall(
+    /// off after 60 s (seen with PVE 9.2.11), so that a lock-out ends by itself even where no timer of ours runs.
+    async fn enable_firewall(
         &self,
         steps: &[PveStep],
-        nodes: &BTreeMap<Vmid, HostName>,
+        of: &BTreeMap<Vmid, HostName>,
+        nodes: &BTreeSet<HostName>,
         notes: &Notes,
     ) -> Result<(), StepFailure> {
         let mut last = BTreeMap::new();
@@ -146,7 +215,7 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
             {
                 last.extend(set.clone());
             } else {
-                self.firewall_step(step, nodes).await?;
+                self.firewall_step(step, of).await?;
             }
         }
         let mut armed = last.clone();
@@ -155,57 +224,42 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
         api.set_options(&FirewallScope::Cluster, &armed, &BTreeSet::new())
             .await?;
         notes.tell("on for 60 s; proving new connections");
-        if let Err(failure) = self.prove_access(nodes).await {
-            return Err(StepFailure {
-                why: format!(
-                    "the firewall was switched on for 60 s and new connections failed, so it was not confirmed \
-                     and switches itself off\n  because: {}",
-                    failure.why
-                ),
-                hint: Some(
-                    "Compare the set `operators` with the address of this machine, then run the command again."
-                        .to_owned(),
-                ),
-            });
-        }
+        self.settle(nodes).await?;
+        self.prove_access(nodes).await?;
         api.set_options(&FirewallScope::Cluster, &last, &BTreeSet::new())
             .await?;
         Ok(())
     }
 
-    /// A NEW connection to the API and to every node's shell.
-    async fn prove_access(&self, nodes: &BTreeMap<Vmid, HostName>) -> Result<(), StepFailure> {
-        let fresh = (self.reconnect)().ok_or_else(|| {
-            StepFailure::told("no second connection to the API could be opened", "")
-        })?;
-        let nothing_special = ProxmoxRequest::default();
-        tokio::time::timeout(PROOF_LIMIT, fresh.observe(&nothing_special))
-            .await
-            .map_err(|_| StepFailure::told("the API does not answer a new connection", ""))??;
-        let names: BTreeSet<&HostName> = nodes.values().collect();
-        for node in names {
-            self.prove_shell(node).await?;
+    /// Changes UFW, and keeps it only after a new connection came in.
+    pub(super) async fn ufw(
+        &self,
+        host: &HostName,
+        steps: &UfwSteps,
+        notes: &Notes,
+    ) -> Result<(), StepFailure> {
+        let shell = self.shell(host)?;
+        let work = async {
+            let ufw = UfwClient::new(shell);
+            ufw.carry_out(steps).await.map_err(|error| plain(&error))?;
+            self.prove_access(&BTreeSet::from([host.clone()])).await
+        };
+        let GuardPolicy::EachStep { seconds, token } = &self.guard else {
+            return work.await;
+        };
+        let machines = vec![(shell.clone(), GuardKind::Host)];
+        let cover = Cover::arm(machines, token, *seconds).await?;
+        notes.tell("guarded; proving a new connection before it is kept");
+        let proved = cover
+            .during(async {
+                work.await?;
+                cover.keep().await
+            })
+            .await;
+        match proved {
+            Ok(()) => self.end_closed(vec![host.clone()], notes).await,
+            Err(cause) => return Err(cover.take_back(cause).await),
         }
         Ok(())
-    }
-
-    /// A NEW connection to a host's shell.
-    async fn prove_shell(&self, host: &HostName) -> Result<(), StepFailure> {
-        let shell = self.shell(host)?;
-        shell.disconnect();
-        let proof = shell.demand(Command::new(["true"]).timeout(PROOF_LIMIT));
-        tokio::time::timeout(PROOF_LIMIT, proof)
-            .await
-            .map_err(|_| {
-                StepFailure::told(format!("{host} does not answer a new connection"), "")
-            })??;
-        Ok(())
-    }
-
-    /// Changes UFW, then proves that a new connection comes in.
-    pub(super) async fn ufw(&self, host: &HostName, steps: &UfwSteps) -> Result<(), StepFailure> {
-        let ufw = UfwClient::new(self.shell(host)?);
-        ufw.carry_out(steps).await.map_err(|error| plain(&error))?;
-        self.prove_shell(host).await
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     failure::plain,
+    guard::{Connection, GuardPolicy},
     host_keys::HostKeys,
     walk::{Hands, Notes, StepFailure},
 };
@@ -22,6 +23,9 @@ use crate::providers::{
 use crate::seed::HostKey;
 use std::time::Duration;
 
+/// Says of a connection on a machine whether the flow matrix forbids it.
+pub type Forbidden = Box<dyn Fn(&HostName, &Connection) -> bool + Send + Sync>;
+
 /// Everything that a step may need to write.
 pub struct World<P> {
     /// The API; none for a system without Proxmox.
@@ -36,6 +40,10 @@ pub struct World<P> {
     pub pause: Duration,
     /// Opens a new connection to the API, to prove that access still works; none without Proxmox.
     pub reconnect: Box<dyn Fn() -> Option<P> + Send + Sync>,
+    /// Who guards changes that may cut access.
+    pub guard: GuardPolicy,
+    /// Whether the flow matrix has no place for a connection that a machine tracks. Never true of what it cannot judge.
+    pub forbidden: Forbidden,
 }
 
 impl<P> World<P> {
@@ -219,7 +227,7 @@ async fn prove_login(
 }
 
 /// A batch that holds an operation of another kind is a planner's bug, told as such.
-fn misplaced(operation: &Operation) -> StepFailure {
+pub(super) fn misplaced(operation: &Operation) -> StepFailure {
     StepFailure::told(
         format!("the plan put this operation into the wrong batch: {operation:?}"),
         "This is a bug in infra; nothing of this step was written after it.",
@@ -235,6 +243,9 @@ impl<P: ProxmoxRead + ProxmoxWrite> Hands for World<P> {
                 | Operation::RemoveFile { .. },
             ) => return self.files(&changes).await,
             Some(Operation::SetUnit { .. }) => return self.units(&changes).await,
+            Some(Operation::Firewall { .. } | Operation::EnableFirewall { .. }) => {
+                return self.pve_firewall(&changes, &notes).await;
+            }
             Some(_) | None => {}
         }
         for change in &changes {
@@ -307,9 +318,8 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
                 let note = Some("Made by infra.");
                 Ok(self.api()?.put_dir_mapping(mapping, &[entry], note).await?)
             }
-            Operation::Firewall { steps, nodes } => self.firewall(steps, nodes).await,
-            Operation::EnableFirewall { steps, nodes } => {
-                self.enable_firewall(steps, nodes, notes).await
+            Operation::Firewall { .. } | Operation::EnableFirewall { .. } => {
+                self.pve_firewall(std::slice::from_ref(change), notes).await
             }
             Operation::CreateDataset {
                 dataset,
@@ -358,7 +368,7 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
                 let setting = [(key.clone(), value.clone())];
                 Ok(self.shell(host)?.set_sysctls(&setting).await?)
             }
-            Operation::Ufw(steps) => self.ufw(host, steps).await,
+            Operation::Ufw(steps) => self.ufw(host, steps, notes).await,
             Operation::DeployStack(release) => {
                 let compose = Compose::new(self.shell(host)?);
                 let tell = |step: compose::Step| {

@@ -10,6 +10,7 @@
 pub mod event;
 mod failure;
 mod firewall;
+pub mod guard;
 mod guests;
 mod hands;
 pub mod host_keys;
@@ -18,6 +19,6 @@ pub mod lock;
 pub mod receipt;
 mod walk;
 
-pub use hands::World;
+pub use hands::{Forbidden, World};
 pub use receipt::Receipt;
 pub use walk::{Hands, Interrupt, Notes, StepFailure, Walk};

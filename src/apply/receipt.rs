@@ -64,6 +64,28 @@ impl Receipt {
         self.done() == self.changes.len()
     }
 
+    /// What the receipt says once a guard has taken back all of it.
+    #[must_use]
+    pub fn taken_back(mut self, why: &str, hint: Option<&str>) -> Self {
+        for change in &mut self.changes {
+            if change.outcome == StepOutcome::Done {
+                change.outcome = StepOutcome::Failed {
+                    why: why.to_owned(),
+                    hint: hint.map(str::to_owned),
+                    reverted: true,
+                };
+            }
+        }
+        self
+    }
+
+    /// Whether a guard took something back.
+    pub fn is_reverted(&self) -> bool {
+        self.changes
+            .iter()
+            .any(|change| matches!(change.outcome, StepOutcome::Failed { reverted: true, .. }))
+    }
+
     /// Writes the receipt into its system's folder and returns the file.
     ///
     /// # Errors

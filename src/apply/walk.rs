@@ -26,6 +26,8 @@ pub struct StepFailure {
     pub why: String,
     /// What can be done about it.
     pub hint: Option<String>,
+    /// The guard took back what was done.
+    pub reverted: bool,
 }
 
 /// What a running step may tell: text for the operator, tasks for the journal.
@@ -215,12 +217,20 @@ impl Walk {
                 self.journal.write(&Entry::Done { step })?;
                 StepOutcome::Done
             }
-            Err(StepFailure { why, hint }) => {
+            Err(StepFailure {
+                why,
+                hint,
+                reverted,
+            }) => {
                 self.journal.write(&Entry::Failed {
                     step,
                     why: why.clone(),
                 })?;
-                StepOutcome::Failed { why, hint }
+                StepOutcome::Failed {
+                    why,
+                    hint,
+                    reverted,
+                }
             }
         };
         let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -89,6 +89,8 @@ fn access() -> Vec<Resource> {
         ),
         running("ssh.service"),
         package("ufw"),
+        // Connections that were opened before a flow was closed are ended by it.
+        package("conntrack"),
         package("fail2ban"),
         // The journal is the only log that Debian 13 has, and fail2ban reads it through this module.
         package("python3-systemd"),

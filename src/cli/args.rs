@@ -70,7 +70,7 @@ pub(crate) enum Verb {
     Status,
     /// Run the system's own checks against the live system
     Verify,
-    /// Look at the flow matrix, explain it, prove it
+    /// Look at the flow matrix, explain it, apply it under a guard, prove it
     #[command(subcommand)]
     Firewall(super::firewall::FirewallVerb),
     /// Work with guests

@@ -13,6 +13,7 @@ mod env;
 mod exit;
 mod failure;
 mod firewall;
+mod forbidden;
 mod init;
 #[cfg(feature = "lab")]
 mod lab;

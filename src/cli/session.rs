@@ -6,7 +6,7 @@ use super::{
     failure::Failure,
     system::{self, System},
 };
-use crate::apply::{World, host_keys::HostKeys};
+use crate::apply::{World, guard::GuardPolicy, host_keys::HostKeys};
 use crate::model::{
     desired::{ApiAuth, Desired},
     ids::HostName,
@@ -21,6 +21,9 @@ use crate::providers::{
 };
 use crate::secrets::{self, Identities, Surroundings};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+/// A change that nobody has confirmed for this long is taken back by the machine itself.
+pub(crate) const GUARD_SECONDS: u32 = 45;
 
 /// Everything that a verb needs to look and to write.
 pub(crate) struct Session {
@@ -127,6 +130,11 @@ pub(crate) fn open(
             secrets: values,
             host_keys: HostKeys::below(&state),
             pause,
+            guard: GuardPolicy::EachStep {
+                seconds: GUARD_SECONDS,
+                token: format!("{:032x}", rand::random::<u128>()),
+            },
+            forbidden: super::forbidden::of(&desired),
             reconnect: Box::new(move || {
                 api.as_ref()
                     .and_then(|api| Client::connect(api, &secrets_again, options).ok())

@@ -60,48 +60,74 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<u8, Failure> {
 }
 
 async fn up(context: &Context, args: &UpArgs, session: Session) -> Result<u8, Failure> {
-    let holder = holder(context, &session);
-    let _local = lock::take_local(&session.state, &holder).map_err(|e| locked(&e))?;
-    let first = session.desired.all_hosts().next().cloned();
-    let shell = first
-        .as_ref()
-        .and_then(|host| session.hosts.get(host))
-        .cloned();
-    let remote = match &shell {
-        Some(shell) => Some(
-            lock::take_remote(shell, session.desired.system.as_str(), &holder, is_alive)
-                .await
-                .map_err(|e| locked(&e))?,
-        ),
-        None => None,
-    };
-    if let Some(dead) = remote.as_ref().and_then(lock::RemoteLock::replaced) {
-        context.terminal.tell(&format!(
-            "The last run did not end by itself: process {} of {}, since {}, is gone. Its lock is taken over.",
-            dead.pid, dead.who, dead.since
-        ));
-    }
+    let locks = Locks::of(context, &session, "infra up");
     let walking = AtomicBool::new(false);
     let work = locked_up(context, args, session, &walking);
-    let lost = async {
-        match &remote {
-            Some(lock) => beat(lock).await,
-            None => std::future::pending().await,
+    locks.hold(context, &walking, work).await
+}
+
+/// What keeps another run away: a file here, and a directory on the system's first host.
+pub(super) struct Locks {
+    holder: Holder,
+    state: PathBuf,
+    system: String,
+    first: Option<SshHost>,
+}
+
+impl Locks {
+    /// The locks of a session's system.
+    pub(super) fn of(context: &Context, session: &Session, why: &str) -> Self {
+        let first = session.desired.all_hosts().next();
+        Self {
+            holder: holder(context, session, why),
+            state: session.state.clone(),
+            system: session.desired.system.to_string(),
+            first: first.and_then(|host| session.hosts.get(host)).cloned(),
         }
-    };
-    let result = tokio::select! {
-        result = work => result,
-        lost = lost => Err(lost),
-        stopped = stopped(context, &walking) => Err(stopped),
-    };
-    if let Some(lock) = remote
-        && let Err(error) = lock.release().await
-    {
-        context
-            .terminal
-            .tell(&format!("The lock goes stale by itself: {error}."));
     }
-    result
+
+    /// Does the work while both are held. Ctrl-C ends it at once unless it is `walking`.
+    pub(super) async fn hold(
+        self,
+        context: &Context,
+        walking: &AtomicBool,
+        work: impl Future<Output = Result<u8, Failure>>,
+    ) -> Result<u8, Failure> {
+        let _local = lock::take_local(&self.state, &self.holder).map_err(|e| locked(&e))?;
+        let remote = match &self.first {
+            Some(shell) => Some(
+                lock::take_remote(shell, &self.system, &self.holder, is_alive)
+                    .await
+                    .map_err(|e| locked(&e))?,
+            ),
+            None => None,
+        };
+        if let Some(dead) = remote.as_ref().and_then(lock::RemoteLock::replaced) {
+            context.terminal.tell(&format!(
+                "The last run did not end by itself: process {} of {}, since {}, is gone. Its lock is taken over.",
+                dead.pid, dead.who, dead.since
+            ));
+        }
+        let lost = async {
+            match &remote {
+                Some(lock) => beat(lock).await,
+                None => std::future::pending().await,
+            }
+        };
+        let result = tokio::select! {
+            result = work => result,
+            lost = lost => Err(lost),
+            stopped = stopped(context, walking) => Err(stopped),
+        };
+        if let Some(lock) = remote
+            && let Err(error) = lock.release().await
+        {
+            context
+                .terminal
+                .tell(&format!("The lock goes stale by itself: {error}."));
+        }
+        result
+    }
 }
 
 /// Ctrl-C while nothing is being carried out ends the run at once, lock released; during a walk it is the walk's.
@@ -220,14 +246,14 @@ async fn prove_empty(context: &Context, session: &Session) -> Result<(), Failure
     .hint("Something changes it back, or infra misreads it: compare with the lines above."))
 }
 
-fn holder(context: &Context, session: &Session) -> Holder {
+fn holder(context: &Context, session: &Session, why: &str) -> Holder {
     let token: u128 = rand::random();
     Holder {
         who: context.env.who.clone(),
         machine: context.env.machine.clone(),
         pid: std::process::id(),
         since: now(),
-        why: format!("infra up ({})", session.desired.system),
+        why: format!("{why} ({})", session.desired.system),
         token: format!("{token:032x}"),
     }
 }
@@ -300,7 +326,7 @@ fn read_plan(file: &PathBuf) -> Result<Plan, Failure> {
 }
 
 /// What stops everything. A question without an answer stops only what depends on it.
-fn blocked(plan: &Plan) -> Option<Failure> {
+pub(super) fn blocked(plan: &Plan) -> Option<Failure> {
     let first = plan
         .blocked
         .iter()
@@ -314,7 +340,8 @@ fn blocked(plan: &Plan) -> Option<Failure> {
     Some(Failure::new(code, text).hint(first.help.clone()))
 }
 
-async fn agreed(context: &Context, plan: &Plan) -> Result<bool, Failure> {
+/// Asks the person.
+pub(super) async fn agreed(context: &Context, plan: &Plan) -> Result<bool, Failure> {
     if !context.terminal.can_ask() {
         return Err(Failure::new(exit::USAGE, "there is nobody to ask")
             .hint("Look at `infra plan`, then agree beforehand with `--yes`."));
@@ -368,6 +395,17 @@ async fn carry_out(
     session: &Session,
     plan: &Plan,
 ) -> Result<(Receipt, PathBuf), Failure> {
+    let receipt = walk(context, session, plan).await?;
+    let file = write_receipt(session, &receipt)?;
+    Ok((receipt, file))
+}
+
+/// Walks a plan, drawn and interruptible.
+pub(super) async fn walk(
+    context: &Context,
+    session: &Session,
+    plan: &Plan,
+) -> Result<Receipt, Failure> {
     let loudness = context.terminal.loudness();
     let interrupt = Interrupt::default();
     let journal = Journal::begin(&session.state).map_err(|error| failed(&error))?;
@@ -387,26 +425,27 @@ async fn carry_out(
         .await
         .map_err(|error| failed(&error));
     watcher.abort();
-    let receipt = receipt?;
-    let file = receipt.write(&session.state).map_err(|error| {
-        Failure::of(exit::FAILED, &error)
-            .hint(format!("The receipt goes to {}.", session.state.display()))
-    })?;
-    Ok((receipt, file))
+    receipt
 }
 
-fn ended(receipt: &Receipt) -> u8 {
+/// Keeps the receipt, and says where.
+pub(super) fn write_receipt(session: &Session, receipt: &Receipt) -> Result<PathBuf, Failure> {
+    receipt.write(&session.state).map_err(|error| {
+        Failure::of(exit::FAILED, &error)
+            .hint(format!("The receipt goes to {}.", session.state.display()))
+    })
+}
+
+/// The exit code of a run.
+pub(super) fn ended(receipt: &Receipt) -> u8 {
     let interrupted = receipt.failed().next().is_none();
     let rolled_back = receipt.failed().any(|change| says(change, "rolled back"));
-    if interrupted {
+    if receipt.is_reverted() {
+        exit::REVERTED
+    } else if interrupted {
         exit::INTERRUPTED
     } else if rolled_back {
         exit::ROLLED_BACK
-    } else if receipt
-        .failed()
-        .any(|change| says(change, "not confirmed and switches itself off"))
-    {
-        exit::REVERTED
     } else if receipt.done() > 0 {
         exit::PARTIAL
     } else {

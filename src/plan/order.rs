@@ -90,6 +90,8 @@ fn batch(operation: &Operation) -> Option<&'static str> {
         | Operation::RemoveFile { .. } => Some("files"),
         Operation::SetUnit { .. } => Some("units"),
         Operation::SetSysctl { .. } => Some("sysctls"),
+        // One guard covers them all, and one proof.
+        Operation::Firewall { .. } | Operation::EnableFirewall { .. } => Some("firewall"),
         Operation::DownloadImage { .. }
         | Operation::UploadBootSeed { .. }
         | Operation::SealSeed { .. }
@@ -99,8 +101,6 @@ fn batch(operation: &Operation) -> Option<&'static str> {
         | Operation::StartGuest { .. }
         | Operation::RestartGuest { .. }
         | Operation::MapDirectory { .. }
-        | Operation::Firewall { .. }
-        | Operation::EnableFirewall { .. }
         | Operation::CreateDataset { .. }
         | Operation::SetProperties { .. }
         | Operation::MountDataset { .. }

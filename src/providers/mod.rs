@@ -7,6 +7,7 @@
 //! Invariant: `zfs`, `ufw`, `compose` and `host` know [`shell::Shell`] and never `ssh`.
 
 pub mod compose;
+pub mod guard;
 pub mod host;
 #[expect(clippy::disallowed_methods, reason = "runs commands on this machine")]
 pub mod local;

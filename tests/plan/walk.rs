@@ -90,6 +90,7 @@ impl Hands for Fake {
             return Err(StepFailure {
                 why: "failed to reach it".to_owned(),
                 hint: None,
+                reverted: false,
             });
         }
         log.ended

@@ -1,9 +1,14 @@
-//! `infra firewall`: the flow matrix shown, explained and proven; one file per verb.
+//! `infra firewall`: the flow matrix shown, explained, applied under a guard, and probed; one file per verb.
 //!
-//! Invariant: a verb here that only looks needs no live machine unless it says `--live`.
+//! Invariant: a verb here that only looks needs no live machine unless it says `--live`, or asks one: `plan`, `probe`.
+//! Invariant: nothing that may cut access is written without a guard on every machine concerned.
 
+mod apply;
 mod explain;
 mod matrix;
+mod part;
+mod plan;
+mod probe;
 mod verbs;
 
 pub(crate) use verbs::{FirewallVerb, run};

@@ -10,6 +10,12 @@ pub(crate) enum FirewallVerb {
     Matrix(super::matrix::MatrixArgs),
     /// Say why a packet passes or not, layer by layer
     Explain(super::explain::ExplainArgs),
+    /// Show what differs from the matrix, on every layer
+    Plan(super::plan::PlanArgs),
+    /// Bring every layer in line with the matrix, under a guard that undoes a lock-out
+    Apply(super::apply::ApplyArgs),
+    /// Ask every cell of the matrix of the live system, from where each machine stands
+    Probe,
 }
 
 /// Runs the verb.
@@ -17,5 +23,8 @@ pub(crate) fn run(context: &Context, verb: &FirewallVerb) -> Result<u8, Failure>
     match verb {
         FirewallVerb::Matrix(args) => super::matrix::run(context, args),
         FirewallVerb::Explain(args) => super::explain::run(context, args),
+        FirewallVerb::Plan(args) => super::plan::run(context, args),
+        FirewallVerb::Apply(args) => super::apply::run(context, args),
+        FirewallVerb::Probe => super::probe::run(context),
     }
 }

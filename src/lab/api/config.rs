@@ -34,6 +34,9 @@ pub struct WorldConfig {
     pub backend: Arc<dyn Backend>,
     /// Where the model is saved after each change; nowhere if absent.
     pub saved: Option<PathBuf>,
+    /// Folder with the node's `/etc/pve` (`pve`) and what its firewall daemon tells (`pve-firewall`): the firewall's
+    /// files there are the truth. Without one the firewall lives in the model alone.
+    pub node_files: Option<PathBuf>,
 }
 
 /// A cluster member.
@@ -127,6 +130,7 @@ impl WorldConfig {
             faults: Faults::default(),
             backend,
             saved: None,
+            node_files: None,
         }
     }
 

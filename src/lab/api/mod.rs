@@ -30,6 +30,7 @@ mod http;
 mod job;
 mod model;
 mod permission;
+mod pve_files;
 mod reply;
 mod serve;
 mod table;

@@ -9,6 +9,7 @@ use super::{
     fault::Faults,
     job::Job,
     model::{access::Who, cluster::Model, digest::hex, guest::Running, storage::StorageState},
+    pve_files::PveFiles,
     work,
 };
 use crate::lab::backend::{Backend, FirewallSnapshot};
@@ -38,6 +39,8 @@ struct Shared {
     config: WorldConfig,
     folders: BTreeMap<String, PathBuf>,
     model: Mutex<Model>,
+    /// Locked after the model.
+    files: Option<Mutex<PveFiles>>,
     locks: Mutex<BTreeMap<u32, Arc<Lock<()>>>>,
     /// Guests that the backend is at work on.
     powering: Mutex<BTreeSet<u32>>,
@@ -94,7 +97,25 @@ impl World {
             }
             None => config.model(uuid(), now),
         };
+        let files = config
+            .node_files
+            .as_ref()
+            .map(|folder| {
+                let nodes: Vec<String> = config.nodes.keys().cloned().collect();
+                let make = |source| ApiError::Folder {
+                    path: folder.clone(),
+                    source,
+                };
+                let (pve, daemon) = (folder.join("pve"), folder.join("pve-firewall"));
+                let mut files = PveFiles::at(&pve, &daemon, &nodes).map_err(make)?;
+                if files.is_new().map_err(make)? {
+                    files.store(&model.firewall).map_err(make)?;
+                }
+                Ok(Mutex::new(files))
+            })
+            .transpose()?;
         let shared = Shared {
+            files,
             config,
             folders,
             model: Mutex::new(model),
@@ -170,13 +191,30 @@ impl World {
 
     /// Looks at the model.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&Model) -> T) -> T {
-        look(&lock(&self.0.model))
+        let mut model = lock(&self.0.model);
+        self.read_files(&mut model);
+        look(&model)
+    }
+
+    /// What somebody wrote into the firewall's files counts before anything else does.
+    fn read_files(&self, model: &mut Model) {
+        if let Some(files) = &self.0.files
+            && let Err(why) = lock(files).load(&mut model.firewall)
+        {
+            self.remember(format!("read the firewall's files: {why}"));
+        }
     }
 
     /// Changes the model and saves it.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Model) -> T) -> T {
         let mut model = lock(&self.0.model);
+        self.read_files(&mut model);
         let result = change(&mut model);
+        if let Some(files) = &self.0.files
+            && let Err(why) = lock(files).store(&model.firewall)
+        {
+            self.remember(format!("write the firewall's files: {why}"));
+        }
         if let Some(path) = &self.0.config.saved {
             let saved = serde_json::to_vec(&*model)
                 .map_err(|why| why.to_string())
@@ -294,27 +332,37 @@ impl World {
     /// Hands the firewall to the backend if it is not what is enforced already.
     pub(crate) async fn enforce(&self) {
         let now = self.clock().unix();
-        let wanted = self.look(|model| {
+        let (wanted, files) = self.look(|model| {
+            let files = self.0.files.as_ref().map(|files| {
+                let files = lock(files);
+                (files.daemon(), files.fingerprint())
+            });
             let on = model
                 .guests
                 .iter()
                 .filter(|(_, guest)| guest.running.is_some())
                 .map(|(vmid, _)| *vmid);
-            (
+            let wanted = (
                 model.firewall.snapshot(now, self.clock().scale()),
                 on.collect::<BTreeSet<u32>>(),
-            )
+            );
+            (wanted, files)
         });
         let mut enforced = self.0.enforced.lock().await;
-        if enforced.as_ref() == Some(&wanted) {
-            return;
-        }
-        match self.backend().enforce(wanted.0.clone()).await {
-            Ok(()) => *enforced = Some(wanted),
-            Err(why) => {
-                *enforced = None;
-                self.remember(format!("enforce the firewall: {why}"));
+        if enforced.as_ref() != Some(&wanted) {
+            match self.backend().enforce(wanted.0.clone()).await {
+                Ok(()) => *enforced = Some(wanted),
+                Err(why) => {
+                    *enforced = None;
+                    self.remember(format!("enforce the firewall: {why}"));
+                    return;
+                }
             }
+        }
+        if let Some((daemon, fingerprint)) = files
+            && let Err(why) = PveFiles::tell_enforced(&daemon, &fingerprint)
+        {
+            self.remember(format!("tell what is enforced: {why}"));
         }
     }
 

@@ -159,6 +159,15 @@ fn boot(names: &Names, plan: &Plan, role: &Role<'_>) -> Result<Host, NamespaceEr
             }
         }
     }
+    if plan.topology.node.as_ref() == Some(role.name) {
+        for (name, target) in [("pve", "/etc/pve"), ("pve-firewall", PVE_FIREWALL)] {
+            let source = plan.folder.api().join(name);
+            files::create(&source)?;
+            container.binds.push(Bind::writable(source, target));
+        }
+        let program = container.upper().join("usr/sbin/pve-firewall");
+        files::write(&program, PVE_FIREWALL_STATUS.as_bytes(), 0o755)?;
+    }
     let power = Power::on(container.clone(), HostCycle)?;
     wait_for_sshd(&container, SocketAddr::new(role.address, role.ssh.port))?;
     Ok(Host {
@@ -257,6 +266,12 @@ fn install(plan: &Plan, role: &Role<'_>, upper: &Path, key: &Key) -> Result<(), 
     }
     Ok(())
 }
+
+/// Where the node reads what is enforced.
+const PVE_FIREWALL: &str = "/var/lib/infra-lab/pve-firewall";
+
+/// `pve-firewall status` on the node.
+const PVE_FIREWALL_STATUS: &str = include_str!("scripts/pve-firewall.sh");
 
 /// Brings the zpools, which infra never creates by itself, and mounts their datasets at every boot.
 const ZPOOLS: &str = include_str!("scripts/zpools.sh");

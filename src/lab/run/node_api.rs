@@ -107,6 +107,7 @@ pub(super) fn start(desired: &Desired, spec: ApiSpec) -> Result<NodeApi, RunErro
         faults: Faults::default(),
         backend: spec.backend,
         saved: Some(folder.join("model.json")),
+        node_files: Some(folder.clone()),
     };
     let certificate = Certificate::kept(&folder, &names)?;
     let world = World::new(config)?;

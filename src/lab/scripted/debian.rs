@@ -64,6 +64,7 @@ pub(super) const CATALOGUE: &[Package] = &[
         &["containerd.service"],
         &["runc"],
     ),
+    package("conntrack", "1:1.4.8-2", &[], &[]),
     package("coreutils", "9.7-3", &[], &[]),
     package("curl", "8.14.1-2", &[], &[]),
     package("docker-cli", "26.1.5+dfsg1-9+b9", &[], &[]),

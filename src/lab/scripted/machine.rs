@@ -89,6 +89,8 @@ pub(super) struct Machine {
     pub(super) sysctls: BTreeMap<String, String>,
     pub(super) mounts: BTreeMap<String, Mount>,
     pub(super) ufw: Ufw,
+    /// An armed dead-man switch: its token and what it would put back.
+    pub(super) guard: Option<(String, Ufw)>,
     pub(super) docker: Docker,
     pub(super) zfs: Zfs,
     /// Directories that the node offers through virtiofs.
@@ -132,6 +134,7 @@ impl Machine {
             .into(),
             mounts: BTreeMap::new(),
             ufw: Ufw::default(),
+            guard: None,
             docker: Docker::default(),
             zfs: Zfs::default(),
             shares: Vec::new(),

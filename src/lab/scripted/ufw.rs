@@ -16,7 +16,7 @@ struct Rule {
 }
 
 /// UFW's files and what the kernel has.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Ufw {
     is_installed: bool,
     enabled: bool,

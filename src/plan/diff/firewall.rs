@@ -1,5 +1,6 @@
 //! The flow matrix against what is enforced: Proxmox, UFW and Docker.
 
+use super::firewall_reason;
 use crate::firewall::{DOCKER_UNIT, Strangers, diff_pve, diff_ufw as compare_ufw};
 use crate::model::{
     desired::Desired,
@@ -79,10 +80,11 @@ pub(super) fn diff(draft: &mut Draft, inputs: &Inputs<'_>, seen: &ObservedProxmo
             Impact::MayCutAccess
         };
         let action = action(&steps);
+        let reason = firewall_reason::of_pve(&level, &steps, seen);
         let mut proposal = match action {
-            Action::Create => Proposal::create("the flow matrix"),
-            Action::Update => Proposal::update("the flow matrix"),
-            Action::Delete => Proposal::delete("the flow matrix"),
+            Action::Create => Proposal::create(reason),
+            Action::Update => Proposal::update(reason),
+            Action::Delete => Proposal::delete(reason),
         };
         proposal = proposal
             .fields(steps.iter().map(|step| words(step, seen)).collect())
@@ -295,10 +297,11 @@ pub(super) fn diff_ufw(
             }
         }
         if !found.steps.is_empty() {
+            let reason = firewall_reason::of_ufw(&found.steps.0, facts.ufw.as_ref());
             let proposal = if facts.ufw.is_some() {
-                Proposal::update("the flow matrix")
+                Proposal::update(reason)
             } else {
-                Proposal::create("the flow matrix")
+                Proposal::create(reason)
             };
             draft.propose(
                 host,

@@ -5,6 +5,7 @@
 mod dataset;
 mod drive;
 mod firewall;
+mod firewall_reason;
 mod guest;
 mod holding;
 mod mapping;

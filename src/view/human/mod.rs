@@ -2,12 +2,14 @@
 //!
 //! Invariant: functions from values to text; nothing here writes to a stream.
 
+mod cells;
 mod diagnostic;
 mod matrix;
 mod plan;
 mod run;
 mod status;
 
+pub(crate) use cells::{cell, cells};
 pub use diagnostic::diagnostics;
 pub use matrix::{explanations, matrix};
 pub use plan::{plan, summary};

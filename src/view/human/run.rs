@@ -10,7 +10,7 @@ use std::path::Path;
 pub fn receipt(receipt: &Receipt, file: Option<&Path>, again: &str) -> String {
     let mut out = String::new();
     for change in receipt.failed() {
-        if let StepOutcome::Failed { why, hint } = &change.outcome {
+        if let StepOutcome::Failed { why, hint, .. } = &change.outcome {
             let _ = writeln!(
                 out,
                 "{} {}",

@@ -8,6 +8,7 @@ pub(crate) mod cluster;
 pub(crate) mod digest;
 pub(crate) mod drive;
 pub(crate) mod firewall;
+pub(crate) mod firewall_file;
 pub(crate) mod guest;
 pub(crate) mod macros;
 pub(crate) mod network;

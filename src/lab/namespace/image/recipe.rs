@@ -35,6 +35,7 @@ pub(super) const PACKAGES: &[&str] = &[
 /// What a node has beside that. OpenSSL and zlib are there for this very binary, which plays `zfs` and `zpool`.
 pub(super) const NODE_PACKAGES: &[&str] = &[
     "btrfs-progs",
+    "conntrack",
     "ipset",
     "iptables",
     "libssl3t64",

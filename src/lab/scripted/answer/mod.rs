@@ -4,6 +4,7 @@
 
 mod changes;
 mod facts;
+mod guard;
 mod plain;
 mod stack;
 
@@ -84,6 +85,10 @@ fn script(machine: &mut Machine, name: &str, arguments: &[String], call: &Call<'
         "infra-stack-health" => stack::health(machine, arguments),
         "infra-stack-remove" => stack::remove(machine, arguments),
         "infra-checks" => facts::checks(machine, call.input),
+        "infra-guard" => guard::guard(machine, arguments),
+        // What the API stores is in force at once, and no packet was ever tracked.
+        "infra-firewall-settle" => Reply::said(""),
+        "infra-connections" => Reply::said("absent\n"),
         _ => Reply::failed(
             127,
             format!("sh: {name}: a scripted host does not know this script"),

@@ -1,0 +1,238 @@
+//! `infra firewall apply`: the firewall's part of the plan, on all layers, under one guard.
+
+use super::{part, probe};
+use crate::apply::{
+    Receipt, StepFailure,
+    event::StepOutcome,
+    guard::{Cover, Flushed, GuardPolicy},
+};
+use crate::cli::{
+    context::Context,
+    exit,
+    failure::Failure,
+    live,
+    plan::{MaxImpact, refuse},
+    session::{GUARD_SECONDS, Session},
+    up,
+};
+use crate::model::ids::HostName;
+use crate::plan::Plan;
+use crate::providers::guard::GuardKind;
+use crate::view::human;
+use clap::Args;
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// Bring the firewall in line with the matrix, on Proxmox, in every guest, before every container.
+///
+/// Every machine concerned saves what it has and puts it back by itself unless this command confirms the change. It is
+/// confirmed only after new connections to the API and to every machine's SSH came in and every cell of the matrix was
+/// seen to be as written. Exit code 9 says that everything was taken back.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ApplyArgs {
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Refuse a plan with more impact than this
+    #[arg(long, value_name = "IMPACT")]
+    pub(crate) max_impact: Option<MaxImpact>,
+    /// Seconds without a sign of life after which machines take the change back
+    #[arg(long, value_name = "SECONDS", default_value_t = GUARD_SECONDS, value_parser = clap::value_parser!(u32).range(5..=600))]
+    pub(crate) guard: u32,
+    /// Confirm after new connections alone, without probing the cells
+    #[arg(long)]
+    pub(crate) no_probe: bool,
+}
+
+/// Runs the verb.
+pub(crate) fn run(context: &Context, args: &ApplyArgs) -> Result<u8, Failure> {
+    live::with(context, |session| {
+        Box::pin(async move {
+            let locks = up::Locks::of(context, &session, "infra firewall apply");
+            let guarding = AtomicBool::new(false);
+            let work = apply(context, args, session, &guarding);
+            locks.hold(context, &guarding, work).await
+        })
+    })
+}
+
+async fn apply(
+    context: &Context,
+    args: &ApplyArgs,
+    mut session: Session,
+    guarding: &AtomicBool,
+) -> Result<u8, Failure> {
+    let plan = part::plan(context, &session).await?;
+    if !context.global.json {
+        let verbose = context.terminal.loudness().verbose;
+        context.terminal.answer(&human::plan(&plan, verbose));
+    }
+    refuse(&plan, args.max_impact)?;
+    if let Some(failure) = up::blocked(&plan) {
+        return Err(failure);
+    }
+    if plan.changes.is_empty() {
+        if context.global.json {
+            context.terminal.json(&serde_json::json!({ "plan": plan }));
+        }
+        return Ok(exit::DONE);
+    }
+    if !args.yes && !up::agreed(context, &plan).await? {
+        return Err(Failure::new(
+            exit::FAILED,
+            "nothing was changed: you did not agree",
+        ));
+    }
+    let GuardPolicy::EachStep { token, .. } =
+        std::mem::replace(&mut session.world.guard, GuardPolicy::Covered)
+    else {
+        return Err(Failure::new(exit::FAILED, "the run is guarded already"));
+    };
+    // From here on Ctrl-C ends nothing half way: what is armed is kept or taken back first.
+    guarding.store(true, Ordering::SeqCst);
+    let done = guarded(context, args, &session, &plan, &token).await;
+    guarding.store(false, Ordering::SeqCst);
+    let done = done?;
+    let code = show(context, &session, &plan, &done)?;
+    if code == exit::DONE {
+        let concerned: Vec<HostName> = part::machines(&plan).into_keys().collect();
+        end_closed(context, &session, &concerned).await;
+        let again = part::plan(context, &session).await?;
+        if !again.is_empty() {
+            context.terminal.complain(&human::plan(&again, true));
+            return Err(Failure::new(
+                exit::PARTIAL,
+                "everything was carried out, and something still differs",
+            ));
+        }
+    }
+    Ok(code)
+}
+
+/// Arms, writes, waits until it is in force, proves it from outside, and only then keeps it.
+async fn guarded(
+    context: &Context,
+    args: &ApplyArgs,
+    session: &Session,
+    plan: &Plan,
+    token: &str,
+) -> Result<Receipt, Failure> {
+    let concerned = part::machines(plan);
+    let world = &session.world;
+    let mut machines = Vec::new();
+    let mut nodes = BTreeSet::new();
+    for (host, kind) in &concerned {
+        match (session.hosts.get(host), kind) {
+            // The files are the cluster's: the first node's timer covers all of them.
+            (Some(shell), GuardKind::Node) => {
+                if nodes.is_empty() {
+                    machines.push((shell.clone(), *kind));
+                }
+                nodes.extend(session.desired.nodes.keys().cloned());
+            }
+            (Some(shell), GuardKind::Host) => machines.push((shell.clone(), *kind)),
+            (None, _) => {
+                return Err(Failure::new(
+                    exit::UNREACHABLE,
+                    format!(
+                        "nothing was changed: {host} has no shell, so nothing would undo a lock-out there"
+                    ),
+                ));
+            }
+        }
+    }
+    let proved: BTreeSet<HostName> = concerned.keys().chain(&nodes).cloned().collect();
+    let cover = Cover::arm(machines, token, args.guard)
+        .await
+        .map_err(|failure| told(&failure))?;
+    context.terminal.tell(&format!(
+        "Guarded: {} take the change back by themselves unless it is confirmed.",
+        proved
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", ")
+    ));
+    let mut receipt = None;
+    let work = async {
+        let done = up::walk(context, session, plan)
+            .await
+            .map_err(|failure| StepFailure::because(failure.text()))?;
+        let failed = done.failed().next().map(|change| match &change.outcome {
+            StepOutcome::Failed { why, .. } => format!("{}: {why}", change.id),
+            StepOutcome::Done | StepOutcome::Skipped { .. } => change.id.clone(),
+        });
+        let complete = done.is_complete();
+        receipt = Some(done);
+        if !complete {
+            let why = failed.unwrap_or_else(|| "the run was interrupted".to_owned());
+            return Err(StepFailure::because(why));
+        }
+        world.settle(&nodes).await?;
+        world.prove_access(&proved).await?;
+        if !args.no_probe {
+            probe::hold(session).await?;
+        }
+        cover.keep().await
+    };
+    let outcome = cover.during(work).await;
+    let failed = match outcome {
+        Ok(()) => None,
+        Err(cause) => Some(cover.take_back(cause).await),
+    };
+    let receipt = receipt.ok_or_else(|| {
+        let cause = failed.clone();
+        cause.map_or_else(
+            || Failure::new(exit::FAILED, "the run ended before its first step"),
+            |failure| told(&failure),
+        )
+    })?;
+    Ok(match failed {
+        Some(failure) => receipt.taken_back(&failure.why, failure.hint.as_deref()),
+        None => receipt,
+    })
+}
+
+/// A failure of the guard, as a command ends with it.
+fn told(failure: &StepFailure) -> Failure {
+    let code = if failure.reverted {
+        exit::REVERTED
+    } else {
+        exit::FAILED
+    };
+    let out = Failure::new(code, failure.why.clone());
+    match failure.hint.as_deref().filter(|hint| !hint.is_empty()) {
+        Some(hint) => out.hint(hint),
+        None => out,
+    }
+}
+
+fn show(context: &Context, session: &Session, plan: &Plan, done: &Receipt) -> Result<u8, Failure> {
+    let file = up::write_receipt(session, done)?;
+    if context.global.json {
+        let both = serde_json::json!({ "plan": plan, "receipt": done });
+        context.terminal.json(&both);
+    } else {
+        let again = format!("`{}`", context.again("firewall apply"));
+        let text = human::receipt(done, Some(&file), &again);
+        context.terminal.tell(text.trim_end());
+    }
+    Ok(up::ended(done))
+}
+
+/// Ends connections that were opened before their flow was closed.
+async fn end_closed(context: &Context, session: &Session, machines: &[HostName]) {
+    for (machine, flushed) in session.world.flush(machines).await {
+        match flushed {
+            Flushed::Ended(0) => {}
+            Flushed::Ended(count) => context.terminal.tell(&format!(
+                "{machine}: {count} open connections were ended, because the matrix does not allow them."
+            )),
+            Flushed::Unknown(why) => context.terminal.tell(&format!(
+                "{machine}: connections that are open stay open: {why}."
+            )),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! `infra firewall probe`: every cell of the matrix, asked of the live system.
+
+use crate::apply::StepFailure;
+use crate::cli::{context::Context, exit, failure::Failure, live, session::Session};
+use crate::firewall::Matrix;
+use crate::model::{
+    address::{Port, PortRange, Proto},
+    desired::Desired,
+    flow::Endpoint,
+    ids::HostName,
+};
+use crate::providers::local::LocalShell;
+use crate::verify::cells::{Asker, CellResult, Door, Knock, Ruling, Where, ask, judge};
+use crate::view::human;
+use std::collections::BTreeSet;
+
+/// Ports that no matrix opens: what is not listed is closed, and that is asked too.
+const NOBODYS: [&str; 2] = ["9/tcp", "9/udp"];
+
+/// Runs the verb.
+pub(crate) fn run(context: &Context) -> Result<u8, Failure> {
+    live::with(context, |session| {
+        Box::pin(async move {
+            let cells = cells(&session).await?;
+            if context.global.json {
+                context
+                    .terminal
+                    .json(&serde_json::json!({ "cells": cells }));
+            } else {
+                let verbose = context.terminal.loudness().verbose;
+                context.terminal.answer(&human::cells(&cells, verbose));
+            }
+            let differs = cells.iter().any(|cell| cell.ruling == Ruling::Differs);
+            // Nothing asked proves nothing.
+            let vacuous = !cells.iter().any(|cell| cell.ruling == Ruling::Holds);
+            Ok(if differs || vacuous {
+                exit::CHECK_FAILED
+            } else {
+                exit::DONE
+            })
+        })
+    })
+}
+
+/// Refuses a change that makes any cell differ.
+pub(super) async fn hold(session: &Session) -> Result<(), StepFailure> {
+    let cells = cells(session)
+        .await
+        .map_err(|failure| StepFailure::because(failure.text()))?;
+    let wrong: Vec<String> = cells
+        .iter()
+        .filter(|cell| cell.ruling == Ruling::Differs)
+        .map(human::cell)
+        .collect();
+    match wrong.len() {
+        0 => Ok(()),
+        count => Err(StepFailure::because(format!(
+            "{count} cells are not as the matrix says:\n    {}",
+            wrong[..count.min(10)].join("\n    ")
+        ))),
+    }
+}
+
+/// Knocks everywhere and judges by the rows.
+async fn cells(session: &Session) -> Result<Vec<CellResult>, Failure> {
+    let here = HostName::new("here").map_err(|error| crate::cli::failure::failed(&error))?;
+    let shell = LocalShell::new(here);
+    let matrix = Matrix::of(&session.desired);
+    let knocks = knocks(&session.desired, &matrix, session.nobody_here.is_none());
+    let seen = ask(knocks, &session.hosts, &shell).await;
+    let rows = seen.iter().map(|seen| {
+        let (from, to) = seen.between?;
+        let row = matrix.permits(from, to, seen.knock.door.port)?;
+        Some(row.id.clone())
+    });
+    Ok(seen
+        .iter()
+        .zip(rows)
+        .map(|(seen, row)| judge(seen, row))
+        .collect())
+}
+
+/// Every asker at every door. Machines knock at each other; guests, whose way out is closed too, also at what lies outside.
+fn knocks(desired: &Desired, matrix: &Matrix, from_here: bool) -> Vec<Knock> {
+    let ports = ports(desired, matrix);
+    let mut doors = Vec::new();
+    for host in desired.all_hosts() {
+        for address in desired.addresses(host) {
+            doors.push((Some(host), host.to_string(), Where::Address(address)));
+        }
+    }
+    for (name, set) in &desired.sets {
+        for network in &set.cidrs {
+            let single = network.prefix_len() == network.max_prefix_len();
+            let managed = desired
+                .all_hosts()
+                .any(|host| desired.addresses(host).contains(&network.addr()));
+            if single && !managed && desired.operators.as_ref() != Some(name) {
+                doors.push((None, name.to_string(), Where::Address(network.addr())));
+            }
+        }
+    }
+    if let Some(name) = public_name(desired) {
+        doors.push((None, "internet".to_owned(), Where::Name(name)));
+    }
+    let mut askers: Vec<Asker> = desired.all_hosts().cloned().map(Asker::Host).collect();
+    if from_here {
+        askers.push(Asker::Here);
+    }
+    let mut out = Vec::new();
+    for asker in askers {
+        let guest = match &asker {
+            Asker::Host(host) => desired.guests.get(host),
+            Asker::Here => None,
+        };
+        let own = match &asker {
+            Asker::Host(host) => desired.addresses(host),
+            Asker::Here => Vec::new(),
+        };
+        for (host, name, at) in &doors {
+            let is_own = matches!(at, Where::Address(address) if own.contains(address));
+            if is_own || (host.is_none() && guest.is_none()) {
+                continue;
+            }
+            // Without the family there is no way at all, and so no cell.
+            let has_family = match at {
+                Where::Address(address) => {
+                    own.is_empty() || own.iter().any(|o| o.is_ipv4() == address.is_ipv4())
+                }
+                Where::Name(_) => true,
+            };
+            if !has_family {
+                continue;
+            }
+            let witness = host
+                .cloned()
+                .or_else(|| guest.map(|guest| guest.node.clone()));
+            for port in &ports {
+                let door = Door {
+                    name: name.clone(),
+                    at: at.clone(),
+                    port: *port,
+                    witness: witness.clone(),
+                };
+                out.push(Knock {
+                    asker: asker.clone(),
+                    door,
+                });
+            }
+        }
+    }
+    out
+}
+
+/// The ports that anybody speaks of: rows, `never` rows, what is published; and one that nobody does.
+fn ports(desired: &Desired, matrix: &Matrix) -> BTreeSet<Port> {
+    let of_rows = matrix.rows().iter().flat_map(|row| &row.ports).copied();
+    let published = desired
+        .stacks
+        .values()
+        .flat_map(|stack| &stack.publish)
+        .map(|publish| publish.port);
+    let denied = desired
+        .nevers
+        .iter()
+        .flat_map(|never| &never.deny)
+        .map(|deny| deny.port);
+    let nobodys = NOBODYS.iter().filter_map(|port| port.parse().ok());
+    let all = of_rows.chain(published).chain(denied).chain(nobodys);
+    all.filter(|port: &Port| port.proto != Proto::Icmp)
+        .flat_map(|port| {
+            [port.range.first, port.range.last].map(|one| Port {
+                range: PortRange::one(one),
+                ..port
+            })
+        })
+        .collect()
+}
+
+/// A name that leads out: where the first image comes from; asked only when somebody may go out at all.
+fn public_name(desired: &Desired) -> Option<String> {
+    let goes_out = desired
+        .flows
+        .iter()
+        .any(|flow| flow.to.contains(&Endpoint::Internet));
+    let image = desired.images.values().next().filter(|_| goes_out)?;
+    let rest = image.url.split_once("://")?.1;
+    let host = rest.split(['/', ':']).next()?;
+    (!host.is_empty()).then(|| host.to_owned())
+}
