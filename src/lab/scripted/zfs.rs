@@ -1,8 +1,8 @@
 //! The node's `zfs` and `zpool`: the lab's twin of OpenZFS, with mounts that are only remembered.
 
 use super::machine::Reply;
-use crate::lab::zfs_twin::{self, Disk, Store};
-use std::{cell::RefCell, collections::BTreeMap, fmt::Write as _};
+use crate::lab::zfs_twin::{self, Change, Disk, Store};
+use std::{cell::RefCell, fmt::Write as _};
 
 /// Bytes of a pool: two disks of 4 TB as a mirror.
 const SIZE: u64 = 3_985_729_650_688;
@@ -14,17 +14,17 @@ pub(super) struct Zfs {
     mounts: Mounts,
 }
 
-/// Mount point -> dataset's guid.
+/// Folder and mount point of what is mounted.
 #[derive(Debug, Default)]
-struct Mounts(RefCell<BTreeMap<String, u64>>);
+struct Mounts(RefCell<Vec<(u64, String)>>);
 
 /// Datasets hold no files here, so there is nothing to make, copy or remove.
 impl Disk for Mounts {
-    fn make(&self, _guid: u64) -> Result<(), String> {
+    fn make(&self, _files: u64) -> Result<(), String> {
         Ok(())
     }
 
-    fn snapshot(&self, _from: u64, _to: u64) -> Result<(), String> {
+    fn copy(&self, _from: u64, _to: u64, _writable: bool) -> Result<(), String> {
         Ok(())
     }
 
@@ -32,22 +32,56 @@ impl Disk for Mounts {
         Ok(())
     }
 
-    fn remove(&self, _guid: u64) -> Result<(), String> {
+    fn remove(&self, _files: u64) -> Result<(), String> {
         Ok(())
     }
 
-    fn mount(&self, guid: u64, at: &str) -> Result<(), String> {
-        self.0.borrow_mut().insert(at.to_owned(), guid);
+    fn mount(&self, files: u64, at: &str) -> Result<(), String> {
+        self.0.borrow_mut().push((files, at.to_owned()));
         Ok(())
     }
 
     fn unmount(&self, at: &str) -> Result<(), String> {
-        let gone = self.0.borrow_mut().remove(at);
-        gone.map(drop).ok_or_else(|| format!("{at}: not mounted"))
+        let mut mounts = self.0.borrow_mut();
+        let last = mounts.iter().rposition(|(_, place)| place == at);
+        last.map(|last| drop(mounts.remove(last)))
+            .ok_or_else(|| format!("{at}: not mounted"))
     }
 
-    fn is_mounted(&self, guid: u64, at: &str) -> bool {
-        self.0.borrow().get(at) == Some(&guid)
+    fn mounts(&self) -> Vec<(u64, String)> {
+        self.0.borrow().clone()
+    }
+
+    fn bytes(&self, _files: u64) -> u64 {
+        0
+    }
+
+    fn changes(&self, _from: u64, _to: u64) -> Vec<Change> {
+        Vec::new()
+    }
+
+    fn pack(&self, _files: u64) -> Result<Vec<u8>, String> {
+        Ok(Vec::new())
+    }
+
+    fn unpack(&self, _files: u64, _stream: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn keep(&self, _name: u64, _bytes: Option<&[u8]>) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn kept(&self, _name: u64) -> Result<Vec<u8>, String> {
+        Ok(Vec::new())
+    }
+
+    fn key_file(&self, path: &str) -> Result<Vec<u8>, String> {
+        Err(format!("{path}: No such file or directory"))
+    }
+
+    fn file_bytes(&self, _path: &str) -> Option<u64> {
+        None
     }
 
     fn free(&self) -> u64 {
@@ -68,10 +102,10 @@ impl Zfs {
     /// One command of the twin.
     pub(super) fn run(&mut self, program: &str, words: &[&str]) -> Reply {
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-        let answer = zfs_twin::run(&mut self.store, &self.mounts, program, &words);
+        let answer = zfs_twin::run(&mut self.store, &self.mounts, program, &words, &[]);
         Reply {
             code: answer.code,
-            stdout: answer.stdout.into_bytes(),
+            stdout: [answer.stdout.into_bytes(), answer.stream].concat(),
             stderr: answer.stderr.into_bytes(),
         }
     }
@@ -83,15 +117,15 @@ impl Zfs {
     /// Mount points with the datasets that are mounted there.
     pub(super) fn mounted(&self) -> Vec<(String, String)> {
         let mounts = self.mounts.0.borrow();
-        let name = |guid: u64| {
+        let name = |files: u64| {
             let mut datasets = self.store.datasets.iter();
             datasets
-                .find(|(_, dataset)| dataset.guid == guid)
+                .find(|(_, dataset)| dataset.files == files)
                 .map(|(name, _)| name.clone())
         };
         mounts
             .iter()
-            .filter_map(|(at, guid)| Some((at.clone(), name(*guid)?)))
+            .filter_map(|(files, at)| Some((at.clone(), name(*files)?)))
             .collect()
     }
 

@@ -8,18 +8,31 @@
 //! Invariant: shares nothing with `providers::zfs`; what it says comes from recorded output.
 
 mod answer;
+mod change;
 mod create;
-mod dataset;
+mod destroy;
 mod disk;
+mod history;
+mod key;
 mod list;
+mod listing;
+mod mount;
+mod name;
 mod options;
+mod print;
 mod properties;
+mod receive;
 mod run;
+mod send;
+mod sizes;
 mod snapshot;
 mod store;
+mod stream;
 mod table;
+mod value;
 mod zpool;
 
-pub use disk::{Disk, Real};
+pub use answer::Answer;
+pub use disk::{Change, Disk, Real};
 pub use run::{main, make_pool, run};
 pub use store::{Store, host_path};

@@ -12,12 +12,17 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// Reads arguments. `spec` lists the letters; one followed by `:` takes a value.
-    pub(super) fn read(spec: &str, args: &[String]) -> Result<Self> {
+    /// Reads arguments. `spec` lists the letters; one followed by `:` takes a value. A letter that is not there is told
+    /// with the usage of the verb.
+    pub(super) fn read(verb: &str, spec: &str, args: &[String]) -> Result<Self> {
         let mut out = Self::default();
         let mut args = args.iter();
         let mut only_operands = false;
         while let Some(arg) = args.next() {
+            if arg == "--json-int" && spec.contains('j') && !only_operands {
+                out.flags.push('J');
+                continue;
+            }
             let letters = match arg.strip_prefix('-') {
                 Some("-") => {
                     only_operands = true;
@@ -32,7 +37,7 @@ impl Options {
             for (at, letter) in letters.char_indices() {
                 let place = spec.find(letter).filter(|_| letter != ':');
                 let Some(place) = place else {
-                    return Err(Answer::refused(2, format!("invalid option '{letter}'")));
+                    return Err(Answer::usage(verb, format!("invalid option '{letter}'")));
                 };
                 if spec[place + letter.len_utf8()..].starts_with(':') {
                     let rest = &letters[at + letter.len_utf8()..];
@@ -42,8 +47,8 @@ impl Options {
                         Some(rest.to_owned())
                     };
                     let Some(value) = value else {
-                        return Err(Answer::refused(
-                            2,
+                        return Err(Answer::usage(
+                            verb,
                             format!("missing argument for '{letter}' option"),
                         ));
                     };

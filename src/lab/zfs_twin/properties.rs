@@ -1,10 +1,11 @@
-//! Properties: where a value comes from, and what may be set.
+//! Properties: where a value comes from, and what it is.
 
 use super::{
-    answer::{Answer, Result},
     disk::Disk,
+    listing::{Kind as What, Thing},
+    receive, sizes,
     store::Store,
-    table::{Kind, NATIVE, WORDS},
+    table::{ALIASES, Kind, NATIVE, RARE, SNAPSHOT, VOLUME},
 };
 
 /// A value with its source, parsable.
@@ -15,11 +16,27 @@ pub(super) struct Shown {
     pub(super) source: String,
 }
 
-fn kind(property: &str) -> Option<(Kind, &'static str)> {
+pub(super) fn kind(property: &str) -> Option<(Kind, &'static str)> {
     NATIVE
         .iter()
         .find(|(name, _, _)| *name == property)
         .map(|(_, kind, default)| (*kind, *default))
+}
+
+/// The full name of a column.
+pub(super) fn canonical(property: &str) -> &str {
+    ALIASES
+        .iter()
+        .find(|(short, _)| *short == property)
+        .map_or(property, |(_, full)| full)
+}
+
+/// Whether there is such a property.
+pub(super) fn is_known(property: &str) -> bool {
+    property.contains(':')
+        || kind(property).is_some()
+        || RARE.contains(&property)
+        || property.starts_with("written@")
 }
 
 /// The value of a settable property and its source.
@@ -29,19 +46,25 @@ pub(super) fn settable(store: &Store, dataset: &str, property: &str) -> Option<(
         None if property.contains(':') => (Kind::Inherits, ""),
         None => return None,
     };
-    if let Some(value) = store.datasets.get(dataset)?.local.get(property) {
-        let source = if kind == Kind::Birth { "-" } else { "local" };
+    let record = store.datasets.get(dataset)?;
+    if let Some(value) = record.local.get(property) {
+        let source = match kind {
+            Kind::Birth | Kind::Sealed => "-",
+            Kind::Fact | Kind::Inherits | Kind::Own => "local",
+        };
         return Some((value.clone(), source.to_owned()));
     }
-    if matches!(kind, Kind::Inherits | Kind::Encryption) {
+    if let Some(value) = record.received.get(property) {
+        return Some((value.clone(), "received".to_owned()));
+    }
+    if kind == Kind::Inherits {
         let mut above = dataset;
         while let Some((parent, _)) = above.rsplit_once('/') {
             above = parent;
-            if let Some(value) = store
-                .datasets
-                .get(above)
-                .and_then(|d| d.local.get(property))
-            {
+            let record = store.datasets.get(above);
+            let set =
+                record.and_then(|d| d.local.get(property).or_else(|| d.received.get(property)));
+            if let Some(value) = set {
                 let value = if property == "mountpoint" && value.starts_with('/') {
                     format!("{}{}", value.trim_end_matches('/'), &dataset[above.len()..])
                 } else {
@@ -61,179 +84,229 @@ pub(super) fn settable(store: &Store, dataset: &str, property: &str) -> Option<(
     };
     let source = match kind {
         Kind::Birth | Kind::Fact => "-",
-        Kind::Inherits | Kind::Own | Kind::Encryption => "default",
+        Kind::Inherits | Kind::Own | Kind::Sealed => "default",
     };
     Some((value, source.to_owned()))
 }
 
-/// Where a dataset is mounted when it is; none for `none` and `legacy`.
+/// Where a filesystem is mounted when it is; none for `none` and `legacy`.
 pub(super) fn mountpoint(store: &Store, dataset: &str) -> Option<String> {
+    if store.datasets.get(dataset)?.volume.is_some() {
+        return None;
+    }
     settable(store, dataset, "mountpoint")
         .map(|(at, _)| at)
         .filter(|at| at.starts_with('/'))
 }
 
-/// One property of a dataset; none when there is no such property.
-pub(super) fn one(store: &Store, disk: &dyn Disk, dataset: &str, property: &str) -> Option<Shown> {
-    let shown = |value: String, source: &str| Shown {
+/// One property of a thing; none when there is no such property.
+pub(super) fn one(store: &Store, disk: &dyn Disk, thing: &Thing, property: &str) -> Option<Shown> {
+    let property = canonical(property);
+    if !is_known(property) {
+        return None;
+    }
+    let (value, source) = match thing.kind {
+        What::Dataset => of_dataset(store, disk, &thing.dataset, property),
+        What::Snapshot => of_snapshot(store, disk, thing, property),
+        What::Bookmark => of_bookmark(store, thing, property),
+    }
+    .unwrap_or_else(|| ("-".to_owned(), "-".to_owned()));
+    Some(Shown {
         name: property.to_owned(),
         value,
-        source: source.to_owned(),
-    };
-    let Some((kind, default)) = kind(property) else {
-        if !property.contains(':') {
-            return None;
-        }
-        let (value, source) =
-            settable(store, dataset, property).unwrap_or_else(|| ("-".to_owned(), "-".to_owned()));
-        return Some(shown(value, &source));
-    };
-    if kind != Kind::Fact {
-        let (value, source) = settable(store, dataset, property)?;
-        return Some(shown(value, &source));
-    }
-    let record = store.datasets.get(dataset)?;
-    let value = match property {
-        "creation" => record.creation.to_string(),
-        "createtxg" | "objsetid" => record.createtxg.to_string(),
-        "guid" => record.guid.to_string(),
-        "available" => disk.free().to_string(),
-        "mounted" => {
-            let at = mountpoint(store, dataset);
-            let on = at.is_some_and(|at| disk.is_mounted(record.guid, &at));
-            if on { "yes" } else { "no" }.to_owned()
-        }
-        _ => default.to_owned(),
-    };
-    Some(shown(value, "-"))
+        source,
+    })
 }
 
-/// All properties of a dataset: native ones in ZFS's order, then the user's.
-pub(super) fn all(store: &Store, disk: &dyn Disk, dataset: &str) -> Vec<Shown> {
-    let mut out: Vec<Shown> = NATIVE
-        .iter()
-        .filter_map(|(name, _, _)| one(store, disk, dataset, name))
-        .collect();
-    let mut users: Vec<&String> = Vec::new();
-    let mut above = Some(dataset);
+type Found = Option<(String, String)>;
+
+fn fact(value: impl ToString) -> Found {
+    Some((value.to_string(), "-".to_owned()))
+}
+
+fn of_dataset(store: &Store, disk: &dyn Disk, dataset: &str, property: &str) -> Found {
+    let record = store.datasets.get(dataset)?;
+    let is_volume = record.volume.is_some();
+    if is_volume && kind(property).is_some() && !VOLUME.contains(&property) {
+        return None;
+    }
+    let referenced = || sizes::referenced(store, disk, dataset);
+    match property {
+        "name" => fact(dataset),
+        "type" if is_volume => fact("volume"),
+        "creation" => fact(record.creation),
+        "createtxg" => fact(record.createtxg),
+        "objsetid" => fact(record.files % 100_000),
+        "guid" => fact(record.guid),
+        "used" => fact(sizes::used(store, disk, dataset)),
+        "available" => fact(sizes::available(store, disk, dataset)),
+        "referenced" | "usedbydataset" => fact(referenced()),
+        "written" if record.snapshots.is_empty() => fact(referenced()),
+        "written" => fact(0),
+        _ if property.starts_with("written@") => {
+            let since = record.snapshots.get(&property["written@".len()..])?;
+            let changes = disk.changes(since.files, record.files);
+            // At least a block for what was changed, as it would be.
+            fact(if changes.is_empty() {
+                0
+            } else {
+                disk.bytes(record.files).max(4096)
+            })
+        }
+        "usedbychildren" => fact(sizes::used_by_children(store, disk, dataset)),
+        "logicalreferenced" => fact(referenced() - sizes::EMPTY.min(referenced()) + 43_008),
+        "logicalused" => {
+            let used = sizes::used(store, disk, dataset);
+            fact(used - sizes::EMPTY.min(used) + 43_008)
+        }
+        "volsize" => record
+            .volume
+            .map(|bytes| (bytes.to_string(), "local".to_owned())),
+        "volblocksize" => record.volume.and_then(|_| {
+            let set = record.local.get("volblocksize").cloned();
+            let source = if set.is_some() { "-" } else { "default" };
+            Some((set.unwrap_or_else(|| "16384".to_owned()), source.to_owned()))
+        }),
+        "mounted" => {
+            let on =
+                mountpoint(store, dataset).is_some_and(|at| disk.is_mounted(record.files, &at));
+            fact(if on { "yes" } else { "no" })
+        }
+        "origin" => fact(record.origin.as_deref().unwrap_or("-")),
+        "inconsistent" => fact(u8::from(record.inconsistent)),
+        "keystatus" => record.key.as_ref().and_then(|key| {
+            fact(if key.loaded {
+                "available"
+            } else {
+                "unavailable"
+            })
+        }),
+        "encryptionroot" => record.key.as_ref().and_then(|key| fact(&key.root)),
+        "receive_resume_token" => record
+            .partial
+            .as_ref()
+            .and_then(|partial| fact(receive::token(partial))),
+        "clones" | "userrefs" | "defer_destroy" | "numclones" | "redacted" => None,
+        _ => match settable(store, dataset, property) {
+            Some((value, source)) if kind(property).is_some_and(|(k, _)| k == Kind::Fact) => {
+                let _ = source;
+                fact(value)
+            }
+            other => other,
+        },
+    }
+}
+
+fn of_snapshot(store: &Store, disk: &dyn Disk, thing: &Thing, property: &str) -> Found {
+    let record = store.datasets.get(&thing.dataset)?;
+    let snapshot = record.snapshots.get(&thing.short)?;
+    match property {
+        "name" => fact(thing.name()),
+        "type" => fact("snapshot"),
+        "creation" => fact(snapshot.creation),
+        "createtxg" => fact(snapshot.createtxg),
+        "guid" => fact(snapshot.guid),
+        "used" | "inconsistent" => fact(0),
+        "referenced" => fact(sizes::of_files(disk, snapshot.files)),
+        "compressratio" | "refcompressratio" => fact("1.00"),
+        "userrefs" => fact(snapshot.holds.len()),
+        "defer_destroy" => fact(if snapshot.deferred { "on" } else { "off" }),
+        "numclones" => fact(store.clones(&thing.name()).count()),
+        "clones" => {
+            let name = thing.name();
+            let clones: Vec<&str> = store.clones(&name).map(String::as_str).collect();
+            if clones.is_empty() {
+                None
+            } else {
+                fact(clones.join(","))
+            }
+        }
+        _ if property.contains(':') => match snapshot.local.get(property) {
+            Some(value) => Some((value.clone(), "local".to_owned())),
+            None => settable(store, &thing.dataset, property).map(|(value, source)| {
+                let source = match source.as_str() {
+                    "local" | "received" => format!("inherited from {}", thing.dataset),
+                    _ => source,
+                };
+                (value, source)
+            }),
+        },
+        _ => None,
+    }
+}
+
+fn of_bookmark(store: &Store, thing: &Thing, property: &str) -> Found {
+    let bookmark = store
+        .datasets
+        .get(&thing.dataset)?
+        .bookmarks
+        .get(&thing.short)?;
+    match property {
+        "name" => fact(thing.name()),
+        "type" => fact("bookmark"),
+        "creation" => fact(bookmark.creation),
+        "createtxg" => fact(bookmark.createtxg),
+        "guid" => fact(bookmark.guid),
+        "referenced" => fact(bookmark.referenced),
+        _ => None,
+    }
+}
+
+/// All properties of a thing: native ones in ZFS's order, then the user's.
+pub(super) fn all(store: &Store, disk: &dyn Disk, thing: &Thing) -> Vec<Shown> {
+    let Some(record) = store.datasets.get(&thing.dataset) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = Vec::new();
+    match thing.kind {
+        What::Dataset if record.volume.is_some() => {
+            names.extend(VOLUME.iter().map(|&name| name.to_owned()));
+        }
+        What::Dataset => names.extend(NATIVE.iter().map(|(name, _, _)| (*name).to_owned())),
+        What::Snapshot => names.extend(SNAPSHOT.iter().map(|&name| name.to_owned())),
+        What::Bookmark => {
+            names
+                .extend(["type", "creation", "referenced", "createtxg", "guid"].map(str::to_owned));
+        }
+    }
+    if thing.kind == What::Dataset {
+        let mut insert = |after: &str, name: &str| {
+            if let Some(at) = names.iter().position(|other| other == after) {
+                names.insert(at + 1, name.to_owned());
+            }
+        };
+        if record.origin.is_some() {
+            insert("mounted", "origin");
+        }
+        if record.key.is_some() {
+            insert("pbkdf2iters", "encryptionroot");
+            insert("encryptionroot", "keystatus");
+        }
+        if record.partial.is_some() {
+            insert("redundant_metadata", "receive_resume_token");
+        }
+    }
+    let mut users: Vec<String> = Vec::new();
+    if thing.kind == What::Snapshot
+        && let Some(snapshot) = record.snapshots.get(&thing.short)
+    {
+        users.extend(snapshot.local.keys().cloned());
+    }
+    let mut above = Some(thing.dataset.as_str());
     while let Some(name) = above {
+        let here = store.datasets.get(name);
         users.extend(
-            store
-                .datasets
-                .get(name)
-                .into_iter()
-                .flat_map(|d| d.local.keys()),
+            here.into_iter()
+                .flat_map(|d| d.local.keys().chain(d.received.keys()).cloned()),
         );
         above = name.rsplit_once('/').map(|(parent, _)| parent);
     }
-    users.retain(|name| name.contains(':'));
+    users.retain(|name| name.contains(':') && thing.kind != What::Bookmark);
     users.sort();
     users.dedup();
-    out.extend(
-        users
-            .into_iter()
-            .filter_map(|name| one(store, disk, dataset, name)),
-    );
-    out
-}
-
-/// A value as it is stored, or why it is not taken. `at_birth` while the dataset is made.
-pub(super) fn accepted(
-    property: &str,
-    value: &str,
-    at_birth: bool,
-) -> std::result::Result<String, String> {
-    if property.contains(':') {
-        return Ok(value.to_owned());
-    }
-    let Some((kind, _)) = kind(property) else {
-        return Err(format!("invalid property '{property}'"));
-    };
-    let fixed = matches!(kind, Kind::Birth | Kind::Encryption) && !at_birth;
-    if kind == Kind::Fact || fixed {
-        return Err(format!("'{property}' is readonly"));
-    }
-    if let Some((_, words)) = WORDS.iter().find(|(name, _)| *name == property) {
-        if !words.contains(&value) {
-            return Err(format!(
-                "'{property}' must be one of '{}'",
-                words.join(" | ")
-            ));
-        }
-        // posixacl and sa are old spellings (2.3.9 shows `posix`, and `on` for sa).
-        return Ok(match (property, value) {
-            ("acltype", "posixacl") => "posix",
-            ("acltype", "noacl") => "off",
-            ("xattr", "sa") => "on",
-            (_, other) => other,
-        }
-        .to_owned());
-    }
-    match property {
-        "compression" if !is_compression(value) => {
-            Err(format!("'compression' must be one of '{COMPRESSIONS}'"))
-        }
-        "mountpoint" if !value.starts_with('/') && !matches!(value, "none" | "legacy") => {
-            Err("'mountpoint' must be an absolute path, 'none', or 'legacy'".to_owned())
-        }
-        "recordsize" => {
-            let bytes = number(value).ok_or_else(|| format!("bad numeric value '{value}'"))?;
-            if bytes.is_power_of_two() && (512..=16 << 20).contains(&bytes) {
-                Ok(bytes.to_string())
-            } else {
-                Err("'recordsize' must be power of 2 from 512B to 16M".to_owned())
-            }
-        }
-        "quota" | "reservation" | "refquota" | "refreservation" | "special_small_blocks" => {
-            if value == "none" {
-                return Ok("0".to_owned());
-            }
-            number(value)
-                .map(|bytes| bytes.to_string())
-                .ok_or_else(|| format!("bad numeric value '{value}'"))
-        }
-        _ => Ok(value.to_owned()),
-    }
-}
-
-const COMPRESSIONS: &str = "on | off | lzjb | gzip | gzip-[1-9] | zle | lz4 | zstd | zstd-[1-19] | zstd-fast | zstd-fast-[1-10,20,30,40,50,60,70,80,90,100,500,1000]";
-
-fn is_compression(value: &str) -> bool {
-    let level = |prefix: &str, most: u32| {
-        value
-            .strip_prefix(prefix)
-            .and_then(|level| level.parse::<u32>().ok())
-            .is_some_and(|level| (1..=most).contains(&level))
-    };
-    matches!(
-        value,
-        "on" | "off" | "lzjb" | "gzip" | "zle" | "lz4" | "zstd" | "zstd-fast"
-    ) || level("gzip-", 9)
-        || level("zstd-fast-", 1000)
-        || level("zstd-", 19)
-}
-
-fn number(text: &str) -> Option<u64> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let shift = match text[digits.len()..]
-        .to_ascii_uppercase()
-        .trim_end_matches('B')
-        .trim_end_matches('I')
-    {
-        "" => 0,
-        "K" => 10,
-        "M" => 20,
-        "G" => 30,
-        "T" => 40,
-        _ => return None,
-    };
-    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
-}
-
-/// Refuses like `zfs create` (1) or `zfs set` (255).
-pub(super) fn refuse(code: u8, verb: &str, dataset: &str, why: &str) -> Result<()> {
-    Err(Answer::refused(
-        code,
-        format!("cannot {verb} '{dataset}': {why}"),
-    ))
+    names.extend(users);
+    names
+        .iter()
+        .filter_map(|name| one(store, disk, thing, name))
+        .collect()
 }

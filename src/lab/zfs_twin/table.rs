@@ -11,8 +11,8 @@ pub(super) enum Kind {
     Own,
     /// Set at creation only, and shown as a fact.
     Birth,
-    /// Set at creation only, and taken over by children.
-    Encryption,
+    /// Of an encrypted dataset: set at creation only.
+    Sealed,
 }
 
 /// Name, behaviour, default.
@@ -84,14 +84,153 @@ pub(super) const NATIVE: &[(&str, Kind, &str)] = &[
     ("relatime", Kind::Inherits, "on"),
     ("redundant_metadata", Kind::Inherits, "all"),
     ("overlay", Kind::Inherits, "on"),
-    ("encryption", Kind::Encryption, "off"),
+    ("encryption", Kind::Sealed, "off"),
     ("keylocation", Kind::Own, "none"),
-    ("keyformat", Kind::Encryption, "none"),
-    ("pbkdf2iters", Kind::Encryption, "0"),
+    ("keyformat", Kind::Sealed, "none"),
+    ("pbkdf2iters", Kind::Sealed, "0"),
     ("special_small_blocks", Kind::Inherits, "0"),
     ("prefetch", Kind::Inherits, "all"),
     ("direct", Kind::Inherits, "standard"),
     ("longname", Kind::Inherits, "off"),
+];
+
+/// Properties that only a volume has, in their order; it lacks those of files.
+pub(super) const VOLUME: &[&str] = &[
+    "type",
+    "creation",
+    "used",
+    "available",
+    "referenced",
+    "compressratio",
+    "reservation",
+    "volsize",
+    "volblocksize",
+    "checksum",
+    "compression",
+    "readonly",
+    "createtxg",
+    "copies",
+    "refreservation",
+    "guid",
+    "primarycache",
+    "secondarycache",
+    "usedbysnapshots",
+    "usedbydataset",
+    "usedbychildren",
+    "usedbyrefreservation",
+    "logbias",
+    "objsetid",
+    "dedup",
+    "mlslabel",
+    "sync",
+    "refcompressratio",
+    "written",
+    "logicalused",
+    "logicalreferenced",
+    "volmode",
+    "snapshot_limit",
+    "snapshot_count",
+    "snapdev",
+    "context",
+    "fscontext",
+    "defcontext",
+    "rootcontext",
+    "redundant_metadata",
+    "encryption",
+    "keylocation",
+    "keyformat",
+    "pbkdf2iters",
+    "prefetch",
+];
+
+/// Properties of snapshots that are shown when all are wanted.
+pub(super) const SNAPSHOT: &[&str] = &[
+    "type",
+    "creation",
+    "used",
+    "referenced",
+    "compressratio",
+    "createtxg",
+    "guid",
+    "defer_destroy",
+    "userrefs",
+    "clones",
+];
+
+/// Known names beside those of [`NATIVE`]: facts that `get all` shows only where they apply.
+pub(super) const RARE: &[&str] = &[
+    "name",
+    "origin",
+    "clones",
+    "userrefs",
+    "defer_destroy",
+    "keystatus",
+    "encryptionroot",
+    "receive_resume_token",
+    "volsize",
+    "volblocksize",
+    "inconsistent",
+    "numclones",
+    "redacted",
+];
+
+/// Short spellings of columns.
+pub(super) const ALIASES: &[(&str, &str)] = &[
+    ("avail", "available"),
+    ("refer", "referenced"),
+    ("recsize", "recordsize"),
+    ("compress", "compression"),
+    ("ratio", "compressratio"),
+    ("usedsnap", "usedbysnapshots"),
+    ("usedds", "usedbydataset"),
+    ("usedchild", "usedbychildren"),
+    ("usedrefreserv", "usedbyrefreservation"),
+    ("reserv", "reservation"),
+    ("refreserv", "refreservation"),
+    ("lused", "logicalused"),
+    ("lrefer", "logicalreferenced"),
+    ("volblock", "volblocksize"),
+];
+
+/// Properties that hold bytes.
+pub(super) const BYTES: &[&str] = &[
+    "used",
+    "available",
+    "referenced",
+    "quota",
+    "reservation",
+    "refquota",
+    "refreservation",
+    "recordsize",
+    "volsize",
+    "volblocksize",
+    "usedbysnapshots",
+    "usedbydataset",
+    "usedbychildren",
+    "usedbyrefreservation",
+    "written",
+    "logicalused",
+    "logicalreferenced",
+    "special_small_blocks",
+];
+
+/// Other properties that hold numbers.
+pub(super) const NUMBERS: &[&str] = &[
+    "createtxg",
+    "guid",
+    "objsetid",
+    "userrefs",
+    "numclones",
+    "compressratio",
+    "refcompressratio",
+    "creation",
+    "copies",
+    "version",
+    "filesystem_limit",
+    "snapshot_limit",
+    "filesystem_count",
+    "snapshot_count",
+    "pbkdf2iters",
 ];
 
 /// What a property takes.

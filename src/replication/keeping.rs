@@ -1,0 +1,125 @@
+//! What keeps the common base: a hold on both sides, and a bookmark on the near one.
+
+use super::side::{Far, Near};
+use crate::model::{ids::SnapshotName, snapshot::SnapshotId};
+
+/// What to do once a snapshot is on both sides, in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Keeping {
+    /// Held over there.
+    pub hold_far: Vec<SnapshotId>,
+    /// Bookmarked here, under this name; none when it is.
+    pub bookmark: Option<(SnapshotId, SnapshotName)>,
+    /// Let go here: older ones that may carry the tag.
+    pub release_near: Vec<SnapshotId>,
+    /// Let go over there.
+    pub release_far: Vec<SnapshotId>,
+    /// Older bookmarks of this replica.
+    pub drop_bookmarks: Vec<SnapshotName>,
+}
+
+/// The tag of a replica's holds.
+pub fn tag(replica: &str) -> String {
+    format!("infra-replica-{replica}")
+}
+
+/// The bookmark of a snapshot for a replica. None for a replica with a name that ZFS would not take.
+pub fn bookmark_name(replica: &str, guid: u64) -> Option<SnapshotName> {
+    SnapshotName::new(format!("infra-replica-{replica}-{guid:016x}")).ok()
+}
+
+/// What to do after the snapshot with this guid has arrived and was verified. Older snapshots are let go on both sides
+/// where they are held at all; the newest common one never is.
+pub fn after(near: &Near, far: &Far, replica: &str, guid: u64) -> Keeping {
+    let mut out = Keeping::default();
+    let id = |dataset: &crate::model::ids::DatasetName, name: &SnapshotName| SnapshotId {
+        dataset: dataset.clone(),
+        name: name.clone(),
+    };
+    let wanted = bookmark_name(replica, guid);
+    if let Some(here) = near.snapshots.iter().find(|one| one.guid == guid) {
+        let has_mark = near
+            .bookmarks
+            .iter()
+            .any(|mark| Some(&mark.name) == wanted.as_ref() && mark.guid == guid);
+        if let Some(name) = wanted.clone().filter(|_| !has_mark) {
+            out.bookmark = Some((id(&near.dataset, &here.name), name));
+        }
+        let older = near.snapshots.iter().filter(|one| {
+            one.createtxg < here.createtxg && one.userrefs > 0 && one.guid != guid
+        });
+        out.release_near = older.map(|one| id(&near.dataset, &one.name)).collect();
+    }
+    if let Some(there) = far.snapshots.iter().find(|one| one.guid == guid) {
+        out.hold_far.push(id(&far.dataset, &there.name));
+        let older = far.snapshots.iter().filter(|one| {
+            one.createtxg < there.createtxg && one.userrefs > 0 && one.guid != guid
+        });
+        out.release_far = older.map(|one| id(&far.dataset, &one.name)).collect();
+        // Without the snapshot over there no bookmark may go: it might be the last common base.
+        let prefix = format!("infra-replica-{replica}-");
+        out.drop_bookmarks = near
+            .bookmarks
+            .iter()
+            .map(|mark| &mark.name)
+            .filter(|name| name.as_str().starts_with(&prefix) && Some(*name) != wanted.as_ref())
+            // `offsite` must not drop those of `offsite-b`.
+            .filter(|name| name.as_str().len() == prefix.len() + 16)
+            .cloned()
+            .collect();
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::snapshot::BookmarkFact,
+        replication::next::tests::{far, name, near, snapshot},
+    };
+
+    #[test]
+    fn the_new_base_is_kept_before_the_old_one_is_let_go() {
+        let mut here = near(vec![snapshot("a", 1, 10), snapshot("b", 2, 20)]);
+        here.snapshots[0].userrefs = 1;
+        here.bookmarks.push(BookmarkFact {
+            name: bookmark_name("offsite", 1).expect("valid"),
+            guid: 1,
+            createtxg: 10,
+        });
+        here.bookmarks.push(BookmarkFact {
+            name: name("infra-replica-offsite-b-0000000000000001"),
+            guid: 1,
+            createtxg: 10,
+        });
+        let mut there = far(vec![snapshot("a", 1, 900), snapshot("b", 2, 901)]);
+        there.snapshots[0].userrefs = 1;
+        let keeping = after(&here, &there, "offsite", 2);
+        assert_eq!(keeping.hold_far[0].to_string(), "backup/photos@b");
+        assert_eq!(
+            keeping.bookmark.map(|(from, to)| format!("{from} {to}")).as_deref(),
+            Some("tank/photos@b infra-replica-offsite-0000000000000002")
+        );
+        assert_eq!(keeping.release_near[0].to_string(), "tank/photos@a");
+        assert_eq!(keeping.release_far[0].to_string(), "backup/photos@a");
+        assert_eq!(
+            keeping.drop_bookmarks,
+            [name("infra-replica-offsite-0000000000000001")]
+        );
+    }
+
+    #[test]
+    fn nothing_is_let_go_for_a_snapshot_that_did_not_arrive() {
+        let mut here = near(vec![snapshot("a", 1, 10), snapshot("b", 2, 20)]);
+        here.bookmarks.push(BookmarkFact {
+            name: bookmark_name("offsite", 1).expect("valid"),
+            guid: 1,
+            createtxg: 10,
+        });
+        let there = far(vec![snapshot("a", 1, 900)]);
+        let keeping = after(&here, &there, "offsite", 2);
+        assert!(keeping.drop_bookmarks.is_empty() && keeping.hold_far.is_empty());
+        assert!(keeping.release_far.is_empty());
+    }
+}

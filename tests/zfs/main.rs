@@ -1,0 +1,11 @@
+//! ZFS: the lab's twin against what real OpenZFS 2.3.9 answered.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "lays out stages and reads what was left on them"
+)]
+
+mod reasons;
+mod replay;
+mod stage;
+mod transcript;
