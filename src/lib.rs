@@ -30,6 +30,8 @@ pub mod plan;
 pub mod playbook;
 /// Releases of compose stacks: hash, files, order, diff. Pure.
 pub mod release;
+/// What must be sent so that a replica has what its source has. Pure.
+pub mod replication;
 /// NoCloud seeds: cloud-init documents and the ISO image that carries them. Pure.
 pub mod seed;
 /// Tera templates -> text with secret placeholders. Pure.

@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("baseline", &["model", "firewall"]),
     ("release", &["model", "template", "diagnostic"]),
     ("seed", &["model"]),
+    ("replication", &["model"]),
     (
         "plan",
         &[
@@ -55,6 +56,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "baseline",
             "release",
             "seed",
+            "replication",
             "plan",
             "playbook",
             "providers",

@@ -45,16 +45,18 @@ pub fn after(near: &Near, far: &Far, replica: &str, guid: u64) -> Keeping {
         if let Some(name) = wanted.clone().filter(|_| !has_mark) {
             out.bookmark = Some((id(&near.dataset, &here.name), name));
         }
-        let older = near.snapshots.iter().filter(|one| {
-            one.createtxg < here.createtxg && one.userrefs > 0 && one.guid != guid
-        });
+        let older = near
+            .snapshots
+            .iter()
+            .filter(|one| one.createtxg < here.createtxg && one.userrefs > 0 && one.guid != guid);
         out.release_near = older.map(|one| id(&near.dataset, &one.name)).collect();
     }
     if let Some(there) = far.snapshots.iter().find(|one| one.guid == guid) {
         out.hold_far.push(id(&far.dataset, &there.name));
-        let older = far.snapshots.iter().filter(|one| {
-            one.createtxg < there.createtxg && one.userrefs > 0 && one.guid != guid
-        });
+        let older = far
+            .snapshots
+            .iter()
+            .filter(|one| one.createtxg < there.createtxg && one.userrefs > 0 && one.guid != guid);
         out.release_far = older.map(|one| id(&far.dataset, &one.name)).collect();
         // Without the snapshot over there no bookmark may go: it might be the last common base.
         let prefix = format!("infra-replica-{replica}-");
@@ -98,7 +100,10 @@ mod tests {
         let keeping = after(&here, &there, "offsite", 2);
         assert_eq!(keeping.hold_far[0].to_string(), "backup/photos@b");
         assert_eq!(
-            keeping.bookmark.map(|(from, to)| format!("{from} {to}")).as_deref(),
+            keeping
+                .bookmark
+                .map(|(from, to)| format!("{from} {to}"))
+                .as_deref(),
             Some("tank/photos@b infra-replica-offsite-0000000000000002")
         );
         assert_eq!(keeping.release_near[0].to_string(), "tank/photos@a");

@@ -129,29 +129,30 @@ pub fn next(near: &Near, far: &Far, system: &SystemName) -> Next {
         .filter(|snapshot| snapshot.createtxg > common.createtxg)
         .map(|snapshot| snapshot.name.clone())
         .collect();
-    match here {
-        Some(base) => Next::Incremental {
+    if let Some(base) = here {
+        return Next::Incremental {
             from: Base::Snapshot(base.name.clone()),
             to: newest.name.clone(),
             guid: newest.guid,
-            through: near.snapshots.iter().any(|one| is_between(one, since, newest)),
+            through: near
+                .snapshots
+                .iter()
+                .any(|one| is_between(one, since, newest)),
             raw,
             theirs,
-        },
-        // Only the first step after a bookmark can start from it; what follows has a snapshot as its base.
-        None => {
-            let mut later = near.ours(system).filter(|one| one.createtxg > since);
-            let first = later.next().unwrap_or(newest);
-            let mark = near.bookmarks.iter().find(|mark| mark.guid == common.guid);
-            Next::Incremental {
-                from: Base::Bookmark(mark.map_or_else(|| common.name.clone(), |m| m.name.clone())),
-                to: first.name.clone(),
-                guid: first.guid,
-                through: false,
-                raw,
-                theirs,
-            }
-        }
+        };
+    }
+    // Only the first step after a bookmark can start from it; what follows has a snapshot as its base.
+    let mut later = near.ours(system).filter(|one| one.createtxg > since);
+    let first = later.next().unwrap_or(newest);
+    let mark = near.bookmarks.iter().find(|mark| mark.guid == common.guid);
+    Next::Incremental {
+        from: Base::Bookmark(mark.map_or_else(|| common.name.clone(), |m| m.name.clone())),
+        to: first.name.clone(),
+        guid: first.guid,
+        through: false,
+        raw,
+        theirs,
     }
 }
 
@@ -207,12 +208,20 @@ pub(super) mod tests {
 
     #[test]
     fn the_first_time_the_oldest_goes_whole_and_the_rest_follows() {
-        let near = near(vec![snapshot("a", 1, 10), snapshot("b", 2, 20), snapshot("c", 3, 30)]);
+        let near = near(vec![
+            snapshot("a", 1, 10),
+            snapshot("b", 2, 20),
+            snapshot("c", 3, 30),
+        ]);
         let mut there = far(vec![]);
         there.exists = false;
         assert_eq!(
             next(&near, &there, &system()),
-            Next::Full { to: name("a"), guid: 1, raw: false }
+            Next::Full {
+                to: name("a"),
+                guid: 1,
+                raw: false
+            }
         );
         let there = far(vec![snapshot("a", 1, 900)]);
         assert_eq!(
@@ -229,7 +238,10 @@ pub(super) mod tests {
         let there = far(vec![snapshot("a", 1, 900), snapshot("c", 3, 901)]);
         assert_eq!(
             next(&near, &there, &system()),
-            Next::Nothing { newest: name("c"), guid: 3 }
+            Next::Nothing {
+                newest: name("c"),
+                guid: 3
+            }
         );
     }
 
@@ -251,7 +263,11 @@ pub(super) mod tests {
     #[test]
     fn a_bookmark_carries_on_where_the_snapshot_was_pruned() {
         let mut near = near(vec![snapshot("b", 2, 20), snapshot("c", 3, 30)]);
-        near.bookmarks.push(BookmarkFact { name: name("base"), guid: 1, createtxg: 10 });
+        near.bookmarks.push(BookmarkFact {
+            name: name("base"),
+            guid: 1,
+            createtxg: 10,
+        });
         let there = far(vec![snapshot("a", 1, 900)]);
         assert_eq!(
             next(&near, &there, &system()),
@@ -277,7 +293,10 @@ pub(super) mod tests {
         there.written_since = Some(4096);
         assert_eq!(
             next(&near, &there, &system()),
-            Next::Diverged(Divergence::Written { since: name("a"), bytes: 4096 })
+            Next::Diverged(Divergence::Written {
+                since: name("a"),
+                bytes: 4096
+            })
         );
     }
 
@@ -287,11 +306,16 @@ pub(super) mod tests {
         near.is_encrypted = true;
         let mut there = far(vec![]);
         there.exists = false;
-        assert!(matches!(next(&near, &there, &system()), Next::Full { raw: true, .. }));
+        assert!(matches!(
+            next(&near, &there, &system()),
+            Next::Full { raw: true, .. }
+        ));
         there.token = Some("1-abc".to_owned());
         assert_eq!(
             next(&near, &there, &system()),
-            Next::Resume { token: "1-abc".to_owned() }
+            Next::Resume {
+                token: "1-abc".to_owned()
+            }
         );
     }
 
@@ -323,7 +347,7 @@ pub(super) mod tests {
                 let sent = match next(&near, &there, &system()) {
                     Next::Nothing { .. } | Next::NoSnapshot => break,
                     Next::Full { guid, .. } | Next::Incremental { guid, .. } => guid,
-                    other => panic!("{other:?}"),
+                    other @ (Next::Resume { .. } | Next::Diverged(_)) => panic!("{other:?}"),
                 };
                 prop_assert!(!there.snapshots.iter().any(|one| one.guid == sent));
                 let until = all.iter().find(|one| one.guid == sent).expect("known").clone();

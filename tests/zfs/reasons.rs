@@ -24,14 +24,6 @@ const REASONS: &[(&str, &str)] = &[
     ("zpool history", "not modelled"),
     ("zpool iostat", "not modelled"),
     ("modprobe", "there is no module"),
-    (
-        "zfs snapshot full/x",
-        "a program that writes files is stopped by the disk, not by the pool's size",
-    ),
-    (
-        "zfs create full/y",
-        "a program that writes files is stopped by the disk, not by the pool's size",
-    ),
 ];
 
 /// The reason for a command; none when nobody has thought about it.

@@ -10,10 +10,10 @@ use std::{collections::BTreeMap, fmt::Write as _, fs};
 const DOCUMENT: &str = "docs/lab-zfs.md";
 
 /// Commands that are answered alike, times and ids mapped.
-const ALIKE: usize = 239;
+const ALIKE: usize = 237;
 
 /// Commands that are answered alike but for amounts of bytes.
-const BUT_FOR_SIZES: usize = 31;
+const BUT_FOR_SIZES: usize = 33;
 
 /// What the recording has.
 fn recorded(entry: &Entry) -> Said {

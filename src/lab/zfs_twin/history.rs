@@ -44,7 +44,9 @@ pub(super) fn rollback(store: &mut Store, disk: &dyn Disk, args: &[String]) -> R
         .map(|(other, _)| other.clone())
         .collect();
     let to = record.files;
-    if !(newer.is_empty() && bookmarks.is_empty()) && !options.has('r') && !options.has('R') {
+    let forced = options.has('r') || options.has('R');
+    let is_newest = newer.is_empty() && bookmarks.is_empty();
+    if !forced && !is_newest {
         let marks = bookmarks.iter().map(|short| format!("{dataset}#{short}"));
         let all: Vec<String> = newer.iter().cloned().chain(marks).collect();
         return Err(Answer::refused(
@@ -285,9 +287,12 @@ pub(super) fn diff(store: &Store, disk: &dyn Disk, args: &[String]) -> Result<An
             ));
         }
     };
-    let files = |name: &str| match name.contains('@') {
-        true => store.snapshot(name).map(|snapshot| snapshot.files),
-        false => store.datasets.get(name).map(|record| record.files),
+    let files = |name: &str| {
+        if name.contains('@') {
+            store.snapshot(name).map(|snapshot| snapshot.files)
+        } else {
+            store.datasets.get(name).map(|record| record.files)
+        }
     };
     let (Some(old), Some(new)) = (files(from), files(&to)) else {
         return Err(no_dataset(from));

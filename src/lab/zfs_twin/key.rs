@@ -7,6 +7,7 @@ use super::{
     properties,
     store::Store,
 };
+use std::fmt::Write as _;
 
 /// The hash of what a key location gives: the input for `prompt`, a file for `file://`.
 pub(super) fn secret(
@@ -27,7 +28,16 @@ pub(super) fn secret(
         return Err("Passphrase too short (min 8).".to_owned());
     }
     let digest = Sha256::digest(line.as_bytes());
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&digest))
+}
+
+/// Bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
 }
 
 /// `zfs load-key [-n] [-L LOCATION] DATASET`.

@@ -140,7 +140,7 @@ fn described(
             human(&shown.name, &shown.value)
         };
         let value = jsoned(&shown.name, text, as_number);
-        properties.insert(shown.name, sourced(value, &shown.source));
+        properties.insert(shown.name, sourced(&value, &shown.source));
     }
     out.insert("properties".to_owned(), Value::Object(properties));
     Value::Object(out)

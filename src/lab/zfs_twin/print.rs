@@ -159,7 +159,7 @@ pub(super) fn versioned(command: &str, key: &str, rest: Value) -> String {
 }
 
 /// A value with its source.
-pub(super) fn sourced(value: Value, source: &str) -> Value {
+pub(super) fn sourced(value: &Value, source: &str) -> Value {
     let (kind, data) = match source.strip_prefix("inherited from ") {
         Some(from) => ("INHERITED".to_owned(), from),
         None if source == "-" => ("NONE".to_owned(), "-"),

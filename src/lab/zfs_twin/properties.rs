@@ -120,6 +120,11 @@ pub(super) fn one(store: &Store, disk: &dyn Disk, thing: &Thing, property: &str)
 
 type Found = Option<(String, String)>;
 
+#[expect(
+    clippy::unnecessary_wraps,
+    clippy::needless_pass_by_value,
+    reason = "an arm among others that may have nothing to say"
+)]
 fn fact(value: impl ToString) -> Found {
     Some((value.to_string(), "-".to_owned()))
 }
@@ -162,10 +167,10 @@ fn of_dataset(store: &Store, disk: &dyn Disk, dataset: &str, property: &str) -> 
         "volsize" => record
             .volume
             .map(|bytes| (bytes.to_string(), "local".to_owned())),
-        "volblocksize" => record.volume.and_then(|_| {
+        "volblocksize" => record.volume.map(|_| {
             let set = record.local.get("volblocksize").cloned();
             let source = if set.is_some() { "-" } else { "default" };
-            Some((set.unwrap_or_else(|| "16384".to_owned()), source.to_owned()))
+            (set.unwrap_or_else(|| "16384".to_owned()), source.to_owned())
         }),
         "mounted" => {
             let on =

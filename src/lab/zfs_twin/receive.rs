@@ -4,6 +4,7 @@ use super::{
     answer::{Answer, Result, no_dataset},
     create, destroy,
     disk::Disk,
+    key::hex,
     mount, name,
     options::Options,
     sizes,
@@ -421,8 +422,7 @@ fn abort(store: &mut Store, disk: &dyn Disk, name: &str) -> Result<Answer> {
 pub(super) fn token(partial: &Partial) -> String {
     let text = serde_json::to_vec(partial).unwrap_or_default();
     let sum = checksum(&text);
-    let hex: String = text.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("1-{sum:x}-{:x}-{hex}", text.len())
+    format!("1-{sum:x}-{:x}-{}", text.len(), hex(&text))
 }
 
 fn checksum(bytes: &[u8]) -> u32 {

@@ -9,7 +9,7 @@ use super::{
     store::{Snapshot, Store},
     stream::{self, Record},
 };
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 /// One snapshot to be sent.
 struct Item {
@@ -289,7 +289,7 @@ fn packed(
         local: if options.has('p') || options.has('R') {
             snapshot.local.clone()
         } else {
-            Default::default()
+            BTreeMap::new()
         },
         properties,
         volume: record.volume,

@@ -70,8 +70,8 @@ impl Drop for JumpProcess {
     }
 }
 
-/// The argv that leads to `place` through infra's own jump host. Its key is checked against the same files.
-pub(super) fn through(jump: &Target, place: &str) -> Vec<String> {
+/// OpenSSH's client with infra's own settings for a host: its key is checked against the same files.
+fn client(jump: &Target) -> Vec<String> {
     let mut argv = vec!["ssh".to_owned()];
     if !jump.person.config {
         argv.extend(["-F", "none"].map(str::to_owned));
@@ -105,6 +105,12 @@ pub(super) fn through(jump: &Target, place: &str) -> Vec<String> {
         let inner = quote_all(through(further, &jump.place()));
         option(format!("ProxyCommand={}", inner.replace('%', "%%")));
     }
+    argv
+}
+
+/// The argv that leads to `place` through infra's own jump host.
+pub(super) fn through(jump: &Target, place: &str) -> Vec<String> {
+    let mut argv = client(jump);
     argv.extend(
         [
             "-W",
@@ -115,6 +121,25 @@ pub(super) fn through(jump: &Target, place: &str) -> Vec<String> {
             &jump.user,
             "--",
             &jump.address,
+        ]
+        .map(str::to_owned),
+    );
+    argv
+}
+
+/// The argv that runs a line on a host through OpenSSH's client, for what must flow while it runs.
+pub(super) fn running(target: &Target, line: &str) -> Vec<String> {
+    let mut argv = client(target);
+    argv.extend(
+        [
+            "-T",
+            "-p",
+            &target.port.to_string(),
+            "-l",
+            &target.user,
+            "--",
+            &target.address,
+            line,
         ]
         .map(str::to_owned),
     );

@@ -2,7 +2,8 @@
 //!
 //! [`fleet::Fleet`] has one [`host::SshHost`] per host of a system; a host connects on first use, runs up to eight
 //! commands at a time over that one connection, and connects anew on the next use after it was lost.
-//! [`known_hosts::KnownHosts`] is the file in which host keys are pinned.
+//! [`known_hosts::KnownHosts`] is the file in which host keys are pinned. [`carry`] lets the output of a command on one
+//! host flow into a command on another, through this machine; for that it uses OpenSSH's own client.
 //!
 //! Invariant: the host key is checked before the first byte of authentication, always.
 //! Invariant: argv is quoted here, in [`line`], and nowhere else.
@@ -20,6 +21,7 @@ pub mod host_key;
 mod jump;
 pub mod known_hosts;
 pub mod line;
+mod pipe;
 pub mod target;
 pub mod trust;
 mod user_config;
@@ -29,4 +31,5 @@ pub use fleet::{Fleet, FleetOptions};
 pub use host::{Counts, SshHost};
 pub use host_key::HostKey;
 pub use known_hosts::KnownHosts;
+pub use pipe::{Carried, carry};
 pub use target::{Person, Target};

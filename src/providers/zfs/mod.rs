@@ -18,6 +18,7 @@ mod facts;
 mod frame;
 mod health;
 mod survey;
+pub mod transfer;
 pub mod trap;
 
 #[cfg(test)]

@@ -29,15 +29,27 @@ bootstrap() { # DRAFT NAME PACKAGES
     "$suite" "$1/$2" >"$1/$2.log" 2>&1 || { tail -n 20 "$1/$2.log" >&2; return 1; }
 }
 
-module() { # DRAFT: the kernel module, built against the headers of the guest's kernel
-  bootstrap "$1" workshop dkms,linux-headers-cloud-amd64,libelf-dev,ca-certificates
-  cp /etc/resolv.conf "$1/workshop/etc/resolv.conf"
-  # shellcheck disable=SC2016
-  unshare --mount --propagation private sh -euc '
-    mount -t proc proc "$1/proc"; mount --bind /dev "$1/dev"
-    chroot "$1" apt-get update -q
-    DEBIAN_FRONTEND=noninteractive chroot "$1" apt-get install -y -q --no-install-recommends zfs-dkms
-  ' rig "$1/workshop" >"$1/dkms.log" 2>&1 || { tail -n 20 "$1/dkms.log" >&2; return 1; }
+module() { # DRAFT STORE: the kernel module for the guest's kernel, from the store or built against its headers
+  release=$(ls "$1/root/lib/modules")
+  version=$(chroot "$1/root" dpkg-query -W -f '${Version}' zfsutils-linux)
+  kept=$2/module-$release-$version
+  if [ ! -d "$kept" ]; then
+    say "building the kernel module for $release"
+    bootstrap "$1" workshop "dkms,linux-headers-$release,libelf-dev,ca-certificates"
+    cp /etc/resolv.conf "$1/workshop/etc/resolv.conf"
+    # shellcheck disable=SC2016
+    unshare --mount --propagation private sh -euc '
+      mount -t proc proc "$1/proc"; mount --bind /dev "$1/dev"
+      chroot "$1" apt-get update -q
+      DEBIAN_FRONTEND=noninteractive chroot "$1" apt-get install -y -q --no-install-recommends zfs-dkms
+    ' rig "$1/workshop" >"$1/dkms.log" 2>&1 || { tail -n 20 "$1/dkms.log" >&2; return 1; }
+    mkdir "$1/module"
+    cp "$1/workshop/lib/modules/$release"/updates/dkms/*.ko* "$1/module/"
+    mv "$1/module" "$kept"
+    rm -rf "$1/workshop"
+  fi
+  mkdir -p "$1/root/lib/modules/$release/updates/dkms"
+  cp "$kept"/*.ko* "$1/root/lib/modules/$release/updates/dkms/"
 }
 
 system() { # DRAFT: the guest's root
@@ -60,10 +72,8 @@ system() { # DRAFT: the guest's root
   done
 }
 
-disk() { # DRAFT: module into the root, a slim initrd, the root as a disk
+disk() { # DRAFT: a slim initrd, the root as a disk
   release=$(ls "$1/root/lib/modules")
-  mkdir -p "$1/root/lib/modules/$release/updates/dkms"
-  cp "$1/workshop/lib/modules/$release"/updates/dkms/*.ko* "$1/root/lib/modules/$release/updates/dkms/"
   chroot "$1/root" depmod "$release"
   sed -i 's/^MODULES=.*/MODULES=list/; s/^COMPRESS=.*/COMPRESS=lz4/' "$1/root/etc/initramfs-tools/initramfs.conf"
   printf 'virtio_pci\nvirtio_blk\next4\ncrc32c_generic\n' >>"$1/root/etc/initramfs-tools/modules"

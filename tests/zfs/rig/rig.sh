@@ -2,13 +2,13 @@
 # A QEMU guest with real OpenZFS 2.3: built once, kept as a saved machine, resumed in seconds.
 #
 #   rig.sh have                 exit 0 when the cache holds a machine of this recipe; prints its folder
-#   rig.sh build                builds it where it is absent (about 8 minutes, root needed)
+#   rig.sh build                builds it where it is absent (about 8 minutes on two idle cores, root needed)
 #   rig.sh up FOLDER PORT       resumes a copy of it in FOLDER, sshd on 127.0.0.1:PORT; prints the emulator's pid
 #   rig.sh down FOLDER          ends it and forgets FOLDER
 #
 # The emulator, the kernel and OpenZFS all come from one Debian release inside the cache, so a saved machine fits
 # whatever emulator the machine itself has or has not. Disks of the guest: vda its system, vdb empty (where a real
-# one has its cloud-init seed), vdc to vdf 1 GiB each as in tests/zfs/transcripts.jsonl, vdg and vdh 4 GiB to scratch.
+# one has its cloud-init seed), vdc to vdf 1 GiB each as in tests/zfs/recorded-2.3.9.jsonl, vdg and vdh 4 GiB to scratch.
 set -eu
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/infra/zfs-rig
 # KVM only when asked for: a nested one may be there and not work.
@@ -43,25 +43,21 @@ build() {
   exec 9>"$cache/lock"
   flock 9
   [ ! -e "$folder/complete" ] || return 0
-  rm -rf "$cache"/draft-*
-  draft=$cache/draft-$$
+  rm -rf "$cache"/draft.*
+  draft=$cache/draft.$$
   mkdir "$draft"
-  say "building a machine with OpenZFS in $folder (about 8 minutes, once)"
-  module "$draft" &
-  maker=$!
+  say "building a machine with OpenZFS in $folder (some minutes, once)"
   bootstrap "$draft" tools qemu-system-x86,qemu-utils
   system "$draft"
-  wait "$maker" || { say "the kernel module could not be built: $draft/dkms.log"; return 1; }
-  say "module built"
+  module "$draft" "$cache"
   disk "$draft"
   say "first boot"
   save "$draft"
-  rm -rf "$draft/workshop" "$draft/root"
-  rm -rf "$folder"
+  rm -rf "$draft/root"
   folder=$cache/$key
+  for old in "$cache"/[0-9a-f]???????????; do rm -rf "$old"; done
   mv "$draft" "$folder"
   touch "$folder/complete"
-  for old in "$cache"/[0-9a-f]*; do [ "$old" = "$folder" ] || rm -rf "$old"; done
 }
 
 up() { # FOLDER PORT
@@ -91,7 +87,11 @@ down() { # FOLDER
 
 case ${1:-} in
   have) [ -e "$folder/complete" ] && echo "$folder" ;;
-  build) build && echo "$folder" ;;
+  # Not behind `&&`, which would let every failure in it pass.
+  build)
+    build
+    echo "$folder"
+    ;;
   up) up "$2" "$3" ;;
   down) down "$2" ;;
   *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;

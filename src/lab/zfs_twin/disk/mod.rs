@@ -1,4 +1,6 @@
 //! Where the files of datasets lie, and mounting.
+//!
+//! Invariant: nothing outside the twin's own folder and the mount points of its datasets is touched.
 
 mod real;
 

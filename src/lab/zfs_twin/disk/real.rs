@@ -289,7 +289,7 @@ impl Disk for Real {
 
     fn file_bytes(&self, path: &str) -> Option<u64> {
         let meta = std::fs::metadata(path).ok()?;
-        (path.starts_with('/') && meta.is_file()).then(|| meta.len())
+        (path.starts_with('/') && meta.is_file()).then_some(meta.len())
     }
 
     fn free(&self) -> u64 {

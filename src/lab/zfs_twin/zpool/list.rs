@@ -237,7 +237,7 @@ fn jsoned(
             } else {
                 human(property, value)
             };
-            values.insert((*property).to_owned(), sourced(json!(value), source));
+            values.insert((*property).to_owned(), sourced(&json!(value), source));
         }
         out.insert("properties".to_owned(), Value::Object(values));
         all.insert((*name).clone(), Value::Object(out));
