@@ -32,6 +32,8 @@ pub mod playbook;
 pub mod release;
 /// What must be sent so that a replica has what its source has. Pure.
 pub mod replication;
+/// Which snapshots are due, kept and missing. Pure.
+pub mod retention;
 /// NoCloud seeds: cloud-init documents and the ISO image that carries them. Pure.
 pub mod seed;
 /// Tera templates -> text with secret placeholders. Pure.

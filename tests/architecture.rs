@@ -19,6 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("template", &["model", "diagnostic"]),
     ("baseline", &["model", "firewall"]),
     ("release", &["model", "template", "diagnostic"]),
+    ("retention", &["model"]),
     ("seed", &["model"]),
     ("replication", &["model"]),
     (
@@ -55,6 +56,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "template",
             "baseline",
             "release",
+            "retention",
             "seed",
             "replication",
             "plan",

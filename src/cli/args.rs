@@ -76,6 +76,9 @@ pub(crate) enum Verb {
     /// Work with guests
     #[command(subcommand)]
     Vm(super::vm::VmVerb),
+    /// Snapshots, what is kept of them, and the health of zpools
+    #[command(subcommand)]
+    Zfs(super::zfs::ZfsVerb),
     /// Try everything without a server: a Proxmox node with real guests on this machine
     #[cfg(feature = "lab")]
     #[command(subcommand)]

@@ -31,5 +31,6 @@ mod system;
 mod up;
 mod verify;
 mod vm;
+mod zfs;
 
 pub use start::main;

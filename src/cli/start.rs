@@ -36,8 +36,14 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> u8 {
         verbose: cli.global.verbose,
         plain: cli.global.no_color || env.no_color,
     });
+    let mut global = cli.global;
+    if let Verb::Zfs(verb) = &cli.command
+        && let Some(narrow) = verb.narrows_to()
+    {
+        global.on.get_or_insert_with(|| narrow.to_owned());
+    }
     let context = Context {
-        global: cli.global,
+        global,
         env,
         terminal,
     };
@@ -54,6 +60,7 @@ fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Verify => super::verify::run(context),
         Verb::Firewall(verb) => super::firewall::run(context, &verb),
         Verb::Vm(verb) => super::vm::run(context, &verb),
+        Verb::Zfs(verb) => super::zfs::run(context, &verb),
         #[cfg(feature = "lab")]
         Verb::Lab(verb) => super::lab::run(context, &verb),
         Verb::Schema => Ok(super::manual::schema(context)),

@@ -100,6 +100,8 @@ codes! {
     UNKNOWN_VARIABLE = "INV043";
     /// The template has no such mount.
     UNKNOWN_MOUNT = "INV044";
+    /// No such retention policy.
+    UNKNOWN_RETENTION = "INV045";
 
     /// Two guests with one VMID.
     DUPLICATE_VMID = "INV050";

@@ -22,6 +22,7 @@ pub mod property;
 pub mod pve_normal;
 pub mod release;
 pub mod resource;
+pub mod retention;
 pub mod secret;
 pub mod size;
 pub mod snapshot;

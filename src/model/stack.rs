@@ -36,6 +36,8 @@ pub struct Stack {
     pub settle_seconds: u32,
     /// Seconds until health must be reached.
     pub timeout_seconds: u32,
+    /// Volumes, and paths of its host, that need no backup, with the owner's reason.
+    pub waivers: BTreeMap<String, String>,
 }
 
 /// One file of a stack's template folder.

@@ -315,6 +315,7 @@ secrets:
             }],
             settle_seconds: 5,
             timeout_seconds: 60,
+            waivers: BTreeMap::new(),
         }
     }
 

@@ -21,5 +21,7 @@ mod lint;
 mod mounted;
 mod published;
 mod unit;
+mod volume;
 
 pub use assemble::render;
+pub use volume::volumes;

@@ -294,5 +294,6 @@ fn empty_stack(name: StackName, on: HostName) -> Stack {
         directories: vec![],
         settle_seconds: 0,
         timeout_seconds: 0,
+        waivers: BTreeMap::new(),
     }
 }

@@ -17,5 +17,5 @@ pub(crate) use guest::{Guest, Host, Image, Nic, Node, Ssh, Via};
 pub(crate) use manifest::{File, Manifest};
 pub(crate) use network::{Flow, Never, Zone};
 pub(crate) use stack::{Directory, FullPublish, Stack};
-pub(crate) use storage::{Dataset, Profile, Schedule, Zpool};
+pub(crate) use storage::{Dataset, Hook, Profile, Retention, Schedule, Zpool};
 pub(crate) use system::{Document, Proxmox, Tls};

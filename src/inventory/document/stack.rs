@@ -24,6 +24,8 @@ pub(crate) struct Stack {
     pub(crate) needs: May<Vec<At<String>>>,
     /// Datasets by the names that the template uses; each must be mounted on the host before the stack starts.
     pub(crate) mounts: May<Entries<String>>,
+    /// Volumes, and paths of the host, that need no backup, each with your reason.
+    pub(crate) waivers: May<Entries<String>>,
 }
 
 /// A published port with the address it listens on.

@@ -16,6 +16,8 @@ pub(crate) struct Zpool {
     pub(crate) host: May<String>,
     /// Its datasets.
     pub(crate) datasets: May<Entries<Dataset>>,
+    /// Datasets that somebody else looks after, by their whole names, each with your reason.
+    pub(crate) waivers: May<Entries<String>>,
 }
 
 /// A dataset.
@@ -28,8 +30,14 @@ pub(crate) struct Dataset {
     pub(crate) properties: May<Entries<String>>,
     /// Mount point on its host, `/mnt/<pool>/<dataset>` unless given; `none` for no mount.
     pub(crate) mountpoint: May<Text<AbsolutePath>>,
-    /// How often it is snapshot; `none` waives it.
+    /// How often it is snapshot; as the dataset above it unless given. What lies below and has no entry goes with it.
     pub(crate) snapshots: May<Schedule>,
+    /// How many of its snapshots are kept: the name of a policy; as the dataset above it, else `standard`.
+    pub(crate) retention: May<String>,
+    /// What happens in containers before it is snapshot; not passed on.
+    pub(crate) hooks: May<Vec<At<Hook>>>,
+    /// What it does without, each with your reason. Passed on to the datasets inside.
+    pub(crate) waivers: May<Waivers>,
     /// Directories inside with owner and mode; `.` is the mount point itself.
     pub(crate) directories: May<Vec<At<Directory>>>,
     /// Datasets inside.
@@ -50,6 +58,49 @@ pub(crate) enum Schedule {
     Monthly,
     /// Not at all.
     None,
+}
+
+/// A command in a stack's container before a snapshot.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Hook {
+    /// Stack.
+    pub(crate) stack: At<String>,
+    /// Service in its compose file.
+    pub(crate) service: At<String>,
+    /// The command.
+    pub(crate) argv: At<Vec<At<String>>>,
+    /// Whether there is no snapshot when it fails; `false` unless given: a snapshot without it is told, and taken.
+    pub(crate) required: May<bool>,
+}
+
+/// What a dataset does without.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Waivers {
+    /// Why it needs no snapshots.
+    pub(crate) snapshots: May<String>,
+    /// Why it needs no backup.
+    pub(crate) backup: May<String>,
+}
+
+/// How many snapshots are kept: the newest ones, and the newest one of each of so many periods that have any. What is
+/// not given is 0; the newest one always stays.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Retention {
+    /// Newest ones.
+    pub(crate) last: May<u32>,
+    /// Hours.
+    pub(crate) hourly: May<u32>,
+    /// Days.
+    pub(crate) daily: May<u32>,
+    /// Weeks.
+    pub(crate) weekly: May<u32>,
+    /// Months.
+    pub(crate) monthly: May<u32>,
+    /// Years.
+    pub(crate) yearly: May<u32>,
 }
 
 /// A profile of your own.

@@ -1,6 +1,8 @@
 //! The top level.
 
-use super::{Check, Flow, Guest, Host, Image, Never, Node, Profile, Secret, Stack, Zone, Zpool};
+use super::{
+    Check, Flow, Guest, Host, Image, Never, Node, Profile, Retention, Secret, Stack, Zone, Zpool,
+};
 use crate::inventory::{
     word::Fingerprint,
     written::{At, Entries, Many, May, Text},
@@ -46,6 +48,8 @@ pub(crate) struct Document {
     pub(crate) zfs: May<Entries<Zpool>>,
     /// Your own dataset profiles beside the built-in `media`, `photos`, `appdata`, `databases` and `backups`.
     pub(crate) profiles: May<Entries<Profile>>,
+    /// How many snapshots are kept: your own policies beside the built-in `standard`.
+    pub(crate) retention: May<Entries<Retention>>,
     /// Compose stacks.
     pub(crate) stacks: May<Entries<Stack>>,
     /// What must be true from the outside; `infra verify` asks.

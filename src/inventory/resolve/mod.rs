@@ -14,6 +14,7 @@ mod machine;
 mod named;
 mod names;
 mod network;
+mod policy;
 mod property;
 mod scope;
 mod secret;

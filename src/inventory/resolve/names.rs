@@ -30,6 +30,8 @@ pub(crate) enum Noun {
     Dataset,
     /// A profile.
     Profile,
+    /// A retention policy.
+    Retention,
     /// A stack.
     Stack,
     /// A secret.
@@ -49,6 +51,7 @@ impl Noun {
             Self::Service => "service",
             Self::Dataset => "dataset",
             Self::Profile => "profile",
+            Self::Retention => "retention policy",
             Self::Stack => "stack",
             Self::Secret => "secret",
         }
@@ -65,6 +68,7 @@ impl Noun {
             Self::Service => codes::UNKNOWN_SERVICE,
             Self::Dataset => codes::UNKNOWN_DATASET,
             Self::Profile => codes::UNKNOWN_PROFILE,
+            Self::Retention => codes::UNKNOWN_RETENTION,
             Self::Stack => codes::UNKNOWN_STACK,
             Self::Secret => codes::UNKNOWN_SECRET,
         }
@@ -85,6 +89,8 @@ pub(crate) fn index(document: &Document, scope: &mut Scope<'_>) {
     for (name, _) in super::property::BUILT_IN {
         scope.built_in(Noun::Profile, name);
     }
+    each(&document.retention, |key| scope.name(Noun::Retention, key));
+    scope.built_in(Noun::Retention, super::storage::STANDARD);
     for (pool, zpool) in entries(&document.zfs) {
         let Some(name) = &pool.value else { continue };
         scope.add(Noun::Dataset, name.clone(), pool.span);

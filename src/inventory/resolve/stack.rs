@@ -4,6 +4,7 @@ use super::{
     Folder, Folders, Noun, Scope, directory,
     names::{entries, items},
     network::Services,
+    storage,
     template::{COMPOSE, MANIFEST},
 };
 use crate::inventory::{
@@ -106,6 +107,7 @@ pub(super) fn stacks(
                 timeout_seconds: scope
                     .parse_may(&manifest.timeout)
                     .map_or(TIMEOUT_SECONDS, |s| s.0),
+                waivers: storage::reasons(&raw.waivers, scope),
                 on,
             },
         );

@@ -3,11 +3,12 @@
 use super::{
     Noun, Scope, directory,
     names::{entries, items},
+    policy::{self, Inherited},
     property,
 };
 use crate::inventory::{
     codes,
-    document::{self, Document, Profile, Schedule, Zpool as RawZpool},
+    document::{self, Document, Profile},
     nearest::did_you_mean,
     source::Span,
     written::{At, Entries, May},
@@ -15,10 +16,14 @@ use crate::inventory::{
 use crate::model::{
     dataset::{Dataset, Zpool},
     ids::{DatasetName, HostName, ZpoolName},
+    retention::Retention,
 };
 use std::collections::BTreeMap;
 
 type Properties = BTreeMap<String, String>;
+
+/// The retention policy that comes with infra.
+pub(super) const STANDARD: &str = "standard";
 
 /// Bytes of a dataset's whole name, so that its snapshots still have names.
 const LONGEST_DATASET: usize = 190;
@@ -32,6 +37,7 @@ pub(super) fn pools(
     scope: &mut Scope<'_>,
 ) -> (BTreeMap<ZpoolName, Zpool>, Datasets) {
     let profiles = profiles(document, scope);
+    let policies = policy::policies(document, scope);
     let mut pools = BTreeMap::new();
     let mut out = BTreeMap::new();
     for (key, raw) in entries(&document.zfs) {
@@ -47,29 +53,82 @@ pub(super) fn pools(
         let mut walk = Walk {
             host: &host,
             profiles: &profiles,
+            policies: &policies,
             out: &mut out,
         };
-        walk.children(name.as_str(), pool, scope);
-        pools.insert(name.clone(), Zpool { name, host });
+        walk.datasets(name.as_str(), &pool.datasets, &Inherited::default(), scope);
+        let waivers = pool_waivers(&name, &pool.waivers, scope);
+        pools.insert(
+            name.clone(),
+            Zpool {
+                name,
+                host,
+                waivers,
+            },
+        );
     }
     (pools, out)
+}
+
+/// Datasets of a pool that somebody else looks after.
+fn pool_waivers(
+    pool: &ZpoolName,
+    raw: &May<Entries<String>>,
+    scope: &mut Scope<'_>,
+) -> BTreeMap<DatasetName, String> {
+    let mut out = BTreeMap::new();
+    for (key, _) in entries(raw) {
+        let Some(text) = key.value.as_deref() else {
+            continue;
+        };
+        let name = DatasetName::new(text)
+            .ok()
+            .filter(|name| name.zpool() == pool.as_str());
+        if name.is_none() {
+            scope
+                .error(
+                    codes::INVALID_NAME,
+                    format!("`{text}` is not a dataset of `{pool}`"),
+                )
+                .at(key.span, "not a dataset of this pool")
+                .help(format!("write its whole name, `{pool}/...`"));
+        }
+    }
+    for (name, reason) in reasons(raw, scope) {
+        if let Ok(name) = DatasetName::new(name) {
+            out.insert(name, reason);
+        }
+    }
+    out
+}
+
+/// What the owner does without, with reasons; an empty one is none.
+pub(super) fn reasons(
+    raw: &May<Entries<String>>,
+    scope: &mut Scope<'_>,
+) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    for (key, at) in entries(raw) {
+        if let (Some(name), Some(reason)) = (&key.value, policy::reason(at, scope)) {
+            out.insert(name.clone(), reason);
+        }
+    }
+    out
 }
 
 struct Walk<'a> {
     host: &'a HostName,
     profiles: &'a BTreeMap<String, Properties>,
+    policies: &'a BTreeMap<String, Retention>,
     out: &'a mut Datasets,
 }
 
 impl Walk<'_> {
-    fn children(&mut self, pool: &str, raw: &RawZpool, scope: &mut Scope<'_>) {
-        self.datasets(pool, &raw.datasets, scope);
-    }
-
     fn datasets(
         &mut self,
         parent: &str,
         children: &May<Entries<document::Dataset>>,
+        above: &Inherited,
         scope: &mut Scope<'_>,
     ) {
         for (key, raw) in entries(children) {
@@ -87,12 +146,20 @@ impl Walk<'_> {
                 continue;
             }
             let Some(raw) = &raw.value else { continue };
-            self.dataset(&full, key.span, raw, scope);
-            self.datasets(&full, &raw.datasets, scope);
+            let own = above.with(raw, self.policies, scope);
+            self.dataset(&full, key.span, raw, &own, scope);
+            self.datasets(&full, &raw.datasets, &own, scope);
         }
     }
 
-    fn dataset(&mut self, full: &str, span: Span, raw: &document::Dataset, scope: &mut Scope<'_>) {
+    fn dataset(
+        &mut self,
+        full: &str,
+        span: Span,
+        raw: &document::Dataset,
+        own: &Inherited,
+        scope: &mut Scope<'_>,
+    ) {
         let mut properties = Properties::new();
         let mut profile = None;
         if let Some(at) = &raw.profile
@@ -119,7 +186,6 @@ impl Walk<'_> {
         let Ok(name) = DatasetName::new(full) else {
             return;
         };
-        let schedule = raw.snapshots.as_ref().and_then(|at| at.value);
         self.out.insert(
             name.clone(),
             Dataset {
@@ -128,7 +194,10 @@ impl Walk<'_> {
                 profile,
                 properties,
                 directories,
-                snapshots: schedule.and_then(schedule_name).map(str::to_owned),
+                snapshots: own.schedule,
+                retention: own.retention,
+                hooks: policy::hooks(&raw.hooks, scope),
+                waivers: own.waivers.clone(),
             },
         );
     }
@@ -153,16 +222,6 @@ fn mountpoint(
         return "none".to_owned();
     }
     scope.parse(at).map_or_else(default, |path| path.0)
-}
-
-fn schedule_name(schedule: Schedule) -> Option<&'static str> {
-    match schedule {
-        Schedule::Hourly => Some("hourly"),
-        Schedule::Daily => Some("daily"),
-        Schedule::Weekly => Some("weekly"),
-        Schedule::Monthly => Some("monthly"),
-        Schedule::None => None,
-    }
 }
 
 /// Built-in profiles and the owner's, inheritance applied.

@@ -43,6 +43,11 @@ pub const SNAPSHOT_SCRIPT: &str = "infra-zfs-snapshot";
 /// each line. Output: `changed SNAPSHOT` lines.
 pub const HOLD_SCRIPT: &str = "infra-zfs-hold";
 
+/// Name of the script that makes a filesystem's files those of a snapshot. Arguments: dataset, the snapshot's short
+/// name, and `look` to change nothing. Output: rsync's itemized lines.
+pub const ROLL_FORWARD_SCRIPT: &str = "infra-zfs-roll-forward";
+
+const ROLL_FORWARD: &str = include_str!("scripts/rollforward.sh");
 const SNAPSHOT: &str = include_str!("scripts/snapshot.sh");
 const HOLD: &str = include_str!("scripts/hold.sh");
 const CREATE: &str = include_str!("scripts/create.sh");
@@ -50,6 +55,9 @@ const DIRECTORIES: &str = include_str!("scripts/directories.sh");
 
 /// A busy pool of spinning disks takes its time to mount.
 const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Terabytes that differ.
+const COPY_PATIENCE: Duration = Duration::from_hours(12);
 
 /// A hundred thousand snapshots on disks that sleep.
 const LIST_PATIENCE: Duration = Duration::from_mins(15);
@@ -303,6 +311,44 @@ fn hold_fact(line: &str) -> Option<HoldFact> {
 }
 
 impl<S: Shell> Zfs<'_, S> {
+    /// What [`roll_forward`](Self::roll_forward) would change.
+    ///
+    /// # Errors
+    /// The dataset is not mounted, its snapshot cannot be read, or the host has no rsync.
+    pub async fn differing(&self, snapshot: &SnapshotId) -> Result<Vec<String>, ZfsError> {
+        self.rsync(snapshot, &["look"]).await
+    }
+
+    /// Makes a mounted filesystem's files those of its snapshot, in place, and proves it. `zfs rollback` would destroy
+    /// every newer snapshot, the one taken for safety included; this destroys none.
+    ///
+    /// # Errors
+    /// As [`differing`](Self::differing), and when something still differs afterwards.
+    pub async fn roll_forward(&self, snapshot: &SnapshotId) -> Result<Vec<String>, ZfsError> {
+        let changed = self.rsync(snapshot, &[]).await?;
+        let still = self.rsync(snapshot, &["look"]).await?;
+        match still.first() {
+            None => Ok(changed),
+            Some(first) => Err(ZfsError::Partly {
+                dataset: snapshot.dataset.to_string(),
+                said: format!("{} things still differ, {first} first", still.len()),
+            }),
+        }
+    }
+
+    async fn rsync(&self, snapshot: &SnapshotId, look: &[&str]) -> Result<Vec<String>, ZfsError> {
+        let command = Command::script(ROLL_FORWARD_SCRIPT, ROLL_FORWARD)
+            .args([snapshot.dataset.as_str(), snapshot.name.as_str()])
+            .args(look.iter().copied())
+            .timeout(COPY_PATIENCE);
+        let output = self.0.run(command).await?;
+        if !output.is_success() {
+            let (host, dataset) = (self.0.host().as_str(), snapshot.dataset.as_str());
+            return Err(ZfsError::of(host, dataset, &output));
+        }
+        Ok(output.text().lines().map(str::to_owned).collect())
+    }
+
     fn garbled(&self, why: String) -> ZfsError {
         ZfsError::Garbled {
             host: self.0.host().to_string(),

@@ -128,6 +128,14 @@ pub enum ZfsError {
         /// ZFS's words.
         said: String,
     },
+    /// A snapshot cannot be read below its dataset's mount point, or the host has no rsync.
+    #[error("read the snapshot of {dataset}: {said}")]
+    Unreadable {
+        /// Dataset.
+        dataset: String,
+        /// What is missing.
+        said: String,
+    },
     /// Anything else that ZFS said.
     #[error("change {dataset}: exit {code}: {said}")]
     Refused {
@@ -152,6 +160,8 @@ pub enum ZfsError {
 pub(super) const NOT_EMPTY: i32 = 64;
 pub(super) const NOT_MOUNTED: i32 = 65;
 pub(super) const LEADS_OUT: i32 = 66;
+pub(super) const NOT_READABLE: i32 = 67;
+pub(super) const NO_RSYNC: i32 = 68;
 
 impl ZfsError {
     /// What a failed command means. Exit codes say little (255 for refused properties, 2 for usage, 1 for the rest), so
@@ -167,6 +177,7 @@ impl ZfsError {
         match output.code {
             NOT_EMPTY => return Self::NotEmpty { dataset, said },
             NOT_MOUNTED => return Self::NotMounted { dataset, said },
+            NOT_READABLE | NO_RSYNC => return Self::Unreadable { dataset, said },
             LEADS_OUT => return Self::LeadsOut { dataset, said },
             _ => {}
         }

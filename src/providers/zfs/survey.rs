@@ -42,7 +42,7 @@ struct Row<'a> {
 ///
 /// # Errors
 /// The line that makes no sense, or the words of a command that failed for another reason than a missing pool.
-pub(super) fn parse_survey(text: &str) -> Result<Survey, String> {
+pub fn parse_survey(text: &str) -> Result<Survey, String> {
     let mut survey = Survey::default();
     let mut is_whole = false;
     for section in sections(text, &["clock", "version", "not-installed", "end"])? {

@@ -6,6 +6,7 @@ mod changes;
 mod facts;
 mod guard;
 mod plain;
+mod snapshots;
 mod stack;
 
 use super::{
@@ -62,6 +63,9 @@ fn script(machine: &mut Machine, name: &str, arguments: &[String], call: &Call<'
     if name == "infra-zfs-facts" {
         return Reply::said(machine.zfs.facts(arguments));
     }
+    if name == "infra-zfs-survey" {
+        return snapshots::survey(machine, arguments, call.now);
+    }
     if name == "infra-first-boot" {
         return Reply::said("status: done\n");
     }
@@ -79,6 +83,9 @@ fn script(machine: &mut Machine, name: &str, arguments: &[String], call: &Call<'
         "infra-lock" => changes::lock(machine, arguments, call),
         "infra-zfs-create" => changes::zfs_create(machine, arguments),
         "infra-zfs-directories" => changes::zfs_directories(machine, arguments, call.input),
+        "infra-zfs-snapshot" => snapshots::snapshot(machine, arguments, call.input),
+        "infra-zfs-destroy" => snapshots::destroy(machine, call.input),
+        "infra-zfs-hold" => snapshots::hold(machine, arguments, call.input),
         "infra-stack-stage" => stack::stage(machine, arguments, call.input),
         "infra-stack-pull" => stack::pull(machine, arguments),
         "infra-stack-up" => stack::up(machine, arguments, call),

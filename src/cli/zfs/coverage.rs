@@ -1,0 +1,109 @@
+//! `infra zfs coverage`: what nobody protects.
+
+use super::look::look;
+use crate::cli::{context::Context, exit, failure::Failure, live, session::Session};
+use crate::release::volumes;
+use crate::retention::gaps;
+use crate::view::{palette, words::count};
+use std::{collections::BTreeMap, fmt::Write as _};
+
+/// Runs the verb.
+pub(crate) fn run(context: &Context) -> Result<u8, Failure> {
+    live::with(context, |session| Box::pin(show(context, session)))
+}
+
+async fn show(context: &Context, session: Session) -> Result<u8, Failure> {
+    let desired = &session.desired;
+    let seen = look(desired, &session.hosts).await;
+    let failed = seen.tell(context);
+    let volumes: BTreeMap<_, _> = session
+        .compiled
+        .releases
+        .iter()
+        .map(|(name, release)| (name.clone(), volumes(release)))
+        .collect();
+    // No dataset counts as backed up by being declared: only what holds a copy elsewhere does.
+    let gaps = gaps(desired, &seen.surveys, &volumes, &[]);
+    let datasets: usize = seen
+        .surveys
+        .values()
+        .map(|survey| survey.datasets.len())
+        .sum();
+    if context.global.json {
+        context.terminal.json(&serde_json::json!({
+            "datasets": datasets,
+            "stacks": volumes.len(),
+            "gaps": gaps,
+            "waivers": waivers(desired),
+        }));
+    } else {
+        let mut text = String::new();
+        for gap in &gaps {
+            let _ = writeln!(
+                text,
+                "{} {} has no {}: {}",
+                palette::bad("✗"),
+                gap.what,
+                gap.lacks,
+                gap.why
+            );
+            let _ = writeln!(text, "    {}", gap.help);
+        }
+        for (what, lacks, reason) in waivers(desired) {
+            let _ = writeln!(
+                text,
+                "  {what} has no {lacks}, as its owner wants: {reason}"
+            );
+        }
+        let looked = count(datasets, "dataset", "datasets");
+        let stacks = count(volumes.len(), "stack", "stacks");
+        let _ = writeln!(
+            text,
+            "{looked} and {stacks} looked at, {}.",
+            count(gaps.len(), "gap", "gaps")
+        );
+        context.terminal.answer(&text);
+    }
+    if let Some(code) = failed {
+        return Ok(code);
+    }
+    if datasets == 0 && !desired.zpools.is_empty() {
+        return Err(Failure::new(
+            exit::CHECK_FAILED,
+            "no dataset was seen, so nothing was proven",
+        ));
+    }
+    Ok(if gaps.is_empty() {
+        exit::DONE
+    } else {
+        exit::CHECK_FAILED
+    })
+}
+
+fn waivers(desired: &crate::model::desired::Desired) -> Vec<(String, String, String)> {
+    let datasets = desired.datasets.values().flat_map(|entry| {
+        entry.waivers.iter().map(move |(lacks, reason)| {
+            (
+                format!("dataset {}", entry.name),
+                lacks.to_string(),
+                reason.clone(),
+            )
+        })
+    });
+    let pools = desired.zpools.values().flat_map(|pool| {
+        pool.waivers.iter().map(|(name, reason)| {
+            (
+                format!("dataset {name}"),
+                "protection".to_owned(),
+                reason.clone(),
+            )
+        })
+    });
+    let stacks = desired.stacks.values().flat_map(|stack| {
+        stack.waivers.iter().map(move |(place, reason)| {
+            let what = format!("volume {place} of stack {}", stack.name);
+            (what, "backup".to_owned(), reason.clone())
+        })
+    });
+    datasets.chain(pools).chain(stacks).collect()
+}
