@@ -39,12 +39,14 @@ test: deps lab-deps ## All tests
 	cargo test --locked
 
 NIGHTS := INFRA_NIGHTLY=1 cargo test --locked --test nights -- --nocapture --test-threads=1
-nightly: build lab-deps ## The slow suites on real guests; SUITE=demo, budget, drift or days runs one of them
+MATRICES := INFRA_MATRICES=500 cargo test --locked --test firewall proof:: -- --nocapture
+nightly: build lab-deps ## The slow suites on real guests; SUITE=demo, firewall, budget, drift or days runs one of them
 	@case "$(SUITE)" in \
-	  ''|all) sh tests/demo.sh $(INFRA) target/nightly && $(NIGHTS) ;; \
+	  ''|all) sh tests/demo.sh $(INFRA) target/nightly && $(NIGHTS) && $(MATRICES) ;; \
 	  demo) sh tests/demo.sh $(INFRA) target/nightly ;; \
+	  firewall) $(MATRICES) ;; \
 	  budget|drift|days) $(NIGHTS) $(SUITE):: ;; \
-	  *) echo "no suite $(SUITE): there are demo, budget, drift and days" >&2; exit 2 ;; esac
+	  *) echo "no suite $(SUITE): there are demo, firewall, budget, drift and days" >&2; exit 2 ;; esac
 
-bench: deps ## Measure what the documents claim
-	cargo bench --locked --bench retention
+bench: deps ## Measure what the documents claim; fails where a limit is missed
+	cargo bench --locked --bench retention --bench firewall

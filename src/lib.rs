@@ -56,6 +56,14 @@ pub mod verify;
 #[cfg(feature = "lab")]
 pub mod lab;
 
+/// The compiled rules in throw-away namespaces, and real packets through them.
+#[cfg(feature = "lab")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "makes network namespaces of its own, loads rules there and sends packets"
+)]
+pub mod prove;
+
 /// The front desk: clap types and one file per verb.
 #[expect(
     clippy::disallowed_methods,

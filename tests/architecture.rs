@@ -40,6 +40,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("apply", &["model", "plan", "providers", "seed"]),
     ("verify", &["model", "providers"]),
     ("lab", &["model"]),
+    ("prove", &["model", "firewall", "lab"]),
     (
         "view",
         &["model", "plan", "firewall", "diagnostic", "apply", "verify"],
@@ -66,6 +67,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "apply",
             "verify",
             "lab",
+            "prove",
             "view",
         ],
     ),

@@ -17,6 +17,16 @@ pub(crate) fn mark(id: &str, reason: &str) -> String {
     format!("infra:{id} {text}").trim_end().to_owned()
 }
 
+/// What a log line of a flow begins with: at most 29 characters in the kernel, and free of what iptables would quote.
+pub(crate) fn log_prefix(id: &str) -> String {
+    let clean: String = id
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '-' || *c == '_')
+        .take(22)
+        .collect();
+    format!("infra-{clean}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::mark;

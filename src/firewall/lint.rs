@@ -32,6 +32,9 @@ pub(crate) const CLOSED_NAMESERVER: Code = Code("FW008");
 /// A guest may not fetch packages.
 pub(crate) const NO_PACKAGES: Code = Code("FW009");
 
+/// There is no flow at all.
+pub(crate) const EMPTY_MATRIX: Code = Code("FW013");
+
 /// Everything that is wrong, in the order of the rules above.
 pub(crate) fn check(
     desired: &Desired,
@@ -39,6 +42,7 @@ pub(crate) fn check(
     machines: &[Machine<'_>],
 ) -> Vec<Diagnostic> {
     let mut out = Vec::new();
+    empty_matrix(desired, machines, &mut out);
     empty_ends(desired, &mut out);
     broken_nevers(desired, matrix, machines, &mut out);
     ways_in(desired, matrix, machines, &mut out);
@@ -53,6 +57,20 @@ pub(crate) fn check(
     out.extend(flaws(desired, matrix));
     ways_out(desired, matrix, &mut out);
     out
+}
+
+/// Without a flow everything but administration is closed: that is a file that was forgotten, not a wish.
+fn empty_matrix(desired: &Desired, machines: &[Machine<'_>], out: &mut Vec<Diagnostic>) {
+    let enforced = machines.iter().any(|m| m.kind != MachineKind::Node);
+    if enforced && desired.flows.is_empty() {
+        out.push(
+            Diagnostic::error(
+                EMPTY_MATRIX,
+                "the matrix is empty: there is no flow, and everything would be closed",
+            )
+            .help("write under `flows` who may talk to whom"),
+        );
+    }
 }
 
 fn empty_ends(desired: &Desired, out: &mut Vec<Diagnostic>) {

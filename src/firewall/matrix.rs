@@ -32,6 +32,10 @@ pub struct Row {
     pub place: Option<Place>,
     /// What may be reached.
     pub ports: Vec<Port>,
+    /// New connections are logged.
+    pub log: bool,
+    /// One address may open a few connections only, where UFW decides.
+    pub limit: bool,
     pub(crate) from: Vec<End>,
     pub(crate) to: Vec<End>,
 }
@@ -168,6 +172,8 @@ fn owners_row(desired: &Desired, flow: &Flow) -> Row {
             .iter()
             .map(|FlowPort { port, .. }| *port)
             .collect(),
+        log: flow.log,
+        limit: flow.limit,
         from: ends(&flow.from),
         to: ends(&flow.to),
     }
@@ -188,6 +194,8 @@ fn own_rows(desired: &Desired) -> Vec<Row> {
                 reason: "administration".to_owned(),
                 place: None,
                 ports,
+                log: false,
+                limit: false,
                 from: vec![end(desired, Endpoint::Set(operators.clone()))],
                 to: to(),
             });
@@ -198,6 +206,8 @@ fn own_rows(desired: &Desired) -> Vec<Row> {
                 reason: format!("administration through {jump}"),
                 place: None,
                 ports: vec![tcp(machine.ssh.port)],
+                log: false,
+                limit: false,
                 from: vec![end(desired, Endpoint::Host(jump.clone()))],
                 to: to(),
             });

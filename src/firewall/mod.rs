@@ -12,7 +12,8 @@
 //! - *UFW* holds the incoming half on guests and external hosts. What a guest sends is held by Proxmox, so UFW lets
 //!   it out; an external host has no Proxmox before it, so as soon as a flow names it as a source its UFW denies
 //!   all other outgoing traffic of the host itself.
-//! - *Docker* sees published ports before UFW does, so each is opened again, by the port the caller asked for.
+//! - *Docker* sees published ports before UFW does, so each is opened again, by the port the caller asked for, in the
+//!   words of both of Docker's firewall backends.
 //! - *ICMP echo* is closed unless a flow allows `icmp`, and only Proxmox can tell: UFW's own before.rules accept it.
 //!
 //! Invariant: pure. It never opens a pair that the matrix does not list.

@@ -1,7 +1,9 @@
 //! The matrix in Proxmox's words.
 //!
-//! Names become datacenter IP sets (`infra-zone-lan`), scoped `+dc/` in rules; rows become plain guest and node
-//! rules, which read like the matrix in Proxmox's own GUI. Guests drop and never reject: the nftables backend cannot.
+//! Names become datacenter IP sets (`infra-zone-lan`), scoped `+dc/` in rules; the rows of a guest become a security group
+//! named by its content, and the guest's only rule refers to it. A change makes a new group beside the old one, so that a
+//! guest goes from one whole set of rules to the other; a group is never edited while somebody uses it. Nodes have plain
+//! rules. Guests drop and never reject: the nftables backend cannot.
 
 use super::{
     addresses::{Addresses, written},
@@ -12,7 +14,9 @@ use super::{
 use crate::model::{
     address::{Mac, PortRange, Proto},
     desired::Desired,
-    firewall::{PveAlias, PveFirewall, PveIpset, PveRule, PveRuleKind, PveRules, PveScope},
+    firewall::{
+        PveAlias, PveFirewall, PveGroup, PveIpset, PveRule, PveRuleKind, PveRules, PveScope,
+    },
     flow::Endpoint,
     guest::{Guest, Nic},
 };
@@ -48,13 +52,56 @@ pub(crate) fn compile(desired: &Desired, matrix: &Matrix, machines: &[Machine<'_
                 let kinds = [PveRuleKind::In, PveRuleKind::Out];
                 let rules = rules(matrix, machine, &kinds, &mut named);
                 if let Some(guest) = desired.guests.get(machine.name) {
-                    out.guests.insert(vmid, guest_scope(guest, rules));
+                    let name = group_name(&rules);
+                    let refers = reference_to(&name);
+                    out.guests.insert(vmid, guest_scope(guest, refers));
+                    let comment = "infra: rows of the flow matrix, named by their content";
+                    let group = PveGroup {
+                        comment: Some(comment.to_owned()),
+                        rules,
+                    };
+                    out.groups.insert(name, group);
                 }
             }
         }
     }
     out.cluster = cluster_scope(desired, &named);
     out
+}
+
+/// `infra-` and twelve digits of a hash over the rules: the 18 characters that Proxmox allows.
+fn group_name(rules: &PveRules) -> String {
+    let mut hash = Sha256::new();
+    for rule in &rules.rules {
+        // `Debug` of plain strings: unambiguous, and the same on every machine.
+        hash.update(format!("{:?}\n", rule.canonical()).as_bytes());
+    }
+    let digits = hash.finalize();
+    let digits = digits.iter().take(6).map(|byte| format!("{byte:02x}"));
+    format!("infra-{}", digits.collect::<String>())
+}
+
+/// The one rule of a guest.
+fn reference_to(group: &str) -> PveRules {
+    let rule = PveRule {
+        kind: PveRuleKind::Group,
+        action: group.to_owned(),
+        enable: true,
+        proto: None,
+        source: None,
+        dest: None,
+        sport: None,
+        dport: None,
+        icmp_type: None,
+        r#macro: None,
+        iface: None,
+        log: None,
+        comment: Some(mark("matrix", "the rows of this guest")),
+    };
+    PveRules {
+        rules: vec![rule],
+        digest: None,
+    }
 }
 
 fn options(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -270,6 +317,7 @@ fn rules(
 fn same_effect(a: &PveRule, b: &PveRule) -> bool {
     let without_comment = |rule: &PveRule| PveRule {
         comment: None,
+        log: None,
         ..rule.clone()
     };
     without_comment(a) == without_comment(b)
@@ -303,7 +351,7 @@ fn opening_rules(
                 icmp_type: ports.is_empty().then(|| "echo-request".to_owned()),
                 r#macro: None,
                 iface: None,
-                log: None,
+                log: opening.row.log.then(|| "info".to_owned()),
                 comment: Some(mark(&opening.row.id, &opening.row.reason)),
             };
             match proto {

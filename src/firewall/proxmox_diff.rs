@@ -55,11 +55,12 @@ pub fn diff_pve(
     }
     let empty = PveScope::default();
     phases.names(&PveLevel::Cluster, &observed.cluster, &desired.cluster);
+    phases.group_names(&observed.groups, &desired.groups);
     for (vmid, wanted) in &desired.guests {
         let seen = observed.guests.get(vmid).unwrap_or(&empty);
         phases.names(&PveLevel::Guest(*vmid), seen, wanted);
     }
-    phases.groups(&observed.groups, &desired.groups, &strangers);
+    phases.groups(&observed.groups, &desired.groups);
     for (node, wanted) in &desired.nodes {
         let seen = observed.nodes.get(node).unwrap_or(&empty);
         let level = PveLevel::Node(node.clone());
@@ -190,25 +191,27 @@ impl Phases {
         }
     }
 
-    fn groups(
+    fn group_names(
         &mut self,
         seen: &BTreeMap<String, PveGroup>,
         wanted: &BTreeMap<String, PveGroup>,
-        strangers: &impl Fn(&PveLevel) -> Strangers,
     ) {
+        let missing = wanted.iter().filter(|(name, _)| !seen.contains_key(*name));
+        let creations = missing.map(|(name, group)| PveStep::GroupCreate {
+            name: name.clone(),
+            comment: group.comment.clone(),
+        });
+        self.names.extend(creations);
+    }
+
+    fn groups(&mut self, seen: &BTreeMap<String, PveGroup>, wanted: &BTreeMap<String, PveGroup>) {
         let empty = PveRules::default();
         for (name, group) in wanted {
-            if !seen.contains_key(name) {
-                self.groups.push(PveStep::GroupCreate {
-                    name: name.clone(),
-                    comment: group.comment.clone(),
-                });
-            }
             let rules = seen.get(name).map_or(&empty, |old| &old.rules);
             let level = PveLevel::Group(name.clone());
-            let (steps, foreign) = diff_rules(&level, rules, &group.rules, strangers(&level));
+            // A group is named by its content: a rule more in it would be a lie.
+            let (steps, _) = diff_rules(&level, rules, &group.rules, Strangers::Remove);
             self.groups.extend(steps);
-            self.note(&level, foreign);
         }
         for (name, group) in seen {
             if name.starts_with("infra-") && !wanted.contains_key(name) {

@@ -134,8 +134,10 @@ fn write(
                 UfwDirection::Out => (own, peer),
                 UfwDirection::In | UfwDirection::Route => (peer, own),
             };
+            let limited =
+                opening.row.limit && action == UfwAction::Allow && direction == UfwDirection::In;
             let rule = UfwRule {
-                action,
+                action: if limited { UfwAction::Limit } else { action },
                 direction,
                 proto: Some(proto),
                 from,
@@ -143,19 +145,19 @@ fn write(
                 ports: any_port(&list),
                 source_ports: vec![],
                 app: None,
-                log: None,
+                log: (opening.row.log && action == UfwAction::Allow).then(|| "log".to_owned()),
                 interface: None,
                 comment: Some(mark(&opening.row.id, &opening.row.reason)),
             };
-            let known = out.iter().any(|other| {
-                UfwRule {
-                    comment: None,
-                    ..other.clone()
-                } == UfwRule {
-                    comment: None,
-                    ..rule.clone()
-                }
-            });
+            let bare = |rule: &UfwRule| UfwRule {
+                action,
+                log: None,
+                comment: None,
+                ..rule.clone()
+            };
+            let known = out
+                .iter()
+                .any(|other| other.passes() == rule.passes() && bare(other) == bare(&rule));
             if !known {
                 out.push(rule);
             }

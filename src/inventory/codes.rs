@@ -136,6 +136,8 @@ codes! {
     NO_OPERATORS = "INV065";
     /// A flow past its date.
     EXPIRED_FLOW = "INV067";
+    /// A limit that no layer could keep.
+    LIMIT_NOT_KEPT = "INV066";
     /// Masquerading without a router.
     MASQUERADE_WITHOUT_ROUTER = "INV068";
 

@@ -1,7 +1,7 @@
 //! Single writes to the Proxmox firewall, in Proxmox's words: what a plan lists and apply carries out.
 
 use super::{
-    firewall::{PveAlias, PveRule},
+    firewall::{PveAlias, PveRule, PveRuleKind},
     ids::{HostName, Vmid},
 };
 use serde::{Deserialize, Serialize};
@@ -181,7 +181,12 @@ impl PveStep {
             Self::AliasCreate { name, .. } => name != "local_network",
             Self::IpsetCreate { .. } | Self::IpsetComment { .. } | Self::GroupCreate { .. } => true,
             Self::MemberAdd { nomatch, .. } => !nomatch,
-            Self::RuleAdd { rule, .. } => rule.action == "ACCEPT" || !rule.enable,
+            // Groups of ours accept, and nothing else.
+            Self::RuleAdd { rule, .. } => {
+                rule.action == "ACCEPT"
+                    || !rule.enable
+                    || rule.kind == PveRuleKind::Group && rule.is_ours()
+            }
             Self::AliasUpdate { .. }
             | Self::AliasDelete { .. }
             | Self::MemberRemove { .. }

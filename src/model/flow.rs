@@ -22,6 +22,8 @@ pub struct Zone {
     pub router: Option<HostName>,
     /// Whether the router masquerades what leaves the zone for the Internet.
     pub masquerade: bool,
+    /// The zone of which it is a part: what may be done from and to that one holds for this one too.
+    pub within: Option<ZoneName>,
 }
 
 /// A named set of addresses.
@@ -90,8 +92,12 @@ pub struct Flow {
     pub to: Vec<Endpoint>,
     /// What may be reached.
     pub allow: Vec<FlowPort>,
-    /// Why.
+    /// Why, with who asked for it.
     pub reason: String,
+    /// Whether every new connection is written to the logs of the layers that let it in.
+    pub log: bool,
+    /// Whether one address may open six connections in 30 s and no more (UFW's `limit`).
+    pub limit: bool,
     /// Where it was written.
     pub place: Place,
 }

@@ -51,7 +51,7 @@ pub struct UfwRule {
     /// Application profile that the rule was made with, and must be named by to be deleted; never in a rule of ours.
     #[serde(default)]
     pub app: Option<String>,
-    /// `log` or `log-all`; never in a rule of ours.
+    /// `log` or `log-all`; `log` in a rule of ours whose flow is logged.
     #[serde(default)]
     pub log: Option<String>,
     /// Interface; for routed rules as in UFW's tuples, `in_eth0!out_eth1`.
@@ -61,6 +61,11 @@ pub struct UfwRule {
 }
 
 impl UfwRule {
+    /// Whether it lets packets pass, if only some of them.
+    pub fn passes(&self) -> bool {
+        matches!(self.action, UfwAction::Allow | UfwAction::Limit)
+    }
+
     /// Whether infra made it.
     pub fn is_ours(&self) -> bool {
         self.comment

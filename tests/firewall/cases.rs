@@ -63,6 +63,13 @@ fn shown(compiled: &CompiledFirewall, diagnostics: &[Diagnostic]) -> String {
     for (vmid, guest) in &pve.guests {
         scope(&mut out, &format!("guest {vmid}"), guest);
     }
+    for (name, group) in &pve.groups {
+        assert!(name.len() <= 18, "Proxmox refuses the group {name}");
+        line(&mut out, &format!("\n[group {name}]"));
+        for rule in &group.rules.rules {
+            line(&mut out, &pve_rule(rule));
+        }
+    }
     for (host, ufw) in &compiled.ufw {
         let word = |action: UfwAction| format!("{action:?}").to_lowercase();
         let (incoming, outgoing) = (word(ufw.incoming), word(ufw.outgoing));
@@ -76,8 +83,8 @@ fn shown(compiled: &CompiledFirewall, diagnostics: &[Diagnostic]) -> String {
     }
     for (host, docker) in &compiled.docker {
         line(&mut out, &format!("\n[docker {host}]"));
-        for rule in docker.lines() {
-            line(&mut out, &rule);
+        for rule in docker.lines().iter().chain(&docker.nft_lines()) {
+            line(&mut out, rule);
         }
     }
     out
@@ -129,6 +136,7 @@ fn pve_rule(rule: &PveRule) -> String {
         ("-p", &rule.proto),
         ("-dport", &rule.dport),
         ("-icmp-type", &rule.icmp_type),
+        ("-log", &rule.log),
         ("#", &rule.comment),
     ] {
         if let Some(value) = value {
@@ -151,8 +159,13 @@ fn ufw_rule(rule: &UfwRule) -> String {
         .proto
         .map(|proto| format!("/{proto}"))
         .unwrap_or_default();
+    let log = rule
+        .log
+        .as_ref()
+        .map(|log| format!("{log} "))
+        .unwrap_or_default();
     format!(
-        "{action} {direction}from {} to {} {}{proto} # {}",
+        "{action} {direction}{log}from {} to {} {}{proto} # {}",
         network(rule.from),
         network(rule.to),
         ports.join(","),

@@ -112,10 +112,17 @@ impl Host {
             }
         }
         let script = format!("{folder}/docker-firewall.sh");
-        assert!(run(
-            "ip",
-            &["netns", "exec", &self.name("host"), "sh", &script]
-        ));
+        let daemon = format!("INFRA_DOCKER_DAEMON={folder}/daemon.json");
+        let argv = [
+            "netns",
+            "exec",
+            &self.name("host"),
+            "env",
+            &daemon,
+            "sh",
+            &script,
+        ];
+        assert!(run("ip", &argv));
     }
 
     fn live(&self) -> Option<Vec<String>> {
@@ -126,6 +133,31 @@ impl Host {
             .expect("ran");
         let facts = parse_facts(&String::from_utf8_lossy(&output.stdout)).expect("understood");
         facts.docker_user
+    }
+
+    fn said(&self, line: &str) -> String {
+        let output = Command::new("ip")
+            .args(["netns", "exec", &self.name("host")])
+            .args(line.split_whitespace())
+            .output()
+            .expect("ran");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn expect_matrix(&self) {
+        for (from, to, open) in [
+            ("dmz", "192.168.1.20:8096", true),
+            ("lan", "192.168.1.20:8096", false),
+            ("out", "192.168.1.20:8096", false),
+            ("lan", "192.168.1.20:8443", true),
+            ("out", "192.168.1.20:8443", true),
+            ("dmz", "192.168.1.20:8443", false),
+            ("lan", "192.168.1.20:9999", false),
+            ("dmz", "172.18.0.2:80", false),
+            ("ctr", "203.0.113.9:443", true),
+        ] {
+            assert_eq!(self.opens(from, to), open, "{from} -> {to}");
+        }
     }
 
     fn opens(&self, from: &str, target: &str) -> bool {
@@ -146,6 +178,116 @@ impl Drop for Host {
     }
 }
 
+/// Real tools of others in the same hook: what fail2ban's and CrowdSec's actions do, before and after ours is loaded.
+#[test]
+fn bans_of_others_reach_containers_and_survive_ours() {
+    if !may_run() {
+        return;
+    }
+    let mut host = Host {
+        prefix: format!("ifb{}", std::process::id()),
+        folder: tempfile::tempdir().expect("a folder"),
+        listeners: Vec::new(),
+    };
+    host.build();
+    let (compiled, _) = compile(&system(SYSTEM));
+    let rules = &compiled.docker[&HostName::new("apps").expect("valid")];
+    let inside = |line: &str| demand(&format!("ip netns exec {} {line}", host.name("host")));
+    let opens = || host.opens("lan", "192.168.1.20:8443");
+
+    // fail2ban's `iptables-multiport` with `chain = DOCKER-USER`, started before ours was ever there: containers listen
+    // on 80, which is what this hook sees.
+    inside("iptables -N f2b-npm");
+    inside("iptables -A f2b-npm -j RETURN");
+    inside("iptables -I DOCKER-USER -p tcp -m multiport --dports 80,443 -j f2b-npm");
+    host.load(rules);
+    assert!(rules.is_live("iptables", host.live().as_deref()));
+    assert!(opens());
+    inside("iptables -I f2b-npm 1 -s 192.168.1.7 -j REJECT --reject-with icmp-port-unreachable");
+    assert!(!opens(), "the ban reaches the container");
+    host.load(rules);
+    assert!(!opens(), "loading ours again keeps the ban");
+
+    // A restart of fail2ban puts its hook before ours: bans only, so ours stays where it is.
+    inside("iptables -D DOCKER-USER -p tcp -m multiport --dports 80,443 -j f2b-npm");
+    inside("iptables -I DOCKER-USER -p tcp -m multiport --dports 80,443 -j f2b-npm");
+    assert!(rules.is_live("iptables", host.live().as_deref()));
+    assert!(!opens());
+    inside("iptables -D f2b-npm 1");
+    assert!(opens());
+    assert!(
+        !host.opens("lan", "192.168.1.20:8096"),
+        "ours still decides"
+    );
+
+    // CrowdSec's bouncer: a set, dropped at the top of each of its chains.
+    inside("ipset create crowdsec-blacklists-0 hash:net");
+    inside("iptables -I DOCKER-USER 1 -m set --match-set crowdsec-blacklists-0 src -j DROP");
+    assert!(opens());
+    inside("ipset add crowdsec-blacklists-0 192.168.1.0/28");
+    assert!(!opens());
+    host.load(rules);
+    assert!(!opens() && rules.is_live("iptables", host.live().as_deref()));
+    inside("ipset flush crowdsec-blacklists-0");
+    assert!(opens());
+
+    // What lets packets pass ours by is not a ban: ours goes before it, once, and takes no second place.
+    inside("iptables -I DOCKER-USER 1 -s 192.168.1.7 -j RETURN");
+    assert!(host.opens("lan", "192.168.1.20:8096"));
+    assert!(!rules.is_live("iptables", host.live().as_deref()));
+    host.load(rules);
+    host.load(rules);
+    assert!(!host.opens("lan", "192.168.1.20:8096"));
+    let chain = host.said("iptables -S DOCKER-USER");
+    assert_eq!(chain.matches("-j INFRA-DOCKER").count(), 1, "{chain}");
+    assert!(
+        chain.contains("f2b-npm") && chain.contains("crowdsec-blacklists-0"),
+        "{chain}"
+    );
+}
+
+/// Docker 29 with `firewall-backend: nftables` has no DOCKER-USER: a table of ours before Docker's decides.
+#[test]
+fn with_the_nftables_backend_a_table_of_ours_decides_the_same() {
+    if !may_run() || Command::new("nft").arg("--version").output().is_err() {
+        return;
+    }
+    let mut host = Host {
+        prefix: format!("ifn{}", std::process::id()),
+        folder: tempfile::tempdir().expect("a folder"),
+        listeners: Vec::new(),
+    };
+    host.build();
+    let (compiled, _) = compile(&system(SYSTEM));
+    let rules = &compiled.docker[&HostName::new("apps").expect("valid")];
+    let daemon = host.folder.path().join("daemon.json");
+    std::fs::write(&daemon, "{\n  \"firewall-backend\" : \"nftables\"\n}\n").expect("written");
+    host.load(rules);
+    assert_eq!(
+        host.live(),
+        Some(rules.nft_lines()),
+        "the kernel prints what was written"
+    );
+    assert!(rules.is_live("nftables", host.live().as_deref()));
+    assert!(!rules.is_live("iptables", host.live().as_deref()));
+    host.expect_matrix();
+    demand(&format!(
+        "ip netns exec {} nft flush chain ip infra-docker forward",
+        host.name("host")
+    ));
+    assert!(!rules.is_live("nftables", host.live().as_deref()));
+    assert!(
+        host.opens("lan", "192.168.1.20:9999"),
+        "it was this table that closed it"
+    );
+
+    // Back to iptables: the table goes, the chain comes.
+    std::fs::remove_file(daemon).expect("removed");
+    host.load(rules);
+    assert_eq!(host.live(), Some(rules.lines()));
+    host.expect_matrix();
+}
+
 #[test]
 fn published_ports_are_reached_only_where_the_matrix_says() {
     if !may_run() {
@@ -163,34 +305,22 @@ fn published_ports_are_reached_only_where_the_matrix_says() {
     );
     let (compiled, _) = compile(&system(SYSTEM));
     let rules = &compiled.docker[&HostName::new("apps").expect("valid")];
-    assert!(!rules.is_live(host.live().as_deref()));
+    assert!(!rules.is_live("iptables", host.live().as_deref()));
     host.load(rules);
     assert_eq!(
         host.live(),
         Some(rules.lines()),
         "the kernel prints what was written"
     );
-    for (from, to, open) in [
-        ("dmz", "192.168.1.20:8096", true),
-        ("lan", "192.168.1.20:8096", false),
-        ("out", "192.168.1.20:8096", false),
-        ("lan", "192.168.1.20:8443", true),
-        ("out", "192.168.1.20:8443", true),
-        ("dmz", "192.168.1.20:8443", false),
-        ("lan", "192.168.1.20:9999", false),
-        ("dmz", "172.18.0.2:80", false),
-        ("ctr", "203.0.113.9:443", true),
-    ] {
-        assert_eq!(host.opens(from, to), open, "{from} -> {to}");
-    }
+    host.expect_matrix();
     // Again is the same; a hook that somebody put before ours is seen, and put right.
     let node = host.name("host");
     demand(&format!(
         "ip netns exec {node} iptables -I DOCKER-USER 1 -s 192.168.1.7 -j ACCEPT"
     ));
-    assert!(!rules.is_live(host.live().as_deref()));
+    assert!(!rules.is_live("iptables", host.live().as_deref()));
     host.load(rules);
-    assert!(rules.is_live(host.live().as_deref()));
+    assert!(rules.is_live("iptables", host.live().as_deref()));
     demand(&format!("ip netns exec {node} iptables -D INFRA-DOCKER 1"));
-    assert!(!rules.is_live(host.live().as_deref()));
+    assert!(!rules.is_live("iptables", host.live().as_deref()));
 }

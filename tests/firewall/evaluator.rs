@@ -44,7 +44,10 @@ pub(crate) fn node_passes(pve: &PveFirewall, node: &HostName, packet: Packet) ->
 }
 
 fn verdict(pve: &PveFirewall, scope: &PveScope, kind: PveRuleKind, p: Packet) -> Option<bool> {
-    let rules = scope.rules.rules.iter();
+    let rules = scope.rules.rules.iter().flat_map(|rule| match rule.kind {
+        PveRuleKind::Group => pve.groups[&rule.action].rules.rules.iter().collect(),
+        PveRuleKind::In | PveRuleKind::Out | PveRuleKind::Forward => vec![rule],
+    });
     let hit = rules
         .filter(|rule| rule.enable && rule.kind == kind)
         .find(|rule| {
@@ -116,7 +119,7 @@ pub(crate) fn ufw_passes(ufw: &Ufw, direction: UfwDirection, packet: Packet) -> 
         UfwDirection::Route => ufw.routed,
     };
     let action = hit.map_or(policy, |rule| rule.action);
-    action == UfwAction::Allow
+    matches!(action, UfwAction::Allow | UfwAction::Limit)
 }
 
 /// Whether Docker's chain lets a packet from outside reach a published port.

@@ -13,6 +13,8 @@ mod evaluator;
 mod exactness;
 #[cfg(feature = "lab")]
 mod packets;
+#[cfg(feature = "lab")]
+mod proof;
 mod proxmox_drift;
 mod system;
 mod ufw_host;

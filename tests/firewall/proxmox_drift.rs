@@ -273,7 +273,11 @@ fn from_nothing_what_opens_comes_first_and_the_switch_last() {
 #[test]
 fn spelling_is_not_a_difference() {
     let mut seen = wanted();
-    let rule = &mut seen.guests.get_mut(&intranet()).expect("there").rules.rules[0];
+    let refers = &mut seen.guests.get_mut(&intranet()).expect("there").rules.rules[0];
+    let group = refers.action.clone();
+    refers.action = group.to_uppercase();
+    refers.log = Some("nolog".to_owned());
+    let rule = &mut seen.groups.get_mut(&group).expect("there").rules.rules[0];
     rule.proto = Some("TCP".to_owned());
     rule.action = "accept".to_owned();
     rule.log = Some("nolog".to_owned());

@@ -104,6 +104,7 @@ fn thing(out: &mut Desired, word: &str, words: &[&str]) {
                 bridge: None,
                 router: None,
                 masquerade: false,
+                within: None,
             };
             out.zones.insert(name, zone);
         }
@@ -239,6 +240,8 @@ fn row(out: &mut Desired, word: &str, rest: &str, place: Place) {
             .filter(|part| !part.is_empty());
         names.map(|name| endpoint(out, name)).collect()
     };
+    // `tcp/22 ... ; log limit` after the ports.
+    let (ports, words) = ports.split_once(';').unwrap_or((ports, ""));
     let (from, except, to) = (known(from), known(except), known(to));
     let ports: Vec<FlowPort> = ports
         .split_whitespace()
@@ -255,6 +258,8 @@ fn row(out: &mut Desired, word: &str, rest: &str, place: Place) {
             to,
             allow: ports,
             reason,
+            log: words.contains("log"),
+            limit: words.contains("limit"),
             place,
         });
     } else {

@@ -1,4 +1,4 @@
-//! `infra firewall`: the flow matrix shown, explained, applied under a guard, and probed; one file per verb.
+//! `infra firewall`: the flow matrix shown, explained, proven, applied under a guard, and probed; one file per verb.
 //!
 //! Invariant: a verb here that only looks needs no live machine unless it says `--live`, or asks one: `plan`, `probe`.
 //! Invariant: nothing that may cut access is written without a guard on every machine concerned.
@@ -9,6 +9,8 @@ mod matrix;
 mod part;
 mod plan;
 mod probe;
+#[cfg(feature = "lab")]
+mod prove;
 mod verbs;
 
 pub(crate) use verbs::{FirewallVerb, run};

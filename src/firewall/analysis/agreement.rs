@@ -83,11 +83,14 @@ impl RowIndex {
     }
 
     pub(crate) fn places(&self, row: usize, is_from: bool) -> Vec<usize> {
-        let table = if is_from { &self.from } else { &self.to };
-        let has = |bits: &Vec<u64>| bits[row / 64] & (1 << (row % 64)) != 0;
-        (0..table.len())
-            .filter(|place| has(&table[*place]))
+        (0..self.from.len())
+            .filter(|place| self.is_at(row, *place, is_from))
             .collect()
+    }
+
+    pub(crate) fn is_at(&self, row: usize, place: usize, is_from: bool) -> bool {
+        let table = if is_from { &self.from } else { &self.to };
+        table[place][row / 64] & (1 << (row % 64)) != 0
     }
 
     pub(crate) fn ports(&self, row: usize) -> &PortSet {

@@ -341,6 +341,16 @@ fn docker_chain(
         .filter_map(|line| line.strip_prefix(number))
         .map(str::to_owned)
         .collect();
+    let nft: Vec<&str> = mine
+        .iter()
+        .filter_map(|line| line.strip_prefix("nft "))
+        .collect();
+    if !nft.is_empty() {
+        let (readings, unread) = read_docker::nft_list(&nft, v6, everything);
+        let mut chain = Chain::new(readings, true, "Docker accepts what it publishes", pool);
+        chain.unread = unread;
+        return chain;
+    }
     let Some((_, rules)) = mine
         .split_first()
         .filter(|(jump, _)| jump.as_str() == "-A DOCKER-USER -j INFRA-DOCKER")

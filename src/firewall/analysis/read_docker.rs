@@ -24,6 +24,87 @@ pub(crate) fn list(
     (merged(readings), unread)
 }
 
+/// The same for lines of `nft -s list`.
+pub(crate) fn nft_list(
+    lines: &[&str],
+    v6: bool,
+    everything: &Arc<Addresses>,
+) -> (Vec<Reading>, Vec<String>) {
+    let family = Arc::new(everything.of_family(v6));
+    let (mut readings, mut unread) = (Vec::new(), Vec::new());
+    for line in lines {
+        match nft_reading(line, &family) {
+            Ok(Some(reading)) => readings.push(reading),
+            Ok(None) => {}
+            Err(()) => unread.push((*line).to_owned()),
+        }
+    }
+    (merged(readings), unread)
+}
+
+fn network(text: &str) -> Result<Arc<Addresses>, ()> {
+    let single = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    let network: IpNet = text.parse().ok().or_else(single).ok_or(())?;
+    Ok(Arc::new(Addresses::of_networks([&network])))
+}
+
+fn nft_reading(line: &str, family: &Arc<Addresses>) -> Result<Option<Reading>, ()> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let mut reading = Reading {
+        from: Arc::clone(family),
+        to: Arc::clone(family),
+        ports: PortSet::default(),
+        passes: false,
+        words: line.to_owned(),
+    };
+    let (mut proto, mut ranges, mut verdict) = (None, vec![], None);
+    let mut rest = words.as_slice();
+    while !rest.is_empty() {
+        rest = match rest {
+            ["iifname" | "oifname", ..] | ["ct", "state", ..] => return Ok(None),
+            ["ip" | "ip6", "saddr", text, rest @ ..] => {
+                reading.from = network(text)?;
+                rest
+            }
+            ["ct", "original", "ip" | "ip6", "daddr", text, rest @ ..] => {
+                reading.to = network(text)?;
+                rest
+            }
+            ["meta", "l4proto", name, rest @ ..] => {
+                proto = Some(match *name {
+                    "tcp" => Proto::Tcp,
+                    "udp" => Proto::Udp,
+                    _ => return Err(()),
+                });
+                rest
+            }
+            ["ct", "original", "proto-dst", text, rest @ ..] => {
+                let (first, last) = text.split_once('-').unwrap_or((text, text));
+                ranges = vec![PortRange {
+                    first: first.parse().map_err(|_| ())?,
+                    last: last.parse().map_err(|_| ())?,
+                }];
+                rest
+            }
+            ["ct", "status", "dnat", rest @ ..]
+            | ["ct", "direction", "original", rest @ ..]
+            | ["log", "prefix", _, rest @ ..] => rest,
+            ["accept"] => {
+                verdict = Some(true);
+                &[]
+            }
+            ["drop"] => {
+                verdict = Some(false);
+                &[]
+            }
+            _ => return Err(()),
+        };
+    }
+    reading.passes = verdict.ok_or(())?;
+    reading.ports = PortSet::matched(proto, &ranges);
+    Ok(Some(reading))
+}
+
 /// A line in our words; none when it is about other packets: answers, what containers send, undeclared ways in.
 fn reading(line: &str, family: &Arc<Addresses>) -> Result<Option<Reading>, ()> {
     let mut words = line.split_whitespace();
@@ -31,7 +112,7 @@ fn reading(line: &str, family: &Arc<Addresses>) -> Result<Option<Reading>, ()> {
     while let Some(flag) = words.next() {
         let value = words.next().ok_or(())?;
         match flag {
-            "-A" | "-m" => {}
+            "-A" | "-m" | "--log-prefix" => {}
             "-s" | "-p" | "-j" | "-i" | "-o" | "--ctstate" | "--ctorigdst" | "--ctorigdstport"
             | "--ctdir" => {
                 values.insert(flag, value);
@@ -45,13 +126,9 @@ fn reading(line: &str, family: &Arc<Addresses>) -> Result<Option<Reading>, ()> {
     if is_answer || values.contains_key("-i") || values.contains_key("-o") {
         return Ok(None);
     }
-    let network = |flag: &str| -> Result<Arc<Addresses>, ()> {
-        let Some(text) = values.get(flag) else {
-            return Ok(Arc::clone(family));
-        };
-        let single = || text.parse::<IpAddr>().ok().map(IpNet::from);
-        let network: IpNet = text.parse().ok().or_else(single).ok_or(())?;
-        Ok(Arc::new(Addresses::of_networks([&network])))
+    let side = |flag: &str| match values.get(flag) {
+        Some(text) => network(text),
+        None => Ok(Arc::clone(family)),
     };
     let proto = match values.get("-p") {
         None => None,
@@ -77,8 +154,8 @@ fn reading(line: &str, family: &Arc<Addresses>) -> Result<Option<Reading>, ()> {
         Some(_) | None => return Err(()),
     };
     Ok(Some(Reading {
-        from: network("-s")?,
-        to: network("--ctorigdst")?,
+        from: side("-s")?,
+        to: side("--ctorigdst")?,
         ports: PortSet::matched(proto, &ranges),
         passes,
         words: line.to_owned(),

@@ -12,8 +12,12 @@ use serde::Deserialize;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Zone {
-    /// Its networks.
-    pub(crate) cidrs: At<Many<Text<Network>>>,
+    /// Its networks; a zone has these or `members`.
+    pub(crate) cidrs: May<Many<Text<Network>>>,
+    /// Instead of networks: the hosts, sets and addresses that it consists of, all of them in the zone `within`.
+    pub(crate) members: May<Many<String>>,
+    /// The zone of which it is a part; flows of that zone hold for this one too.
+    pub(crate) within: May<String>,
     /// Bridge that carries it, on every node.
     pub(crate) bridge: May<Text<BridgeName>>,
     /// Default gateway of its guests, an address or the name of a host or set; the router's address in the zone unless given.
@@ -44,6 +48,10 @@ pub(crate) struct Flow {
     pub(crate) owner: May<String>,
     /// The last day on which it is open.
     pub(crate) expires: May<Text<Day>>,
+    /// Log every new connection, on every layer that lets it in.
+    pub(crate) log: May<bool>,
+    /// Let one address open six connections in 30 seconds and no more; not for ports that containers publish.
+    pub(crate) limit: May<bool>,
 }
 
 /// Something that no flow may ever allow.

@@ -3,7 +3,7 @@
 use super::{
     Noun, Scope,
     names::{RESERVED, items},
-    scope::text,
+    scope::{or, text},
 };
 use crate::inventory::{
     codes,
@@ -13,7 +13,7 @@ use crate::inventory::{
     written::{At, Many, May},
 };
 use crate::model::{
-    address::Port,
+    address::{Port, Proto},
     desired::Desired,
     flow::{Endpoint, Flow, FlowPort, Never},
     ids::ServiceName,
@@ -44,6 +44,7 @@ pub(super) fn flows(document: &Document, desired: &Desired, scope: &mut Scope<'_
                 .help("what is not listed is closed anyway; remove the flow");
         }
         let id = id(raw, at.span, scope);
+        let allow_ports: Vec<Port> = allow.iter().map(|flow| flow.port).collect();
         if has_expired(raw, scope) {
             continue;
         }
@@ -53,10 +54,38 @@ pub(super) fn flows(document: &Document, desired: &Desired, scope: &mut Scope<'_
             to,
             allow,
             reason: words(raw),
+            log: or(&raw.log, false),
+            limit: or(&raw.limit, false) && may_limit(raw, desired, &allow_ports, scope),
             place: scope.place(at.span),
         });
     }
     out
+}
+
+/// UFW counts connections that it decides about itself; it never sees those to published ports, and behind a proxy or a
+/// router everybody is one address.
+fn may_limit(
+    raw: &document::Flow,
+    desired: &Desired,
+    ports: &[Port],
+    scope: &mut Scope<'_>,
+) -> bool {
+    let Some(at) = &raw.limit else { return false };
+    let published = desired.stacks.values().flat_map(|stack| &stack.publish);
+    let found = published.map(|publish| publish.port).find(|port| {
+        ports
+            .iter()
+            .any(|own| own.proto == port.proto && own.range.overlaps(port.range))
+    });
+    let icmp = ports.iter().find(|port| port.proto == Proto::Icmp);
+    let Some(port) = found.or(icmp.copied()) else {
+        return true;
+    };
+    scope
+        .error(codes::LIMIT_NOT_KEPT, format!("nothing can limit {port}"))
+        .at(at.span, "limited here")
+        .help("UFW counts connections to services of the host itself, such as SSH; limit a published port in the proxy or with CrowdSec or fail2ban");
+    false
 }
 
 /// The reason, with who asked for it.
@@ -173,6 +202,12 @@ fn ports(at: &At<Many<String>>, desired: &Desired, scope: &mut Scope<'_>) -> Vec
                     service: None,
                     port,
                 }),
+                Err(_) if text.ends_with("/icmp") || text.starts_with("icmp/") => {
+                    scope
+                        .error(codes::INVALID_PORT, format!("`{text}`: ICMP has no ports"))
+                        .at(one.span, "not a valid port")
+                        .help("write `icmp`: it means echo requests, in both families");
+                }
                 Err(error) => {
                     scope
                         .error(codes::INVALID_PORT, error.to_string())

@@ -9,6 +9,7 @@ mod api;
 mod check;
 mod directory;
 mod flow;
+mod group;
 mod guest;
 mod machine;
 mod named;
@@ -71,6 +72,7 @@ pub(crate) fn resolve(
         timezone: api::timezone(document, scope),
     };
     desired.sets = network::members(sets, &desired, scope);
+    group::fill(document, &mut desired, scope);
     desired.stacks = stack::stacks(document, folders, &desired, &mut services, scope);
     desired.services = services.plain();
     desired.flows = flow::flows(document, &desired, scope);

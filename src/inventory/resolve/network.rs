@@ -3,9 +3,9 @@
 use super::{Noun, Scope, machine, named::addresses, names::entries, scope::or};
 use crate::inventory::{
     codes,
-    document::Document,
+    document::{self, Document},
     source::Span,
-    word::CardAddress,
+    word::{CardAddress, Network},
     written::{At, Many, Text},
 };
 use crate::model::{
@@ -32,10 +32,14 @@ pub(super) struct Zones(BTreeMap<ZoneName, ZoneFacts>);
 impl Zones {
     /// The zone that holds an address, and the prefix length there.
     pub(super) fn of(&self, address: IpAddr) -> Option<(&Zone, u8)> {
-        self.0.values().find_map(|facts| {
-            let net = facts.zone.cidrs.iter().find(|net| net.contains(&address))?;
-            Some((&facts.zone, net.prefix_len()))
-        })
+        // Of nested zones the narrowest is meant.
+        self.0
+            .values()
+            .filter_map(|facts| {
+                let net = facts.zone.cidrs.iter().find(|net| net.contains(&address))?;
+                Some((&facts.zone, net.prefix_len()))
+            })
+            .max_by_key(|(_, length)| *length)
     }
 
     /// A zone by name.
@@ -59,25 +63,26 @@ pub(super) fn zones(document: &Document, scope: &mut Scope<'_>) -> Zones {
     for (key, zone) in entries(&document.zones) {
         let name = scope.own_name::<ZoneName>(key);
         let Some(zone) = &zone.value else { continue };
-        let nets = scope.parse_many(&zone.cidrs);
-        if zone
-            .cidrs
-            .value
+        let nets = networks(key, zone, scope);
+        let cidrs = zone.cidrs.as_ref().map_or(key.span, |at| at.span);
+        let within = zone
+            .within
             .as_ref()
-            .is_some_and(|many| many.0.is_empty())
-        {
-            scope
-                .error(codes::EMPTY, "a zone needs a network")
-                .at(zone.cidrs.span, "no network")
-                .help("everything that is in no zone is `internet`; it needs no entry");
-        }
+            .and_then(|at| scope.refer::<ZoneName>(Noun::Zone, at));
         for (net, span) in &nets {
             for other in out.values() {
-                if other
-                    .zone
-                    .cidrs
-                    .iter()
-                    .any(|own| networks_overlap(own, &net.0))
+                let inside = within.as_ref() == Some(&other.zone.name)
+                    && other.zone.cidrs.iter().any(|own| own.contains(&net.0));
+                let around = other.zone.within.is_some()
+                    && other.zone.within == name
+                    && other.zone.cidrs.iter().all(|own| !own.contains(&net.0));
+                if !inside
+                    && !around
+                    && other
+                        .zone
+                        .cidrs
+                        .iter()
+                        .any(|own| networks_overlap(own, &net.0))
                 {
                     scope
                         .error(
@@ -86,7 +91,7 @@ pub(super) fn zones(document: &Document, scope: &mut Scope<'_>) -> Zones {
                         )
                         .at(*span, "shares addresses")
                         .at(other.span, format!("with zone `{}`", other.zone.name))
-                        .help("an address is in one zone; make the networks disjoint");
+                        .help("an address is in one zone: make the networks disjoint, or say which zone is `within` the other");
                 }
             }
         }
@@ -113,7 +118,7 @@ pub(super) fn zones(document: &Document, scope: &mut Scope<'_>) -> Zones {
                             format!("the gateway {gateway} is outside its zone"),
                         )
                         .at(*span, "in none of the zone's networks")
-                        .at(zone.cidrs.span, "the zone's networks");
+                        .at(cidrs, "the zone's networks");
                 }
                 inside
             })
@@ -156,6 +161,7 @@ pub(super) fn zones(document: &Document, scope: &mut Scope<'_>) -> Zones {
                         bridge,
                         router,
                         masquerade,
+                        within,
                     },
                     gateways,
                     nameservers,
@@ -165,6 +171,38 @@ pub(super) fn zones(document: &Document, scope: &mut Scope<'_>) -> Zones {
         }
     }
     Zones(out)
+}
+
+/// The networks of a zone. It has these or members, which are looked at when the hosts are known.
+fn networks(
+    key: &At<String>,
+    zone: &document::Zone,
+    scope: &mut Scope<'_>,
+) -> Vec<(Network, Span)> {
+    match (&zone.cidrs, &zone.members) {
+        (Some(cidrs), None) => {
+            if cidrs.value.as_ref().is_some_and(|many| many.0.is_empty()) {
+                scope
+                    .error(codes::EMPTY, "a zone needs a network")
+                    .at(cidrs.span, "no network")
+                    .help("everything that is in no zone is `internet`; it needs no entry");
+            }
+            scope.parse_many(cidrs)
+        }
+        (None, Some(_)) => vec![],
+        (None, None) | (Some(_), Some(_)) => {
+            let found = if zone.cidrs.is_some() {
+                "both"
+            } else {
+                "neither"
+            };
+            scope
+                .error(codes::ONE_OF, "a zone has `cidrs` or `members`")
+                .at(key.span, format!("{found} here"))
+                .help("write its networks, or the hosts and sets that it consists of");
+            vec![]
+        }
+    }
 }
 
 /// Tells nodes what they route, and gives routed zones their gateway: the router's address in the zone.

@@ -386,6 +386,7 @@ mod tests {
             bridge: Some(name(bridge)),
             router: router.map(name),
             masquerade: router.is_some(),
+            within: None,
         }
     }
 

@@ -332,7 +332,9 @@ pub(super) fn diff_ufw(
             change.host == *host
                 && (change.subject == unit || change.subject.contains("docker-firewall"))
         });
-        if !wanted.is_live(live) && !starts_anyway {
+        let backend = facts.docker.as_ref();
+        let backend = backend.map_or("iptables", |docker| docker.firewall_backend.as_str());
+        if !wanted.is_live(backend, live) && !starts_anyway {
             draft.propose(
                 host,
                 "docker firewall chain",

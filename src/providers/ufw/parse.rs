@@ -191,18 +191,30 @@ fn open(rule: &UfwRule) -> UfwRule {
     }
 }
 
+/// Whether a rule can only drop packets or hand them on: what fail2ban and CrowdSec put before ours.
+fn is_ban(line: &str) -> bool {
+    let target = line.split(" -j ").nth(1).unwrap_or("");
+    let target = target.split_whitespace().next().unwrap_or("");
+    matches!(target, "DROP" | "REJECT" | "LOG")
+        || target.starts_with("f2b-")
+        || target.to_lowercase().starts_with("crowdsec")
+}
+
 fn docker_user(v4: &Family<'_>, v6: &Family<'_>) -> Option<Vec<String>> {
     let mut out = Vec::new();
     for (digit, family) in [('4', v4), ('6', v6)] {
-        let hook = family
+        let mut hook = family
             .live
             .iter()
-            .find(|line| line.starts_with("-A DOCKER-USER "));
-        let jump = hook.filter(|line| **line == "-A DOCKER-USER -j INFRA-DOCKER");
+            .filter(|line| line.starts_with("-A DOCKER-USER "));
+        // The script takes the same view: what stands before ours must not let a packet pass it by.
+        let jump = hook
+            .find(|line| !is_ban(line))
+            .filter(|line| **line == "-A DOCKER-USER -j INFRA-DOCKER");
         let rules = family
             .live
             .iter()
-            .filter(|line| line.starts_with("-A INFRA-DOCKER "));
+            .filter(|line| line.starts_with("-A INFRA-DOCKER ") || line.starts_with("nft "));
         out.extend(
             jump.into_iter()
                 .chain(rules)

@@ -11,7 +11,7 @@ mod status;
 
 pub(crate) use cells::{cell, cells};
 pub use diagnostic::diagnostics;
-pub use matrix::{explanations, matrix};
+pub use matrix::{disagreements, explanations, matrix, probes};
 pub use plan::{plan, summary};
 pub use run::{checks, receipt};
 pub use status::{StatusLine, status, status_lines};

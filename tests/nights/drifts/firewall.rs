@@ -14,25 +14,25 @@ pub(super) fn all() -> Vec<Drift> {
         ),
         Drift::new(
             "a rule removed on Proxmox",
-            (Desk, "pve DELETE /nodes/pve/qemu/111/firewall/rules/1"),
-            &["pve: firewall of guest 111"],
-            &["firewall of guest 111"],
-            (Desk, "pve GET /nodes/pve/qemu/111/firewall/rules | grep -o '\"dport\":\"[^\"]*\"' | cut -d '\"' -f 4 | tr '\\n' ' '", "22 80,443 1194 1194 443,9100 2283,3000,3001,8096 53,80,443 53,123 53 53"),
+            (Desk, "pve DELETE /cluster/firewall/groups/$(pve GET /nodes/pve/qemu/111/firewall/rules | grep -o 'infra-[0-9a-f]\\{12\\}' | head -n 1)/1"),
+            &["pve: firewall of group infra-"],
+            &["firewall of group infra-"],
+            (Desk, "pve GET /cluster/firewall/groups/$(pve GET /nodes/pve/qemu/111/firewall/rules | grep -o 'infra-[0-9a-f]\\{12\\}' | head -n 1) | grep -o '\"dport\":\"[^\"]*\"' | cut -d '\"' -f 4 | tr '\\n' ' '", "22 80,443 1194 1194 443,9100 2283,3000,3001,8096 53,80,443 53,123 53 53"),
         ),
         Drift::new(
             "rules in another order on Proxmox",
-            (Desk, "pve PUT /nodes/pve/qemu/111/firewall/rules/1 -d moveto=4"),
-            &["pve: firewall of guest 111"],
-            &["firewall of guest 111"],
-            (Desk, "pve GET /nodes/pve/qemu/111/firewall/rules | grep -o '\"dport\":\"[^\"]*\"' | cut -d '\"' -f 4 | tr '\\n' ' '", "22 80,443 1194 1194 443,9100 2283,3000,3001,8096 53,80,443 53,123 53 53"),
+            (Desk, "pve PUT /cluster/firewall/groups/$(pve GET /nodes/pve/qemu/111/firewall/rules | grep -o 'infra-[0-9a-f]\\{12\\}' | head -n 1)/1 -d moveto=4"),
+            &["pve: firewall of group infra-"],
+            &["firewall of group infra-"],
+            (Desk, "pve GET /cluster/firewall/groups/$(pve GET /nodes/pve/qemu/111/firewall/rules | grep -o 'infra-[0-9a-f]\\{12\\}' | head -n 1) | grep -o '\"dport\":\"[^\"]*\"' | cut -d '\"' -f 4 | tr '\\n' ' '", "22 80,443 1194 1194 443,9100 2283,3000,3001,8096 53,80,443 53,123 53 53"),
         )
         .apart(),
         Drift::new(
             "a rule switched off on Proxmox",
-            (Desk, "pve PUT /nodes/pve/qemu/110/firewall/rules/1 -d enable=0"),
-            &["pve: firewall of guest 110"],
-            &["firewall of guest 110"],
-            (Desk, "pve GET /nodes/pve/qemu/110/firewall/rules | grep -o '\"enable\":1' | wc -l", "10"),
+            (Desk, "pve PUT /cluster/firewall/groups/$(pve GET /nodes/pve/qemu/110/firewall/rules | grep -o 'infra-[0-9a-f]\\{12\\}' | head -n 1)/1 -d enable=0"),
+            &["pve: firewall of group infra-"],
+            &["firewall of group infra-"],
+            (Desk, "pve GET /cluster/firewall/groups/$(pve GET /nodes/pve/qemu/110/firewall/rules | grep -o 'infra-[0-9a-f]\\{12\\}' | head -n 1) | grep -o '\"enable\":1' | wc -l", "10"),
         )
         .apart(),
         Drift::new(

@@ -20,4 +20,14 @@ facts_ufw() {
             grep -E -e '^-P ' -e '^-A ufw6?-before-input -j ufw6?-user-input$' -e '^-A (INPUT|ufw6?-user-(input|output|forward)|DOCKER-USER|INFRA-DOCKER) ' |
             sed "s/^/live$family /" || true
     done
+    if command -v nft >/dev/null 2>&1; then
+        for family in 4 6; do
+            case $family in
+                4) table=ip ;;
+                6) table=ip6 ;;
+            esac
+            nft -s list chain "$table" infra-docker forward 2>/dev/null |
+                sed -n "/^		type /d; s/^		/live$family nft /p" || true
+        done
+    fi
 }

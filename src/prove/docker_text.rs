@@ -1,0 +1,51 @@
+//! What Docker would put around the chain of ours: its NAT for published ports, and its part of FORWARD.
+
+use super::layout::{CONTAINER, CONTAINER_BRIDGE};
+use crate::model::{address::Proto, desired::Desired, ids::HostName};
+use std::fmt::Write as _;
+
+/// For `iptables-restore --noflush` or `ip6tables-restore --noflush`, after UFW's text.
+pub(super) fn docker_text(desired: &Desired, host: &HostName, v6: bool) -> String {
+    let container = CONTAINER[usize::from(v6)];
+    let mut nat = String::from(
+        "*nat\n:PREROUTING ACCEPT\n:DOCKER -\n-F PREROUTING\n-F DOCKER\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n",
+    );
+    let mut filter = format!(
+        "*filter\n:DOCKER-USER -\n-A FORWARD -j DOCKER-USER\n\
+         -A FORWARD -o {CONTAINER_BRIDGE} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\
+         -A FORWARD -i {CONTAINER_BRIDGE} -j ACCEPT\n"
+    );
+    let stacks = desired.stacks.values().filter(|stack| stack.on == *host);
+    for publish in stacks.flat_map(|stack| &stack.publish) {
+        let bound = match publish.address {
+            Some(address) if address.is_loopback() || address.is_ipv6() != v6 => continue,
+            Some(address) if !address.is_unspecified() => format!("-d {address} "),
+            Some(_) | None => String::new(),
+        };
+        let (proto, range) = (publish.port.proto, publish.port.range);
+        if proto == Proto::Icmp {
+            continue;
+        }
+        let _ = writeln!(
+            nat,
+            "-A DOCKER ! -i {CONTAINER_BRIDGE} {bound}-p {proto} --dport {range} -j DNAT --to-destination {container}"
+        );
+        let _ = writeln!(
+            filter,
+            "-A FORWARD -d {container} ! -i {CONTAINER_BRIDGE} -o {CONTAINER_BRIDGE} -p {proto} --dport {range} -j ACCEPT"
+        );
+    }
+    // Docker's part of FORWARD stands before UFW's.
+    let filter = filter.replace("-A FORWARD ", "-I FORWARD @ ");
+    let mut position = 0;
+    let mut placed = String::new();
+    for line in filter.lines() {
+        if line.contains('@') {
+            position += 1;
+            let _ = writeln!(placed, "{}", line.replace('@', &position.to_string()));
+        } else {
+            let _ = writeln!(placed, "{line}");
+        }
+    }
+    format!("{nat}COMMIT\n{placed}COMMIT\n")
+}

@@ -1,0 +1,122 @@
+//! The analysis against real packets: what it says of every cell is what arrives in namespaces that enforce the rules.
+//! Skips, and says so, without root or the tools. `INFRA_MATRICES` sets how many random matrices are tried.
+
+use crate::{packets::may_run, system::system};
+use infra::{
+    firewall::{
+        CompiledFirewall, Matrix,
+        analysis::{Enforcement, Probe, probes},
+        compile,
+    },
+    model::{address::Mac, desired::Desired},
+    prove::Room,
+};
+use proptest::{
+    strategy::{Strategy, ValueTree as _},
+    test_runner::TestRunner,
+};
+use std::path::Path;
+
+fn asked(desired: &Desired, compiled: &CompiledFirewall) -> Vec<Probe> {
+    let enforcement = Enforcement::of_compiled(desired, compiled);
+    probes(desired, &Matrix::of(desired), &enforcement)
+}
+
+fn wrong(probes: &[Probe]) -> Vec<String> {
+    let differing = probes.iter().filter(|probe| !probe.holds());
+    differing.map(|probe| format!("{probe:?}")).collect()
+}
+
+fn flagship() -> Desired {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("inventory/media-server-home");
+    let today = jiff::civil::date(2026, 11, 20);
+    let loaded = infra::inventory::load(&folder, today, &infra::builtin::templates());
+    loaded.expect("readable").desired.expect("valid")
+}
+
+#[test]
+fn every_cell_of_the_flagship_is_as_the_analysis_says_and_a_missing_rule_is_seen() {
+    if !may_run() {
+        return;
+    }
+    let desired = flagship();
+    let (mut compiled, _) = compile(&desired);
+    let mut all = asked(&desired, &compiled);
+    let open = all.iter().filter(|probe| probe.expected).count();
+    assert!(
+        open > 30 && all.len() > 1000,
+        "{open} open of {}",
+        all.len()
+    );
+    let mut room = Room::new(&desired).expect("a room");
+    room.load(&desired, &compiled).expect("loads");
+    room.probe(&desired, &mut all).expect("asked");
+    assert!(wrong(&all).is_empty(), "{:#?}", wrong(&all));
+
+    // The proof can fail: without the last rules of each chain, what they close is seen to be open.
+    for rules in compiled.docker.values_mut() {
+        rules.v4.clear();
+    }
+    for guest in compiled.pve.guests.values_mut() {
+        guest.options.insert("enable".to_owned(), "0".to_owned());
+    }
+    room.load(&desired, &compiled).expect("loads");
+    room.probe(&desired, &mut all).expect("asked");
+    let jellyfin = all.iter().find(|probe| {
+        probe.names == ("lan".to_owned(), "intranet".to_owned())
+            && probe.packet.port.to_string() == "8096/tcp"
+    });
+    assert!(!jellyfin.expect("a closed cell").holds());
+}
+
+#[test]
+fn random_matrices_do_to_real_packets_what_the_analysis_says() {
+    if !may_run() {
+        return;
+    }
+    let count = std::env::var("INFRA_MATRICES").map_or(25, |text| text.parse().expect("a number"));
+    let mut runner = TestRunner::deterministic();
+    let mut room = None;
+    let (mut packets, mut open) = (0, 0);
+    for number in 0..count {
+        let flows = crate::exactness::flows()
+            .new_tree(&mut runner)
+            .expect("flows")
+            .current();
+        let desired = own_macs(system(&format!(
+            "{}{}",
+            crate::exactness::THINGS,
+            flows.join("\n")
+        )));
+        let (compiled, _) = compile(&desired);
+        let mut all = asked(&desired, &compiled);
+        if room.is_none() {
+            room = Some(Room::new(&desired).expect("a room"));
+        }
+        let room = room.as_mut().expect("just made");
+        room.load(&desired, &compiled).expect("loads");
+        room.probe(&desired, &mut all).expect("asked");
+        assert!(
+            wrong(&all).is_empty(),
+            "matrix {number}: {flows:#?}\n{:#?}",
+            wrong(&all)
+        );
+        packets += all.len();
+        open += all.iter().filter(|probe| probe.expected).count();
+    }
+    println!("{count} matrices, {packets} packets, {open} of them through");
+    assert!(open > count && open < packets);
+}
+
+/// The systems of these tests give every card one address of its own, but one MAC to all.
+fn own_macs(mut desired: Desired) -> Desired {
+    let cards = desired
+        .guests
+        .values_mut()
+        .flat_map(|guest| &mut guest.nics);
+    for (number, nic) in cards.enumerate() {
+        let last = u8::try_from(number).expect("few cards");
+        nic.mac = Mac([0xbc, 0x24, 0x11, 0, 0, last]);
+    }
+    desired
+}
