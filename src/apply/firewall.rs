@@ -185,7 +185,7 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
                 Flushed::Ended(0) => {}
                 Flushed::Ended(count) => {
                     notes.tell(format!(
-                        "{machine}: {count} connections ended that the matrix does not allow"
+                        "{machine}: open connections that the matrix does not allow, ended: {count}"
                     ));
                 }
                 Flushed::Unknown(why) => {

@@ -68,7 +68,8 @@ impl Receipt {
     #[must_use]
     pub fn taken_back(mut self, why: &str, hint: Option<&str>) -> Self {
         for change in &mut self.changes {
-            if change.outcome == StepOutcome::Done {
+            // What had failed was undone as well: there is one story to tell.
+            if !matches!(change.outcome, StepOutcome::Skipped { .. }) {
                 change.outcome = StepOutcome::Failed {
                     why: why.to_owned(),
                     hint: hint.map(str::to_owned),

@@ -203,7 +203,7 @@ async fn back(switch: &Switch<SshHost>, limit: Duration) -> bool {
                 let _ = fresh.revert(A_QUESTION * 2).await;
             }
             Ok(Ok(Standing::None)) => return false,
-            Ok(Err(_)) | Err(_) => {}
+            Ok(Ok(Standing::Reverting) | Err(_)) | Err(_) => {}
         }
         if begun.elapsed() > limit {
             return false;

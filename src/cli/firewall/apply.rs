@@ -228,7 +228,7 @@ async fn end_closed(context: &Context, session: &Session, machines: &[HostName])
         match flushed {
             Flushed::Ended(0) => {}
             Flushed::Ended(count) => context.terminal.tell(&format!(
-                "{machine}: {count} open connections were ended, because the matrix does not allow them."
+                "{machine}: open connections that the matrix does not allow, ended: {count}."
             )),
             Flushed::Unknown(why) => context.terminal.tell(&format!(
                 "{machine}: connections that are open stay open: {why}."

@@ -47,6 +47,15 @@ pub(super) async fn hold(session: &Session) -> Result<(), StepFailure> {
     let cells = cells(session)
         .await
         .map_err(|failure| StepFailure::because(failure.text()))?;
+    if !cells.iter().any(|cell| cell.ruling == Ruling::Holds) {
+        return Err(StepFailure {
+            hint: Some(
+                "Where no machine can be asked, `--no-probe` confirms after new connections alone."
+                    .to_owned(),
+            ),
+            ..StepFailure::because("no cell of the matrix could be asked")
+        });
+    }
     let wrong: Vec<String> = cells
         .iter()
         .filter(|cell| cell.ruling == Ruling::Differs)

@@ -46,6 +46,8 @@ pub enum Standing {
     Armed,
     /// It has fired: what was there before is there again.
     Reverted,
+    /// It has fired, and what was there before is being put back.
+    Reverting,
     /// There is none.
     None,
 }
@@ -160,6 +162,7 @@ impl<S: Shell> Switch<S> {
         let text = self.call("look", limit).await?;
         Ok(match text.trim() {
             "armed" => Standing::Armed,
+            "reverting" => Standing::Reverting,
             "reverted" => Standing::Reverted,
             _ => Standing::None,
         })

@@ -105,7 +105,7 @@ case $verb in
         sh "$dir/restore.sh"
         ;;
     look)
-        if holds; then echo armed; elif [ -e "$dir/reverted" ]; then echo reverted; else echo none; fi
+        if holds; then echo armed; elif [ -e "$dir/reverting" ]; then echo reverting; elif [ -e "$dir/reverted" ]; then echo reverted; else echo none; fi
         ;;
     *) exit 2 ;;
 esac
