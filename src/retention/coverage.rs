@@ -91,12 +91,13 @@ fn dataset(desired: &Desired, cover: &Cover<'_>, backed_up: &[DatasetName], out:
     }
 }
 
+/// A waiver speaks for what is inside as well; only that of a pool's own root does not speak for the whole pool.
 fn waived_by_pool(desired: &Desired, name: &DatasetName) -> bool {
     desired
         .zpools
         .values()
         .flat_map(|pool| pool.waivers.keys())
-        .any(|waived| name.is_within(waived))
+        .any(|waived| name == waived || (waived.parent().is_some() && name.is_within(waived)))
 }
 
 /// A place that a stack writes to must lie on a dataset: what is on a guest's own disk is in no snapshot of a dataset.

@@ -336,6 +336,15 @@ async fn a_child_that_somebody_made_is_covered_and_one_beside_is_a_gap() {
         ]
     );
     let pool = desired.zpools.values_mut().next().expect("tank");
+    pool.waivers
+        .insert("tank".parse().expect("valid"), "holds no files".to_owned());
+    let left = found(&desired);
+    assert_eq!(
+        left.len(),
+        2,
+        "the root's waiver is about the root alone: {left:?}"
+    );
+    let pool = desired.zpools.values_mut().next().expect("tank");
     pool.waivers.insert(
         "tank/forgotten".parse().expect("valid"),
         "scratch".to_owned(),
