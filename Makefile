@@ -4,6 +4,8 @@ IS_ROOT := $(filter 0,$(shell id -u))
 SUDO := $(if $(IS_ROOT),,sudo)
 INFRA := target/debug/infra
 DEMO := target/demo
+# Every kind of write of `up` interrupted in every way; `make test` runs a sample of it.
+FAULTS := INFRA_FAULTS=all cargo test --locked --test cluster faults -- --nocapture
 BUILD_PACKAGES := build-essential pkg-config libssl-dev zlib1g-dev
 LAB_PACKAGES := mmdebstrap systemd-container iproute2 iptables nftables ipset conntrack btrfs-progs e2fsprogs openssh-client openssh-server curl libarchive-tools
 export CARGO_TERM_COLOR ?= auto
@@ -40,13 +42,14 @@ test: deps lab-deps ## All tests
 
 NIGHTS := INFRA_NIGHTLY=1 cargo test --locked --test nights -- --nocapture --test-threads=1
 MATRICES := INFRA_MATRICES=500 cargo test --locked --test firewall proof:: -- --nocapture
-nightly: build lab-deps ## The slow suites on real guests; SUITE=demo, firewall, budget, drift or days runs one of them
+nightly: build lab-deps ## The slow suites; SUITE=demo, firewall, budget, drift, days or faults runs one of them
 	@case "$(SUITE)" in \
-	  ''|all) sh tests/demo.sh $(INFRA) target/nightly && $(NIGHTS) && $(MATRICES) ;; \
+	  ''|all) sh tests/demo.sh $(INFRA) target/nightly && $(NIGHTS) && $(MATRICES) && $(FAULTS) ;; \
 	  demo) sh tests/demo.sh $(INFRA) target/nightly ;; \
 	  firewall) $(MATRICES) ;; \
 	  budget|drift|days) $(NIGHTS) $(SUITE):: ;; \
-	  *) echo "no suite $(SUITE): there are demo, firewall, budget, drift and days" >&2; exit 2 ;; esac
+	  faults) $(FAULTS) ;; \
+	  *) echo "no suite $(SUITE): there are demo, firewall, budget, drift, days and faults" >&2; exit 2 ;; esac
 
 bench: deps ## Measure what the documents claim; fails where a limit is missed
-	cargo bench --locked --bench retention --bench firewall
+	cargo bench --locked --bench retention --bench firewall --bench cluster

@@ -22,6 +22,8 @@ pub mod secrets;
 
 /// What every managed host must look like before its stacks: packages, files, units. Pure.
 pub mod baseline;
+/// What would make `up` fail, before it does: rights, storages, bridges, clocks, room. Pure.
+pub mod doctor;
 /// The flow matrix compiler. Pure.
 pub mod firewall;
 /// Desired + observed -> plan. Pure.

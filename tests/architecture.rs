@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("retention", &["model"]),
     ("seed", &["model"]),
     ("replication", &["model"]),
+    ("doctor", &["model"]),
     (
         "plan",
         &[
@@ -43,12 +44,21 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("prove", &["model", "firewall", "lab"]),
     (
         "view",
-        &["model", "plan", "firewall", "diagnostic", "apply", "verify"],
+        &[
+            "model",
+            "plan",
+            "firewall",
+            "diagnostic",
+            "apply",
+            "verify",
+            "doctor",
+        ],
     ),
     (
         "cli",
         &[
             "diagnostic",
+            "doctor",
             "model",
             "inventory",
             "builtin",

@@ -12,7 +12,7 @@ use crate::model::{
     size::Bytes,
 };
 use crate::providers::{
-    proxmox::{ConfigChange, Delivery, ProxmoxError, ProxmoxRead, ProxmoxWrite, Refusal, Upid},
+    proxmox::{ConfigChange, Delivery, ProxmoxError, ProxmoxRead, ProxmoxWrite, Refusal},
     shell::{Command, Shell, ShellError},
 };
 use crate::seed::{HostKey, SeedNic, SeedSpec};
@@ -29,20 +29,12 @@ const TASK_LIMIT: Duration = Duration::from_mins(3);
 const BOOT_LIMIT: Duration = Duration::from_mins(6);
 /// Before it has read its seed a guest may refuse the key or show another host key.
 const SEED_GRACE: Duration = Duration::from_mins(2);
+/// A start whose answer was lost shows within this time, or it never arrived.
+const POWER_LIMIT: Duration = Duration::from_secs(20);
 /// A guest that was asked to shut down gets this long before its power is cut.
 const SHUTDOWN_SECONDS: u32 = 90;
 
 impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
-    /// Waits for a task that the journal knows.
-    async fn finish(&self, upid: &Upid, limit: Duration, notes: &Notes) -> Result<(), StepFailure> {
-        notes.task(upid.as_str()).map_err(|error| plain(&error))?;
-        let end = self.api()?.wait(upid, limit).await?;
-        if end.warnings > 0 {
-            notes.tell(format!("{} warnings in the log of {upid}", end.warnings));
-        }
-        Ok(())
-    }
-
     pub(super) async fn download(
         &self,
         node: &HostName,
@@ -97,8 +89,12 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
         notes: &Notes,
     ) -> Result<(), StepFailure> {
         let api = self.api()?;
-        match api.create_vm(node.as_str(), vmid, params).await {
-            Ok(upid) => self.finish(&upid, IMPORT_LIMIT, notes).await,
+        let begin = || api.create_vm(node.as_str(), vmid, params);
+        match self.work(begin, IMPORT_LIMIT, notes).await? {
+            Ok(()) => Ok(()),
+            Err(error @ (ProxmoxError::TaskFailed { .. } | ProxmoxError::TaskSlow { .. })) => {
+                Err(error.into())
+            }
             Err(error) if error.delivery() == Delivery::MaybeApplied => {
                 // Never sent again: what matters is whether the guest is there.
                 self.appears(vmid, params.get("tags"), error).await
@@ -137,11 +133,14 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
         change: ConfigChange,
         notes: &Notes,
     ) -> Result<(), StepFailure> {
-        let upid = self
-            .api()?
-            .update_config(node.as_str(), vmid, &change)
-            .await?;
-        self.finish(&upid, TASK_LIMIT, notes).await
+        let api = self.api()?;
+        self.work_or_look(
+            || api.update_config(node.as_str(), vmid, &change),
+            TASK_LIMIT,
+            notes,
+            || self.is_configured(vmid, &change),
+        )
+        .await
     }
 
     pub(super) async fn grow_disk(
@@ -152,11 +151,25 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
         size: Bytes,
         notes: &Notes,
     ) -> Result<(), StepFailure> {
-        let upid = self
-            .api()?
-            .resize_disk(node.as_str(), vmid, disk, size.0)
-            .await?;
-        self.finish(&upid, TASK_LIMIT, notes).await
+        let api = self.api()?;
+        let has_grown = || async {
+            let found = api.guest(vmid).await?;
+            let config = found.and_then(|found| found.config).unwrap_or_default();
+            let live = config.get(disk).and_then(|line| {
+                line.split(',')
+                    .find_map(|part| part.strip_prefix("size="))?
+                    .parse::<Bytes>()
+                    .ok()
+            });
+            Ok(live.is_some_and(|live| live >= size))
+        };
+        self.work_or_look(
+            || api.resize_disk(node.as_str(), vmid, disk, size.0),
+            TASK_LIMIT,
+            notes,
+            has_grown,
+        )
+        .await
     }
 
     pub(super) async fn start_guest(
@@ -166,27 +179,71 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
         guest: &HostName,
         notes: &Notes,
     ) -> Result<(), StepFailure> {
-        // Right after a stop, the node's clean-up holds the guest's lock for some seconds.
-        let deadline = Instant::now() + TASK_LIMIT;
-        loop {
-            let started = self.api()?.start(node.as_str(), vmid).await?;
-            notes
-                .task(started.as_str())
-                .map_err(|error| plain(&error))?;
-            match self.api()?.wait(&started, TASK_LIMIT).await {
-                Ok(_) => break,
-                Err(error) if error.is_lock_timeout() && Instant::now() < deadline => {
-                    notes.tell("waiting for the guest's lock");
-                    tokio::time::sleep(self.pause).await;
-                }
-                // Somebody else was faster; it runs, which is all that was wanted.
-                Err(ProxmoxError::TaskFailed { exit, .. }) if exit.contains("already running") => {
-                    break;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
+        self.power_on(node, vmid, notes).await?;
         self.reach(guest, notes).await
+    }
+
+    /// Starts a guest. Right after a stop the node's clean-up holds its lock for some seconds; and somebody else may
+    /// have been faster, which is all that was wanted.
+    ///
+    /// # Errors
+    /// What the API said.
+    pub async fn power_on(
+        &self,
+        node: &HostName,
+        vmid: Vmid,
+        notes: &Notes,
+    ) -> Result<(), StepFailure> {
+        let api = self.api()?;
+        let begin = || api.start(node.as_str(), vmid);
+        let error = match self.work(begin, TASK_LIMIT, notes).await? {
+            Ok(()) => return Ok(()),
+            Err(ProxmoxError::TaskFailed { exit, .. }) if exit.contains("already running") => {
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        if error.delivery() != Delivery::MaybeApplied {
+            return Err(error.into());
+        }
+        // A start whose answer was lost may have begun; one that failed may have started the guest all the same.
+        let has_ended = matches!(error, ProxmoxError::TaskFailed { .. });
+        let deadline = Instant::now() + POWER_LIMIT.min(self.pause * 40);
+        loop {
+            let found = api.guest(vmid).await?;
+            if found.is_some_and(|found| found.status == "running") {
+                return Ok(());
+            }
+            if has_ended || Instant::now() > deadline {
+                return Err(error.into());
+            }
+            tokio::time::sleep(self.pause).await;
+        }
+    }
+
+    /// Shuts a guest down, by force when it does not listen.
+    ///
+    /// # Errors
+    /// What the API said.
+    pub async fn power_off(
+        &self,
+        node: &HostName,
+        vmid: Vmid,
+        notes: &Notes,
+    ) -> Result<(), StepFailure> {
+        let api = self.api()?;
+        let limit = TASK_LIMIT + Duration::from_secs(u64::from(SHUTDOWN_SECONDS));
+        let is_off = || async {
+            let found = api.guest(vmid).await?;
+            Ok(found.is_none_or(|found| found.status == "stopped"))
+        };
+        self.work_or_look(
+            || api.shutdown(node.as_str(), vmid, SHUTDOWN_SECONDS, true),
+            limit,
+            notes,
+            is_off,
+        )
+        .await
     }
 
     pub(super) async fn restart_guest(
@@ -196,12 +253,7 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
         guest: &HostName,
         notes: &Notes,
     ) -> Result<(), StepFailure> {
-        let upid = self
-            .api()?
-            .shutdown(node.as_str(), vmid, SHUTDOWN_SECONDS, true)
-            .await?;
-        let limit = TASK_LIMIT + Duration::from_secs(u64::from(SHUTDOWN_SECONDS));
-        self.finish(&upid, limit, notes).await?;
+        self.power_off(node, vmid, notes).await?;
         if let Some(shell) = self.fleet.host(guest) {
             shell.disconnect();
         }
@@ -264,6 +316,23 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
     ) -> Result<(), StepFailure> {
         // Only a guest that answered with the pinned key has read its seed.
         self.reach(&seed.guest, notes).await?;
+        self.seal_read_seed(node, vmid, storage, seed, replaces, notes)
+            .await
+    }
+
+    /// Seals the seed of a guest that is known to have read it.
+    ///
+    /// # Errors
+    /// What the API said.
+    pub async fn seal_read_seed(
+        &self,
+        node: &HostName,
+        vmid: Vmid,
+        storage: &str,
+        seed: &GuestSeed,
+        replaces: Option<&str>,
+        notes: &Notes,
+    ) -> Result<(), StepFailure> {
         let api = self.api()?;
         let bytes = spec(seed, None).seed().iso();
         let upid = api
@@ -279,8 +348,13 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
             set: BTreeMap::from([("ide2".to_owned(), drive)]),
             ..ConfigChange::default()
         };
-        let upid = api.update_config(&lives_on, vmid, &change).await?;
-        self.finish(&upid, TASK_LIMIT, notes).await?;
+        self.work_or_look(
+            || api.update_config(&lives_on, vmid, &change),
+            TASK_LIMIT,
+            notes,
+            || self.is_configured(vmid, &change),
+        )
+        .await?;
         if let Some(volume) = replaces {
             match api.delete_volume(node.as_str(), volume).await {
                 Ok(Some(upid)) => self.finish(&upid, TASK_LIMIT, notes).await?,

@@ -17,6 +17,7 @@ pub mod host_keys;
 pub mod journal;
 pub mod lock;
 pub mod receipt;
+mod tasks;
 mod walk;
 
 pub use hands::{Forbidden, World};

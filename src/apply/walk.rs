@@ -180,7 +180,7 @@ impl Walk {
             let lane_is_free = plan.steps[step]
                 .after
                 .is_none_or(|before| matches!(states[before], State::Ended(_)));
-            if ready && lane_is_free {
+            if ready && lane_is_free && has_room(plan, states, step) {
                 return Some(step);
             }
         }
@@ -241,6 +241,21 @@ impl Walk {
         });
         Ok(outcome)
     }
+}
+
+/// Whether fewer steps than Proxmox can serve in time are at its locks.
+fn has_room(plan: &Plan, states: &[State], step: usize) -> bool {
+    plan.steps[step].locks.iter().all(|lock| {
+        let holders = plan
+            .steps
+            .iter()
+            .zip(states)
+            .filter(|(other, state)| {
+                **state == State::Running && other.locks.iter().any(|held| held.name == lock.name)
+            })
+            .count();
+        holders < lock.at_once.max(1)
+    })
 }
 
 /// A step in the owner's words: its one subject, or how many.

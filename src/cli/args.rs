@@ -68,6 +68,10 @@ pub(crate) enum Verb {
     Up(super::up::UpArgs),
     /// Show what runs, where, how healthy
     Status,
+    /// Look for what would make `up` fail: rights, storages, bridges, clocks, name servers, agents, room
+    ///
+    /// Asks and writes nothing. Exits with 12 when something is bad, with 5 when something could not be asked.
+    Doctor,
     /// Run the system's own checks against the live system
     Verify,
     /// Look at the flow matrix, explain it, apply it under a guard, prove it

@@ -9,6 +9,7 @@
 mod args;
 mod check;
 mod context;
+mod doctor;
 mod env;
 mod exit;
 mod failure;

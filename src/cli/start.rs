@@ -57,6 +57,7 @@ fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Plan(args) => super::plan::run(context, &args),
         Verb::Up(args) => super::up::run(context, &args),
         Verb::Status => super::status::run(context),
+        Verb::Doctor => super::doctor::run(context),
         Verb::Verify => super::verify::run(context),
         Verb::Firewall(verb) => super::firewall::run(context, &verb),
         Verb::Vm(verb) => super::vm::run(context, &verb),

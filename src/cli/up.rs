@@ -190,6 +190,7 @@ async fn locked_up(
     }
     let mut receipt = None;
     if !plan.changes.is_empty() {
+        super::doctor::refuse_without_rights(&session).await?;
         if !args.yes && !agreed(context, &plan).await? {
             return Err(Failure::new(
                 exit::FAILED,

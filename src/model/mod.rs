@@ -15,6 +15,7 @@ pub mod firewall;
 pub mod firewall_step;
 pub mod flow;
 pub mod guest;
+pub mod health;
 pub mod host;
 pub mod ids;
 pub mod observed;

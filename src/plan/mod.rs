@@ -21,5 +21,5 @@ pub use document::{Plan, VERSION, fingerprint, plan};
 pub use draft::{Blocked, Obstacle};
 pub use guest_config::drive;
 pub use inputs::Inputs;
-pub use order::{Cycle, Step};
+pub use order::{Cycle, ProxmoxLock, Step};
 pub use questions::{ProxmoxQuestions, Questions, questions};

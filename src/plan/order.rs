@@ -1,5 +1,8 @@
 //! Changes -> steps: what is carried out together, what waits for what.
 //!
+//! What Proxmox itself locks is known here. A VM's configuration, the cluster's firewall file and the mappings are lanes;
+//! a storage's lock is held for a moment by whoever allocates a disk, so a few steps may queue for it at once.
+//!
 //! A lane is served one step at a time (one host, one guest, one stack, the cluster's firewall file); lanes run side by
 //! side, so that what a stack waits for (images, health) is not waited for by its neighbours on the host. A step
 //! waits for the one before it in its lane however that ends; only what it needs must have succeeded.
@@ -23,6 +26,48 @@ pub struct Step {
     pub needs: Vec<usize>,
     /// The step before it in its lane: it must have ended first, well or not.
     pub after: Option<usize>,
+    /// Locks of Proxmox that it takes and that others may be waiting for.
+    #[serde(default)]
+    pub locks: Vec<ProxmoxLock>,
+}
+
+/// A lock for which only so many may queue, because Proxmox lets nobody wait longer than ten seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxmoxLock {
+    /// `storage/pve/local-zfs`.
+    pub name: String,
+    /// Steps that may hold it or wait for it side by side.
+    pub at_once: usize,
+}
+
+/// Allocating a disk holds a storage's lock for a second or two on slow disks: four in a row stay well below the ten
+/// seconds after which Proxmox gives up (`cluster_lock_storage`).
+const ALLOCATIONS_AT_ONCE: usize = 4;
+
+/// The locks of Proxmox that a change takes beside its lane's.
+fn locks(change: &Change) -> Vec<ProxmoxLock> {
+    let (Operation::CreateGuest { node, params, .. }
+    | Operation::ConfigureGuest {
+        node, set: params, ..
+    }) = &change.operation
+    else {
+        return Vec::new();
+    };
+    let allocated = |value: &String| {
+        let (storage, rest) = value.split_once(':')?;
+        let size = rest.split(',').next()?;
+        // `storage:SIZE` allocates; `storage:volume` only attaches.
+        size.parse::<f64>().ok()?;
+        Some(format!("storage/{node}/{storage}"))
+    };
+    let names: BTreeSet<String> = params.values().filter_map(allocated).collect();
+    names
+        .into_iter()
+        .map(|name| ProxmoxLock {
+            name,
+            at_once: ALLOCATIONS_AT_ONCE,
+        })
+        .collect()
 }
 
 /// A dependency cycle: a bug in the planner or two needs that exclude each other.
@@ -234,6 +279,7 @@ pub(super) fn steps(changes: &[Change]) -> Result<Vec<Step>, Cycle> {
             changes: vec![at],
             needs: needs.into_iter().collect(),
             after: previous,
+            locks: locks(change),
         });
         step_of.insert(at, steps.len() - 1);
         last_in_lane.insert(lane, steps.len() - 1);

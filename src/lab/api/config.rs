@@ -227,6 +227,7 @@ impl NodeConfig {
             network: Network { live, staged: None },
             is_counted: false,
             booted: now,
+            is_off: false,
         }
     }
 }

@@ -18,8 +18,8 @@ const LAYOUT: &[(&str, &str)] = &[
     ("snippets", "snippets"),
 ];
 
-/// Every file of every storage.
-pub(crate) fn scan(folders: &BTreeMap<String, PathBuf>) -> Shelf {
+/// Every file of every storage; `prefix` stands before each key.
+pub(crate) fn scan(folders: &BTreeMap<String, PathBuf>, prefix: &str) -> Shelf {
     let mut shelf = Shelf::new();
     for (id, folder) in folders {
         for (content, below) in LAYOUT {
@@ -32,7 +32,7 @@ pub(crate) fn scan(folders: &BTreeMap<String, PathBuf>) -> Shelf {
                     continue;
                 }
                 if let Some(file) = look(content, &entry.path()) {
-                    shelf.insert(format!("{id}:{content}/{name}"), file);
+                    shelf.insert(format!("{prefix}{id}:{content}/{name}"), file);
                 }
             }
         }

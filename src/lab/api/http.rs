@@ -6,7 +6,7 @@ use super::{
     credentials::{authenticate, header, is_token},
     fault::Effect,
     form,
-    model::{access::Who, change::Dice},
+    model::{access::Who, change::Dice, cluster::Model},
     permission::permit,
     reply::{bare, faulty, refused, succeeded},
     table::{
@@ -155,6 +155,12 @@ async fn carry_out(
         let text = format!("Method '{} {path}' not implemented", method.as_str());
         return refused(&Refusal::NotImplemented(text));
     };
+    world.count_endpoint(format!("{} {}", method.as_str(), endpoint.path));
+    if let Some(node) = captures.get("node")
+        && world.look(|model| model.nodes.get(node).is_some_and(|node| node.is_off))
+    {
+        return bare(595, "No route to host", String::new());
+    }
     if endpoint.is_ticket_only && (who.token.is_some() || is_token(&request)) {
         let text = format!("URI '{path}' not available with API token, need proper ticket.");
         return refused(&Refusal::Denied(text));
@@ -255,6 +261,21 @@ impl Desk<'_> {
             );
             return Err(Refusal::Failed(text));
         }
+        if let (Some(node), Some(vmid)) = (captures.get("node"), captures.get("vmid"))
+            && !self.endpoint.path.contains("/firewall")
+        {
+            // The configuration lies in the folder of the node that has the guest; its firewall file is the cluster's.
+            let elsewhere = |model: &Model| {
+                let guest = model.guests.get(&vmid.parse().ok()?)?;
+                (guest.node != *node).then_some(())
+            };
+            if world.look(elsewhere).is_some() {
+                let text = format!(
+                    "Configuration file 'nodes/{node}/qemu-server/{vmid}.conf' does not exist"
+                );
+                return Err(Refusal::Failed(text));
+            }
+        }
         let given = if is_checked {
             let path: Vec<_> = PATH
                 .iter()
@@ -326,10 +347,21 @@ impl Desk<'_> {
         let world = self.world;
         match self.endpoint.act {
             Act::Read(read) => {
-                world.refresh();
+                // Folders with a file for every guest are not read again for questions about other things.
+                let path = self.endpoint.path;
+                if self.endpoint.method != Method::Get || path.contains("/storage") {
+                    world.shelve();
+                }
+                world.sync();
                 world.look(|model| read(model, call))
             }
             Act::Write(write) => {
+                let _lock = match self.endpoint.path {
+                    path if path.starts_with("/cluster/firewall") => {
+                        Some(world.hold_named("cfs:firewall-cluster.fw").await?)
+                    }
+                    _ => None,
+                };
                 world.refresh();
                 world.change(|model| write(model, call))
             }

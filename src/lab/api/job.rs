@@ -95,6 +95,11 @@ pub(crate) enum Work {
         vmid: u32,
         name: String,
     },
+    Migrate {
+        vmid: u32,
+        target: String,
+        online: bool,
+    },
     Template {
         vmid: u32,
     },

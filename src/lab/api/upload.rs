@@ -108,7 +108,7 @@ fn target(
 
 async fn keep(world: &World, call: &Call, mut field: Field<'_>) -> Result<PathBuf, Refusal> {
     let storage = call.text("storage");
-    let folder = match world.folder(storage) {
+    let folder = match world.folder(call.node(), storage) {
         Some(folder) => folder.join("upload"),
         None => {
             return Err(Refusal::Failed(format!(

@@ -25,6 +25,9 @@ use std::{
 };
 use tokio::sync::{Mutex as Lock, OwnedMutexGuard};
 
+/// Below a storage's folder: what lies on other nodes than the first.
+const NODES: &str = "nodes";
+
 /// Seconds for which a job waits for a guest's file lock.
 const LOCK_PATIENCE: f64 = 10.0;
 
@@ -42,12 +45,15 @@ struct Shared {
     /// Locked after the model.
     files: Option<Mutex<PveFiles>>,
     locks: Mutex<BTreeMap<u32, Arc<Lock<()>>>>,
+    named: Mutex<BTreeMap<String, Arc<Lock<()>>>>,
     /// Guests that the backend is at work on.
     powering: Mutex<BTreeSet<u32>>,
     enforced: Lock<Option<(FirewallSnapshot, BTreeSet<u32>)>>,
     fingerprint: OnceLock<String>,
     trouble: Mutex<Option<String>>,
     requests: AtomicU64,
+    /// Requests so far, by method and path template.
+    counted: Mutex<BTreeMap<String, u64>>,
 }
 
 /// What becomes of a job.
@@ -120,11 +126,13 @@ impl World {
             folders,
             model: Mutex::new(model),
             locks: Mutex::default(),
+            named: Mutex::default(),
             powering: Mutex::default(),
             enforced: Lock::default(),
             fingerprint: OnceLock::new(),
             trouble: Mutex::default(),
             requests: AtomicU64::new(0),
+            counted: Mutex::default(),
         };
         let world = Self(Arc::new(shared));
         world.refresh();
@@ -163,6 +171,34 @@ impl World {
         self.0.requests.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The requests so far, by method and path template.
+    pub fn requests_by_endpoint(&self) -> BTreeMap<String, u64> {
+        lock(&self.0.counted).clone()
+    }
+
+    pub(crate) fn count_endpoint(&self, name: String) {
+        *lock(&self.0.counted).entry(name).or_default() += 1;
+    }
+
+    /// Switches a member off, or on again. Its guests stay its own, as without HA.
+    pub fn switch(&self, node: &str, on: bool) {
+        self.change(|model| {
+            if let Some(node) = model.nodes.get_mut(node) {
+                node.is_off = !on;
+            }
+            model.count();
+        });
+    }
+
+    /// Moves a guest as a migration by somebody else would.
+    pub fn relocate(&self, vmid: Vmid, node: &str) {
+        self.change(|model| {
+            if let Some(guest) = model.guests.get_mut(&vmid.number()) {
+                node.clone_into(&mut guest.node);
+            }
+        });
+    }
+
     /// What last went wrong in the background: saving the model, or enforcing the firewall.
     pub fn trouble(&self) -> Option<String> {
         lock(&self.0.trouble).clone()
@@ -177,8 +213,13 @@ impl World {
     }
 
     /// The real folder of a storage; storages that were added by the API have none.
-    pub(crate) fn folder(&self, storage: &str) -> Option<&PathBuf> {
-        self.0.folders.get(storage)
+    pub(crate) fn folder(&self, node: &str, storage: &str) -> Option<PathBuf> {
+        let folder = self.0.folders.get(storage)?;
+        let key = self.look(|model| model.key(node, &format!("{storage}:")));
+        Some(match key.split_once('!') {
+            Some((node, _)) => folder.join(NODES).join(node),
+            None => folder.clone(),
+        })
     }
 
     pub(crate) fn fingerprint(&self) -> String {
@@ -234,10 +275,29 @@ impl World {
 
     /// Reads the folders again and asks the backend which guests are still on.
     pub(crate) fn refresh(&self) {
-        let files = disk_folder::scan(&self.0.folders);
+        self.shelve();
+        self.sync();
+    }
+
+    /// Reads the folders again.
+    pub(crate) fn shelve(&self) {
+        let mut files = disk_folder::scan(&self.0.folders, "");
+        for node in self.0.config.nodes.keys().skip(1) {
+            let folders = self
+                .0
+                .folders
+                .iter()
+                .map(|(id, folder)| (id.clone(), folder.join(NODES).join(node)))
+                .collect();
+            files.extend(disk_folder::scan(&folders, &format!("{node}!")));
+        }
+        lock(&self.0.model).shelf = files;
+    }
+
+    /// Asks the backend which guests are still on.
+    pub(crate) fn sync(&self) {
         let now = self.clock().unix();
         let mut model = lock(&self.0.model);
-        model.shelf = files;
         for (number, guest) in &mut model.guests {
             let is_on = Vmid::new(*number).is_ok_and(|vmid| self.backend().is_running(vmid));
             match (is_on, guest.running.is_some()) {
@@ -283,6 +343,22 @@ impl World {
                     "can't lock file '/var/lock/qemu-server/lock-{vmid}.conf' - got timeout"
                 ));
             }
+        }
+    }
+
+    /// Takes one of the cluster's or a storage's locks, as `cfs_lock` and `cluster_lock_storage` do.
+    ///
+    /// # Errors
+    /// Somebody else held it for ten seconds.
+    pub(crate) async fn hold_named(&self, name: &str) -> Result<OwnedMutexGuard<()>, String> {
+        let waiting = Arc::clone(lock(&self.0.named).entry(name.to_owned()).or_default());
+        tokio::select! {
+            biased;
+            guard = waiting.lock_owned() => Ok(guard),
+            () = self.clock().sleep(LOCK_PATIENCE) => Err(match name.strip_prefix("cfs:") {
+                Some(file) => format!("error during cfs-locked '{file}' operation: got lock request timeout"),
+                None => format!("can't lock file '/var/lock/pve-manager/pve-storage-{name}' - got timeout"),
+            }),
         }
     }
 

@@ -1,7 +1,12 @@
 //! The seed in a guest's drive: after the first boot it holds no private key.
 
 use super::guest::subject;
-use crate::model::{desired::Desired, guest::Guest, host::GuestSeed, host::Node};
+use crate::model::{
+    desired::Desired,
+    guest::Guest,
+    host::{GuestSeed, Node},
+    observed::ObservedProxmox,
+};
 use crate::plan::{
     change::Operation,
     draft::{Draft, Proposal},
@@ -70,4 +75,35 @@ pub(super) fn diff(
         .and_then(|volume| volume.split_once(":iso/"))
         .map(|(_, name)| name.to_owned());
     seal(draft, guest, node, sealed, replaces, needs);
+}
+
+/// A seed of ours that lies beside the one in the drive: a deletion that failed, and perhaps a private key.
+pub(super) fn leftover(
+    draft: &mut Draft,
+    desired: &Desired,
+    guest: &Guest,
+    node: &Node,
+    config: &BTreeMap<String, String>,
+    seen: &ObservedProxmox,
+) {
+    let sealed = seed(desired, guest);
+    let want = format!("{}:iso/{}", node.iso_storage, sealed.filename);
+    let in_drive = config.get("ide2").and_then(|value| value.split(',').next());
+    let ours = format!(
+        "{}:iso/infra-{}-{}-",
+        node.iso_storage, desired.system, guest.vmid
+    );
+    let stray = seen
+        .nodes
+        .get(&node.name)
+        .and_then(|live| live.storages.get(node.iso_storage.as_str()))
+        .and_then(|storage| {
+            let mut volumes = storage.volumes.keys();
+            volumes.find(|volume| volume.starts_with(&ours) && **volume != want)
+        })
+        .and_then(|volume| volume.split_once(":iso/"))
+        .map(|(_, name)| name.to_owned());
+    if in_drive == Some(want.as_str()) && stray.is_some() {
+        seal(draft, guest, node, sealed, stray, Vec::new());
+    }
 }

@@ -51,6 +51,7 @@ pub(super) fn diff(draft: &mut Draft, desired: &Desired, seen: &ObservedProxmox)
                 Some(config) if is_ours(desired, config) => {
                     if holding::node_can_hold(draft, guest, node, seen) {
                         update(draft, desired, guest, node, found, config);
+                        drive::leftover(draft, desired, guest, node, config, seen);
                     }
                 }
                 Some(_) | None => draft.block(

@@ -208,8 +208,12 @@ macro_rules! endpoints {
 endpoints! {
     TICKET = Post "/access/ticket" AfterLock &["username", "password"];
     VERSION = Get "/version" Always &[];
+    PERMISSIONS = Get "/access/permissions" Always &[];
     RESOURCES = Get "/cluster/resources" Always &["type"];
 
+    NODE_STATUS = Get "/nodes/{node}/status" Always &[];
+    NODE_TIME = Get "/nodes/{node}/time" Always &[];
+    NODE_DNS = Get "/nodes/{node}/dns" Always &[];
     NODE_STORAGES = Get "/nodes/{node}/storage" Always &[];
     STORAGE_CONTENT = Get "/nodes/{node}/storage/{storage}/content" Always &["content"];
     NODE_NETWORK = Get "/nodes/{node}/network" Always &[];
@@ -231,6 +235,7 @@ endpoints! {
     VM_CREATE = Post "/nodes/{node}/qemu" Never &["vmid", "pool"], vm_options;
     VM_PENDING = Get "/nodes/{node}/qemu/{vmid}/pending" Always &[];
     VM_STATUS = Get "/nodes/{node}/qemu/{vmid}/status/current" Always &[];
+    AGENT_PING = Post "/nodes/{node}/qemu/{vmid}/agent/ping" Never &[];
     VM_UPDATE = Post "/nodes/{node}/qemu/{vmid}/config" Never &["delete", "revert", "digest"], vm_options;
     VM_RESIZE = Put "/nodes/{node}/qemu/{vmid}/resize" Never &["disk", "size", "digest"];
     VM_START = Post "/nodes/{node}/qemu/{vmid}/status/start" AfterLock &["timeout"];

@@ -4,9 +4,10 @@ use super::{
     client::Client,
     endpoint::{self, Endpoint},
     error::ProxmoxError,
-    observe::{Open, is_off},
+    observe::is_off,
     read::ProxmoxRequest,
     request::Request,
+    unanswered::Open,
     wire::{
         Text,
         firewall::{Alias, Group, Ipset, Member, Options, Rule},

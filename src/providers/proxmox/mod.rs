@@ -16,11 +16,14 @@ mod encode;
 mod endpoint;
 mod error;
 mod firewall;
+mod health;
+mod node;
 mod observe;
 mod read;
 mod request;
 mod task;
 mod tls;
+mod unanswered;
 mod wire;
 mod write;
 

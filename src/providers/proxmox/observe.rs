@@ -8,12 +8,12 @@ use super::{
     read::{ProxmoxRead, ProxmoxRequest},
     request::Request,
     task::{TaskEnd, TaskStatus, Upid},
+    unanswered::Open,
     wire::{
         Text,
         access::Version,
         cluster::{DirMapping, PciMapping, Resource},
         guest::{GuestRow, Pending, Status},
-        node::{Interface, Storage, Volume},
         task::{LogLine, Status as WireTaskStatus},
     },
     write::FirewallScope,
@@ -22,15 +22,10 @@ use crate::model::{
     firewall::PveRules,
     firewall_step::PveLevel,
     ids::{HostName, Vmid},
-    observed::{
-        ObservedGuest, ObservedNode, ObservedProxmox, ObservedStorage, Question, Unanswered,
-    },
+    observed::{ObservedGuest, ObservedNode, ObservedProxmox, Question},
 };
-use futures_util::future::{join_all, try_join_all};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use futures_util::future::join_all;
+use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
 /// Lines of a failed task's log that its error shows.
@@ -228,170 +223,7 @@ fn node_states(resources: &[Resource]) -> BTreeMap<HostName, ObservedNode> {
     resources.iter().filter_map(node).collect()
 }
 
-/// Questions without an answer so far.
-#[derive(Debug, Default)]
-pub(super) struct Open(Vec<Unanswered>);
-
-impl Open {
-    /// The answer, or a note that there is none.
-    pub(super) fn answer<T>(
-        &mut self,
-        question: Question,
-        answer: Result<T, ProxmoxError>,
-    ) -> Option<T> {
-        match answer {
-            Ok(answer) => Some(answer),
-            Err(error) => {
-                self.0.push(Unanswered {
-                    question,
-                    why: error.told(),
-                    hint: error.hint(),
-                });
-                None
-            }
-        }
-    }
-
-    /// Takes over notes. What a node that is off was asked is told in the cluster's own words.
-    fn add(&mut self, other: Self, seen: &ObservedProxmox) {
-        self.0.extend(other.0.into_iter().map(|unanswered| {
-            let node = match &unanswered.question {
-                Question::Node(node)
-                | Question::Power(node)
-                | Question::Firewall(PveLevel::Node(node)) => Some(node),
-                Question::Version
-                | Question::DirMappings
-                | Question::PciMappings
-                | Question::Guest(_)
-                | Question::Firewall(_) => None,
-            };
-            match node.filter(|node| is_off(seen, node.as_str())) {
-                Some(node) => {
-                    let error = ProxmoxError::NodeOff {
-                        node: node.to_string(),
-                    };
-                    Unanswered {
-                        why: error.told(),
-                        hint: error.hint(),
-                        question: unanswered.question,
-                    }
-                }
-                None => unanswered,
-            }
-        }));
-    }
-}
-
-/// What a node said about itself.
-struct NodeAnswer {
-    name: HostName,
-    node: ObservedNode,
-    /// Its guests as they are now.
-    guests: BTreeMap<Vmid, GuestRow>,
-    open: Open,
-}
-
 impl Client {
-    async fn node(&self, name: &HostName, request: &ProxmoxRequest) -> NodeAnswer {
-        let guests = Request::new(&endpoint::NODE_GUESTS, &[name.as_str()]);
-        let (node, guests) = tokio::join!(
-            self.holdings(name, request),
-            self.find::<Vec<GuestRow>>(&guests)
-        );
-        let mut open = Open::default();
-        let row = |row: GuestRow| {
-            let number = u32::try_from(row.vmid.0).ok()?;
-            Some((Vmid::new(number).ok()?, row))
-        };
-        NodeAnswer {
-            node: open
-                .answer(Question::Node(name.clone()), node)
-                .unwrap_or_default(),
-            guests: open
-                .answer(Question::Power(name.clone()), guests)
-                .flatten()
-                .unwrap_or_default()
-                .into_iter()
-                .filter_map(row)
-                .collect(),
-            name: name.clone(),
-            open,
-        }
-    }
-
-    async fn holdings(
-        &self,
-        name: &HostName,
-        request: &ProxmoxRequest,
-    ) -> Result<ObservedNode, ProxmoxError> {
-        let storages = Request::new(&endpoint::NODE_STORAGES, &[name.as_str()]);
-        let network = Request::new(&endpoint::NODE_NETWORK, &[name.as_str()]);
-        let contents = request
-            .content
-            .iter()
-            .filter(|((node, _), _)| node == name)
-            .map(|((_, storage), types)| self.volumes(name, storage.as_str(), types));
-        let (storages, network, contents) = tokio::try_join!(
-            self.find::<Vec<Storage>>(&storages),
-            self.find::<Vec<Interface>>(&network),
-            try_join_all(contents),
-        )?;
-        let mut volumes: BTreeMap<String, BTreeMap<String, u64>> = contents.into_iter().collect();
-        let storage = |row: Storage| {
-            let seen = ObservedStorage {
-                kind: row.kind,
-                content: row
-                    .content
-                    .split(',')
-                    .filter(|part| !part.is_empty())
-                    .map(str::to_owned)
-                    .collect(),
-                active: row.active.0 && row.enabled.0,
-                available: row.avail.unsigned(),
-                volumes: volumes.remove(&row.id).unwrap_or_default(),
-            };
-            (row.id, seen)
-        };
-        let bridge = |row: Interface| {
-            let is_bridge = matches!(row.kind.as_str(), "bridge" | "OVSBridge");
-            let addresses = row.cidr.into_iter().chain(row.cidr6).collect();
-            (is_bridge && row.active.0).then_some((row.iface, addresses))
-        };
-        Ok(ObservedNode {
-            status: String::new(),
-            storages: storages
-                .unwrap_or_default()
-                .into_iter()
-                .map(storage)
-                .collect(),
-            bridges: network
-                .unwrap_or_default()
-                .into_iter()
-                .filter_map(bridge)
-                .collect(),
-        })
-    }
-
-    /// The volumes of the wanted types. Without the type a storage would list every disk too, which is slow.
-    async fn volumes(
-        &self,
-        node: &HostName,
-        storage: &str,
-        types: &BTreeSet<String>,
-    ) -> Result<(String, BTreeMap<String, u64>), ProxmoxError> {
-        let lists = types.iter().map(|kind| async move {
-            let names = [node.as_str(), storage];
-            let request = Request::new(&endpoint::STORAGE_CONTENT, &names).with("content", kind);
-            self.find::<Vec<Volume>>(&request).await
-        });
-        let lists = try_join_all(lists).await?;
-        let volume = |row: Volume| (row.volid, row.size.unsigned());
-        Ok((
-            storage.to_owned(),
-            lists.into_iter().flatten().flatten().map(volume).collect(),
-        ))
-    }
-
     /// The rest of a guest that exists. One question for its configuration; whether it runs is in its node's list,
     /// which is the truth where the cluster's resources are up to ten seconds late.
     async fn detail(

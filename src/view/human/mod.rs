@@ -4,6 +4,7 @@
 
 mod cells;
 mod diagnostic;
+mod doctor;
 mod matrix;
 mod plan;
 mod run;
@@ -11,6 +12,7 @@ mod status;
 
 pub(crate) use cells::{cell, cells};
 pub use diagnostic::diagnostics;
+pub use doctor::doctor;
 pub use matrix::{disagreements, explanations, matrix, probes};
 pub use plan::{plan, summary};
 pub use run::{checks, receipt};

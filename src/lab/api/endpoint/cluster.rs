@@ -35,7 +35,7 @@ pub(crate) fn status(model: &Model, _call: &Call) -> Answer {
     let all = model.nodes.iter().enumerate().map(|(index, (name, node))| {
         json!({
             "id": format!("node/{name}"), "name": name, "type": "node", "ip": node.address, "level": "",
-            "local": i32::from(index == 0), "online": 1, "nodeid": if alone { 0 } else { index + 1 },
+            "local": i32::from(index == 0), "online": i32::from(!node.is_off), "nodeid": if alone { 0 } else { index + 1 },
         })
     });
     Outcome::data(all.collect::<Vec<_>>())
@@ -91,6 +91,9 @@ pub(crate) fn resources(model: &Model, call: &Call) -> Answer {
 }
 
 fn node_resource(name: &str, node: &Node, now: i64) -> Value {
+    if node.is_off {
+        return json!({"id": format!("node/{name}"), "node": name, "type": "node", "status": "offline"});
+    }
     if !node.is_counted {
         return json!({"id": format!("node/{name}"), "node": name, "type": "node", "status": "unknown"});
     }
@@ -109,6 +112,12 @@ pub(super) fn resource(model: &Model, vmid: u32, guest: &Guest, now: i64) -> Val
         for key in ["serial", "pid"] {
             fields.remove(key);
         }
+        let status = if guest.was_running {
+            "running"
+        } else {
+            "stopped"
+        };
+        fields.insert("status".to_owned(), json!(status));
         let cpus = fields.remove("cpus").unwrap_or_default();
         fields.insert("maxcpu".to_owned(), cpus);
         fields.insert(

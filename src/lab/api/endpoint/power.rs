@@ -110,6 +110,57 @@ pub(crate) fn reboot(model: &Model, call: &Call) -> Answer {
     ))
 }
 
+/// Guests with local devices or with CD-ROMs that the target does not have stay where they are.
+pub(crate) fn migrate(model: &Model, call: &Call) -> Answer {
+    let (vmid, target) = (call.vmid(), call.text("target"));
+    let there = model
+        .nodes
+        .get(target)
+        .ok_or_else(|| format!("no such cluster node '{target}'"))?;
+    if target == call.node() {
+        return Err(Refusal::parameter("target", "target is local node."));
+    }
+    let guest = model.guest(vmid)?;
+    guest.assert_unlocked()?;
+    if there.is_off {
+        return Err(Refusal::Failed(format!(
+            "target node '{target}' is offline"
+        )));
+    }
+    if guest.running.is_some() && !call.is_on("online") {
+        return Err(Refusal::Failed(
+            "can't migrate running VM without --online".to_owned(),
+        ));
+    }
+    let local = guest
+        .config
+        .keys()
+        .find(|key| key.starts_with("hostpci") || key.starts_with("virtiofs"));
+    if let Some(local) = local.filter(|_| guest.running.is_some()) {
+        return Err(Refusal::Failed(format!(
+            "can't migrate VM which uses local devices: {local}"
+        )));
+    }
+    let missing = guest.drives().into_values().find(|drive| {
+        drive.is_cdrom()
+            && !drive.is_cloudinit()
+            && drive.file.contains(':')
+            && model.shelved(target, &drive.file).is_none()
+    });
+    if let Some(drive) = missing {
+        return Err(Refusal::Failed(format!(
+            "can't migrate local cdrom '{}'",
+            drive.file
+        )));
+    }
+    let work = Work::Migrate {
+        vmid,
+        target: target.to_owned(),
+        online: call.is_on("online"),
+    };
+    Outcome::job(Job::on_guest("qmigrate", call.node(), vmid, work))
+}
+
 pub(crate) fn suspend(model: &Model, call: &Call) -> Answer {
     let vmid = call.vmid();
     if model.guest(vmid)?.running.is_none() {

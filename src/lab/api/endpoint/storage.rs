@@ -157,10 +157,12 @@ pub(crate) fn content(model: &Model, call: &Call) -> Answer {
     let wanted = call.get("content");
     let vmid: Option<u32> = call.number("vmid");
     let mut all = Vec::new();
+    let shelf = model.key(call.node(), &prefix);
     for (volid, file) in model
         .shelf
         .iter()
-        .filter(|(volid, _)| volid.starts_with(&prefix))
+        .filter(|(key, _)| key.starts_with(&shelf))
+        .map(|(key, file)| (key.split_once('!').map_or(key.as_str(), |(_, id)| id), file))
     {
         if vmid.is_none() && wanted.is_none_or(|wanted| wanted == file.content) {
             all.push(json!({
@@ -202,7 +204,7 @@ fn volid(call: &Call) -> String {
 
 pub(crate) fn attributes(model: &Model, call: &Call) -> Answer {
     let volid = volid(call);
-    if let Some(file) = model.shelf.get(&volid) {
+    if let Some(file) = model.shelved(call.node(), &volid) {
         let path = model.storages.path_of(&volid);
         return Outcome::data(
             json!({"format": file.format, "path": path, "size": file.virtual_size, "used": file.size}),

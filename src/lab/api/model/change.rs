@@ -112,6 +112,11 @@ impl Model {
         now: i64,
         log: &mut Vec<String>,
     ) -> Result<(String, Option<String>), String> {
+        let node = self
+            .guests
+            .get(&vmid)
+            .map(|guest| guest.node.clone())
+            .unwrap_or_default();
         let format = drive.options.remove("format");
         let source = drive.options.remove("import-from");
         let Some((storage, rest)) = drive.volume().map(|(s, r)| (s.to_owned(), r.to_owned()))
@@ -145,7 +150,7 @@ impl Model {
             return Ok((drive.print(), Some(volid)));
         }
         if let Some(source) = source {
-            let file = self.shelf.get(&source).cloned();
+            let file = self.shelved(&node, &source).cloned();
             let (size, own) = match (&file, self.storages.volumes.get(&source)) {
                 (Some(file), _) => (file.virtual_size, file.format.clone()),
                 (None, Some(volume)) => (volume.size, volume.format.clone()),
@@ -196,7 +201,7 @@ impl Model {
             ));
             return Ok((drive.print(), Some(volid)));
         }
-        let size = self.shelf.get(&drive.file).map(|file| file.size);
+        let size = self.shelved(&node, &drive.file).map(|file| file.size);
         let size = size.or_else(|| {
             self.storages
                 .volumes

@@ -5,7 +5,7 @@ use super::{
     firewall::Firewall,
     guest::Guest,
     network::Network,
-    storage::{Shelf, Storages},
+    storage::{Shelf, Shelved, Storages},
     task::Tasks,
 };
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,9 @@ pub(crate) struct Node {
     /// Whether a statistics round has passed.
     pub(crate) is_counted: bool,
     pub(crate) booted: i64,
+    /// Whether it is off: the others cannot pass questions on to it.
+    #[serde(default)]
+    pub(crate) is_off: bool,
 }
 
 /// The whole model. Saved as one file, except for what the folders hold.
@@ -83,6 +86,25 @@ impl Model {
     fn missing(&self, vmid: u32) -> String {
         let node = self.nodes.keys().next().map_or("pve", String::as_str);
         format!("Configuration file 'nodes/{node}/qemu-server/{vmid}.conf' does not exist")
+    }
+
+    /// The key of a file on the shelf, as one node sees it.
+    pub(crate) fn key(&self, node: &str, volid: &str) -> String {
+        let is_shared = volid
+            .split_once(':')
+            .and_then(|(id, _)| self.storages.all.get(id))
+            .is_some_and(|storage| storage.shared);
+        let first = self.nodes.keys().next().map_or("", String::as_str);
+        if is_shared || node == first {
+            volid.to_owned()
+        } else {
+            format!("{node}!{volid}")
+        }
+    }
+
+    /// A file as one node sees it.
+    pub(crate) fn shelved(&self, node: &str, volid: &str) -> Option<&Shelved> {
+        self.shelf.get(&self.key(node, volid))
     }
 
     /// Takes a VMID for a guest that is about to be made.
@@ -186,7 +208,9 @@ impl Model {
     /// One round of the statistics daemon: from now on the state of every guest and node is known.
     pub(crate) fn count(&mut self) {
         for guest in self.guests.values_mut() {
-            guest.is_counted = true;
+            let is_off = self.nodes.get(&guest.node).is_some_and(|node| node.is_off);
+            guest.is_counted = !is_off;
+            guest.was_running = guest.running.is_some();
         }
         for node in self.nodes.values_mut() {
             node.is_counted = true;

@@ -16,6 +16,9 @@ pub(crate) struct Guest {
     pub(crate) running: Option<Running>,
     /// Whether a statistics round has seen it; before, `/cluster/resources` does not know its state.
     pub(crate) is_counted: bool,
+    /// Whether it ran at the last statistics round: what `/cluster/resources` says until the next.
+    #[serde(default)]
+    pub(crate) was_running: bool,
     pub(crate) snapshots: BTreeMap<String, Snapshot>,
     /// The snapshot that the present state descends from.
     pub(crate) parent: Option<String>,

@@ -87,7 +87,7 @@ impl Model {
             if !drive.file.contains(':') {
                 continue;
             }
-            let file = self.shelf.get(&drive.file);
+            let file = self.shelved(&guest.node, &drive.file);
             let file = file.ok_or_else(|| format!("volume '{}' does not exist", drive.file))?;
             return Ok(Some(file.file.clone()));
         }

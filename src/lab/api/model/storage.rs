@@ -86,7 +86,8 @@ pub(crate) struct Shelved {
     pub(crate) file: PathBuf,
 }
 
-/// The files of all storages: volume id -> file.
+/// The files of all storages: key -> file. The key is the volume id on the cluster's first node, and `node!volid` on
+/// any other: what lies on one node's disks is not on another's.
 pub(crate) type Shelf = BTreeMap<String, Shelved>;
 
 /// What is asked of a new disk.

@@ -8,7 +8,7 @@ use super::{
         endpoint,
     },
     guest_formats::MACHINE,
-    param::{BOOLEAN, INTEGER, TEXT, opt, properties, word},
+    param::{BOOLEAN, INTEGER, TEXT, opt, properties, req, word},
 };
 use crate::lab::api::endpoint::power;
 
@@ -74,6 +74,23 @@ pub(super) const POWER: &[Endpoint] = &[
         Check::Perm("/vms/{vmid}", &["VM.PowerMgmt"]),
         Read(power::reboot),
         &[&[opt("timeout", INTEGER.min(0))]],
+    ),
+    endpoint(
+        Post,
+        "/nodes/{node}/qemu/{vmid}/migrate",
+        Check::Perm("/vms/{vmid}", &["VM.Migrate"]),
+        Read(power::migrate),
+        &[&[
+            opt("bwlimit", INTEGER.min(0)).or("migrate limit from datacenter or storage config"),
+            opt("force", BOOLEAN),
+            opt("migration_network", TEXT.format("CIDR")),
+            opt("migration_type", word(&["secure", "insecure"])),
+            opt("online", BOOLEAN),
+            req("target", TEXT.format("pve-node")),
+            opt("targetstorage", TEXT.format("storage-pair-list")),
+            opt("with-conntrack-state", BOOLEAN).or("0"),
+            opt("with-local-disks", BOOLEAN),
+        ]],
     ),
     endpoint(
         Post,

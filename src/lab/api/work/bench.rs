@@ -60,6 +60,11 @@ pub(crate) async fn run(world: &World, upid: &str, work: Work) -> Result<(), Str
         } => task.snapshot(vmid, &name, &description).await,
         Work::DeleteSnapshot { vmid, name } => task.delete_snapshot(vmid, &name).await,
         Work::Rollback { vmid, name } => task.rollback(vmid, &name).await,
+        Work::Migrate {
+            vmid,
+            target,
+            online,
+        } => task.migrate(vmid, &target, online).await,
         Work::Template { vmid } => task.template(vmid).await,
         Work::Clone {
             vmid,
@@ -108,13 +113,18 @@ impl Bench<'_> {
         self.world.clock().sleep(seconds).await;
     }
 
+    /// The node that runs it.
+    pub(super) fn node(&self) -> &str {
+        self.upid.split(':').nth(1).unwrap_or_default()
+    }
+
     pub(super) fn now(&self) -> i64 {
         self.world.clock().unix()
     }
 
     async fn apply_network(&self) -> Result<(), String> {
         self.take(0.5).await;
-        let node = self.upid.split(':').nth(1).unwrap_or_default().to_owned();
+        let node = self.node().to_owned();
         self.world.change(|model| {
             if let Some(node) = model.nodes.get_mut(&node) {
                 node.network.apply();

@@ -22,9 +22,9 @@ impl Bench<'_> {
         self.log([format!("downloading {url} to {shown}")]);
         let folder = self
             .world
-            .folder(storage)
+            .folder(self.node(), storage)
             .ok_or_else(|| format!("storage '{storage}' has no folder in the lab"))?;
-        let target = disk_folder::place(folder, name)
+        let target = disk_folder::place(&folder, name)
             .map_err(|why| format!("unable to create directory: {why}"))?;
         if target.exists() {
             return Err(format!("refusing to override existing file '{shown}'"));
@@ -108,7 +108,7 @@ impl Bench<'_> {
             )
         });
         let size = fs::metadata(upload).map_err(|why| why.to_string())?.len();
-        let node = self.upid.split(':').nth(1).unwrap_or_default();
+        let node = self.node();
         let temporary = format!(
             "/var/tmp/{}",
             upload.file_name().unwrap_or_default().to_string_lossy()
@@ -139,10 +139,10 @@ impl Bench<'_> {
         }
         let folder = self
             .world
-            .folder(storage)
+            .folder(self.node(), storage)
             .ok_or_else(|| format!("storage '{storage}' has no folder in the lab"))?;
         let target =
-            disk_folder::place(folder, name).map_err(|why| format!("import failed: {why}"))?;
+            disk_folder::place(&folder, name).map_err(|why| format!("import failed: {why}"))?;
         // A target that shares its content with another file must not change under it.
         let _ = fs::remove_file(&target);
         fs::copy(upload, &target).map_err(|why| format!("import failed: {why}"))?;
@@ -153,9 +153,11 @@ impl Bench<'_> {
     pub(super) async fn delete_volume(&self, volid: &str) -> Result<(), String> {
         self.take(0.2).await;
         self.world.refresh();
-        let file = self
-            .world
-            .look(|model| model.shelf.get(volid).map(|shelved| shelved.file.clone()));
+        let file = self.world.look(|model| {
+            model
+                .shelved(self.node(), volid)
+                .map(|shelved| shelved.file.clone())
+        });
         if let Some(file) = file {
             fs::remove_file(&file).map_err(|why| why.to_string())?;
             self.log([format!("Removed volume '{volid}'")]);

@@ -25,6 +25,26 @@ impl Bench<'_> {
         self.take(0.3).await;
         self.world.refresh();
         let copies = set.values().any(|line| line.contains("import-from="));
+        let storage = set
+            .values()
+            .filter(|line| line.contains("import-from="))
+            .find_map(|line| line.split_once(':'))
+            .map(|(storage, _)| format!("{storage}@{}", self.node()));
+        if let Some(storage) = storage {
+            // A new disk is allocated under its storage's lock.
+            let allocated = match self.world.hold_named(&storage).await {
+                Ok(lock) => {
+                    self.take(0.3).await;
+                    drop(lock);
+                    Ok(())
+                }
+                Err(why) => Err(format!("unable to create VM {vmid} - {why}")),
+            };
+            if allocated.is_err() {
+                self.world.change(|model| model.guests.remove(&vmid));
+                return allocated;
+            }
+        }
         let now = self.now();
         let (log, result) = self
             .world

@@ -49,6 +49,32 @@ impl Bench<'_> {
         })
     }
 
+    pub(super) async fn migrate(
+        &self,
+        vmid: u32,
+        target: &str,
+        online: bool,
+    ) -> Result<(), String> {
+        let _lock = self.world.hold(vmid).await?;
+        self.log([format!(
+            "starting migration of VM {vmid} to node '{target}'"
+        )]);
+        self.world.look(|model| {
+            unlocked(model, vmid)?;
+            if model.guest(vmid)?.running.is_some() && !online {
+                return Err("can't migrate running VM without --online".to_owned());
+            }
+            Ok(())
+        })?;
+        self.take(if online { 2.0 } else { 1.0 }).await;
+        self.world.change(|model| {
+            target.clone_into(&mut model.guest_mut(vmid)?.node);
+            Ok::<_, String>(())
+        })?;
+        self.log(["migration finished successfully".to_owned()]);
+        Ok(())
+    }
+
     pub(super) async fn stop(&self, vmid: u32) -> Result<(), String> {
         if !self.find(vmid)? {
             return Ok(());

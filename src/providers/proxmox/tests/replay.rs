@@ -134,13 +134,13 @@ fn the_recorded_exchanges_of_our_endpoints_are_understood() {
     let expected = [
         "forbidden, privilege named: 1",
         "forbidden, root only: 1",
-        "ok: 222",
+        "ok: 227",
         "parameters Exists: 2",
         "parameters Invalid: 12",
         "parameters NotFound: 2",
         "refused Exists: 2",
         "refused NotFound: 6",
-        "refused Plain: 4",
+        "refused Plain: 5",
         "refused Stale: 1",
         "unauthorized: 3",
     ];
@@ -161,6 +161,10 @@ fn typed(row: &Endpoint, data: Value) -> Result<(), serde_json::Error> {
     match (row.method.to_string().as_str(), path) {
         ("POST", "/access/ticket") => one::<access::Ticket>(data),
         ("GET", "/version") => one::<access::Version>(data),
+        ("GET", "/access/permissions") => one::<access::Permissions>(data),
+        ("GET", "/nodes/{node}/status") => one::<node::Status>(data),
+        ("GET", "/nodes/{node}/time") => one::<node::Time>(data),
+        ("GET", "/nodes/{node}/dns") => one::<node::Dns>(data),
         ("GET", "/cluster/resources") => list::<cluster::Resource>(data),
         ("GET", "/cluster/mapping/dir") => list::<cluster::DirMapping>(data),
         ("GET", "/cluster/mapping/pci") => list::<cluster::PciMapping>(data),
@@ -181,6 +185,7 @@ fn typed(row: &Endpoint, data: Value) -> Result<(), serde_json::Error> {
         ("GET", _) if path.ends_with("/ipset") => list::<firewall::Ipset>(data),
         ("GET", _) if path.ends_with("/ipset/{name}") => list::<firewall::Member>(data),
         ("GET", _) => panic!("{path} has no type"),
+        ("POST", "/nodes/{node}/qemu/{vmid}/agent/ping") => Ok(()),
         _ if path.contains("/firewall/") || path.contains("/mapping/") => {
             assert_eq!(data, Value::Null, "{path}");
             Ok(())

@@ -103,6 +103,10 @@ async fn read_everything(client: &Client) {
         .wait(&UPID.parse().expect("valid"), Duration::from_secs(1))
         .await
         .expect_err("so the log is read");
+    // What a doctor asks; the server here has no answers that would fit.
+    client.rights().await.ok();
+    client.health("pve").await.ok();
+    client.agent_answers("pve", vmid()).await.ok();
 }
 
 async fn change_guests(client: &Client) {

@@ -10,6 +10,10 @@ pub(in super::super) struct Ticket {
     pub(in super::super) csrf: String,
 }
 
+/// `GET /access/permissions`: path -> privilege -> whether it reaches below the path.
+pub(in super::super) type Permissions =
+    std::collections::BTreeMap<String, std::collections::BTreeMap<String, super::Flag>>;
+
 /// `GET /version`.
 #[derive(Debug, Deserialize)]
 pub(in super::super) struct Version {

@@ -43,3 +43,40 @@ pub(in super::super) struct Interface {
     #[serde(default)]
     pub(in super::super) cidr6: Option<String>,
 }
+
+/// `GET /nodes/{node}/status`, the part about its root file system.
+#[derive(Debug, Deserialize)]
+pub(in super::super) struct Status {
+    #[serde(default)]
+    pub(in super::super) pveversion: String,
+    #[serde(default)]
+    pub(in super::super) rootfs: Space,
+}
+
+/// Bytes of a file system.
+#[derive(Debug, Default, Deserialize)]
+pub(in super::super) struct Space {
+    #[serde(default)]
+    pub(in super::super) avail: Number,
+    #[serde(default)]
+    pub(in super::super) total: Number,
+}
+
+/// `GET /nodes/{node}/time`.
+#[derive(Debug, Deserialize)]
+pub(in super::super) struct Time {
+    pub(in super::super) time: Number,
+    #[serde(default)]
+    pub(in super::super) timezone: String,
+}
+
+/// `GET /nodes/{node}/dns`.
+#[derive(Debug, Deserialize)]
+pub(in super::super) struct Dns {
+    #[serde(default)]
+    pub(in super::super) dns1: Option<String>,
+    #[serde(default)]
+    pub(in super::super) dns2: Option<String>,
+    #[serde(default)]
+    pub(in super::super) dns3: Option<String>,
+}

@@ -1,0 +1,14 @@
+//! What is wrong with a cluster before anything is written to it: rights, storages, bridges, clocks, room.
+//!
+//! [`needs`] says which privileges an inventory takes, [`missing`] which of them are not there, and [`examine`] judges
+//! everything that was seen. `cli` asks, `view` shows.
+//!
+//! Invariant: pure; every finding that is not well says what to do about it.
+
+mod examine;
+mod finding;
+mod rights;
+
+pub use examine::{Seen, examine};
+pub use finding::{Finding, Verdict};
+pub use rights::{Need, missing, needs};

@@ -1,0 +1,129 @@
+//! The privileges that an inventory takes, each where it is needed and with the reason.
+//!
+//! Which call needs which privilege is in the API schema of PVE 9.2.11 and in its sources; `startup` and the cluster's
+//! firewall want `Sys.Modify` on `/`, a download wants `Sys.AccessNetwork` on its node.
+
+use crate::model::{
+    desired::Desired,
+    guest::{Guest, MountVia},
+    health::Rights,
+};
+
+/// One privilege on one path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Need {
+    /// `VM.Allocate`.
+    pub privilege: &'static str,
+    /// `/vms/110`.
+    pub path: String,
+    /// What cannot be done without it.
+    pub purpose: &'static str,
+}
+
+const GUEST: &[(&str, &str)] = &[
+    ("VM.Audit", "see guests"),
+    ("VM.Allocate", "make guests"),
+    ("VM.Config.CDROM", "put the seed into a guest's drive"),
+    ("VM.Config.CPU", "set cores and CPU type"),
+    ("VM.Config.Disk", "attach and grow disks"),
+    ("VM.Config.HWType", "set the hardware of guests"),
+    ("VM.Config.Memory", "set memory"),
+    (
+        "VM.Config.Network",
+        "set cards and write firewall rules of guests",
+    ),
+    ("VM.Config.Options", "set names, tags, notes and the agent"),
+    ("VM.PowerMgmt", "start and stop guests"),
+];
+
+/// Everything that an inventory takes.
+pub fn needs(desired: &Desired) -> Vec<Need> {
+    let mut out = Vec::new();
+    let mut need = |privilege, path: String, purpose| {
+        out.push(Need {
+            privilege,
+            path,
+            purpose,
+        });
+    };
+    need(
+        "Sys.Audit",
+        "/".to_owned(),
+        "see nodes, the cluster and its firewall",
+    );
+    need(
+        "Sys.Modify",
+        "/".to_owned(),
+        "write the cluster's firewall and start orders",
+    );
+    for node in desired.nodes.values() {
+        let storage = |id: &str| format!("/storage/{id}");
+        need(
+            "Sys.AccessNetwork",
+            format!("/nodes/{}", node.name),
+            "let the node download images",
+        );
+        for id in [node.iso_storage.as_str(), node.import_storage.as_str()] {
+            need(
+                "Datastore.Audit",
+                storage(id),
+                "see storages and their volumes",
+            );
+            need(
+                "Datastore.AllocateTemplate",
+                storage(id),
+                "store seeds and images",
+            );
+        }
+    }
+    for guest in desired.guests.values() {
+        for (privilege, purpose) in GUEST {
+            need(privilege, format!("/vms/{}", guest.vmid), purpose);
+        }
+        let disks = format!("/storage/{}", guest.disk.storage);
+        need(
+            "Datastore.Audit",
+            disks.clone(),
+            "see storages and their volumes",
+        );
+        need("Datastore.AllocateSpace", disks, "make disks");
+        for card in &guest.nics {
+            let bridge = format!("/sdn/zones/localnetwork/{}", card.bridge);
+            need("SDN.Use", bridge, "connect cards to bridges");
+        }
+    }
+    if desired.guests.values().any(shares) {
+        for (privilege, purpose) in [
+            ("Mapping.Audit", "see directory mappings"),
+            ("Mapping.Modify", "make directory mappings"),
+            ("Mapping.Use", "share directories into guests"),
+        ] {
+            need(privilege, "/mapping/dir".to_owned(), purpose);
+        }
+    }
+    if desired.guests.values().any(|guest| !guest.pci.is_empty()) {
+        need(
+            "Mapping.Use",
+            "/mapping/pci".to_owned(),
+            "pass devices through",
+        );
+    }
+    out.sort();
+    out.dedup();
+    out
+}
+
+fn shares(guest: &Guest) -> bool {
+    guest
+        .mounts
+        .iter()
+        .any(|mount| mount.via == MountVia::Virtiofs)
+}
+
+/// The needs that are not met.
+pub fn missing(needs: Vec<Need>, rights: &Rights) -> Vec<Need> {
+    needs
+        .into_iter()
+        .filter(|need| !rights.holds(need.privilege, &need.path))
+        .collect()
+}

@@ -1,0 +1,60 @@
+//! What a doctor looks at besides what plans are made of.
+
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a user or token may do: path -> privileges, as Proxmox works them out.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Rights(pub BTreeMap<String, BTreeSet<String>>);
+
+impl Rights {
+    /// Whether a privilege is held on a path: the nearest path above it that Proxmox lists decides.
+    pub fn holds(&self, privilege: &str, path: &str) -> bool {
+        let mut at = path;
+        loop {
+            if let Some(privileges) = self.0.get(at) {
+                return privileges.contains(privilege);
+            }
+            match at.rsplit_once('/') {
+                Some(("", "")) | None => return false,
+                Some(("", _)) => at = "/",
+                Some((above, _)) => at = above,
+            }
+        }
+    }
+}
+
+/// How a node is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct NodeHealth {
+    /// `pve-manager/9.2.11/14a22df3`.
+    pub version: String,
+    /// Seconds since the epoch, by its own clock.
+    pub time: i64,
+    /// IANA name.
+    pub timezone: String,
+    /// Its name servers.
+    pub name_servers: Vec<String>,
+    /// Bytes free on its root file system.
+    pub root_free: u64,
+    /// Bytes of its root file system.
+    pub root_total: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_listed_path_decides() {
+        let rights = Rights(BTreeMap::from([
+            ("/".to_owned(), BTreeSet::from(["VM.Audit".to_owned()])),
+            ("/storage".to_owned(), BTreeSet::new()),
+        ]));
+        assert!(rights.holds("VM.Audit", "/vms/110"));
+        assert!(rights.holds("VM.Audit", "/"));
+        assert!(!rights.holds("VM.Audit", "/storage/local"));
+        assert!(!rights.holds("VM.Allocate", "/vms/110"));
+        assert!(!Rights::default().holds("VM.Audit", "/"));
+    }
+}

@@ -1,0 +1,10 @@
+//! Clusters in the lab: how many questions a plan asks, and that every interrupted write is made good by the next run.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests make their own folders and sockets"
+)]
+
+mod farm;
+mod faults;
+mod requests;
