@@ -40,16 +40,18 @@ check: deps ## Formatting, lints, and licences where cargo-deny is installed
 test: deps lab-deps ## All tests
 	cargo test --locked
 
+DRILLS := INFRA_DRILLS=all cargo test --locked --test drills -- --nocapture && sh tests/drills/probe.sh $(INFRA) target/nightly-probe
 NIGHTS := INFRA_NIGHTLY=1 cargo test --locked --test nights -- --nocapture --test-threads=1
 MATRICES := INFRA_MATRICES=500 cargo test --locked --test firewall proof:: -- --nocapture
-nightly: build lab-deps ## The slow suites; SUITE=demo, firewall, budget, drift, days or faults runs one of them
+nightly: build lab-deps ## The slow suites; SUITE=demo, firewall, drills, budget, drift, days or faults runs one of them
 	@case "$(SUITE)" in \
-	  ''|all) sh tests/demo.sh $(INFRA) target/nightly && $(NIGHTS) && $(MATRICES) && $(FAULTS) ;; \
+	  ''|all) sh tests/demo.sh $(INFRA) target/nightly && $(NIGHTS) && $(MATRICES) && $(FAULTS) && $(DRILLS) ;; \
 	  demo) sh tests/demo.sh $(INFRA) target/nightly ;; \
 	  firewall) $(MATRICES) ;; \
+	  drills) $(DRILLS) ;; \
 	  budget|drift|days) $(NIGHTS) $(SUITE):: ;; \
 	  faults) $(FAULTS) ;; \
-	  *) echo "no suite $(SUITE): there are demo, firewall, budget, drift, days and faults" >&2; exit 2 ;; esac
+	  *) echo "no suite $(SUITE): there are demo, firewall, drills, budget, drift, days and faults" >&2; exit 2 ;; esac
 
 bench: deps ## Measure what the documents claim; fails where a limit is missed
 	cargo bench --locked --bench retention --bench firewall --bench cluster

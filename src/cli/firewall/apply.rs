@@ -219,7 +219,11 @@ fn show(context: &Context, session: &Session, plan: &Plan, done: &Receipt) -> Re
         let text = human::receipt(done, Some(&file), &again);
         context.terminal.tell(text.trim_end());
     }
-    Ok(up::ended(done))
+    Ok(if done.is_complete() {
+        exit::DONE
+    } else {
+        up::ended(done)
+    })
 }
 
 /// Ends connections that were opened before their flow was closed.
