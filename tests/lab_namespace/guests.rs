@@ -15,7 +15,7 @@ async fn guests_boot_behind_the_node_keep_their_disks_and_leave_nothing() {
     }
     let folder = tempfile::tempdir().expect("folder");
     let names = Names::of(folder.path());
-    let before = machine_now(names.id());
+    let before = machine_now(names.id(), folder.path());
 
     let begun = Instant::now();
     let lab = TestLab::build(folder.path());
@@ -112,7 +112,7 @@ async fn guests_boot_behind_the_node_keep_their_disks_and_leave_nothing() {
         remains(&lab.plan.folder).expect("asked"),
         Vec::<String>::new()
     );
-    let after = machine_now(names.id());
+    let after = machine_now(names.id(), folder.path());
     let left: Vec<_> = after.difference(&before).collect();
     assert!(left.is_empty(), "left behind: {left:#?}");
     assert!(

@@ -57,11 +57,11 @@ fn a_lab_comes_up_dies_is_swept_and_comes_up_again() {
     let lab = folder.join("lab");
     let names = Names::of(&lab);
     let left = |before: &std::collections::BTreeSet<String>| {
-        let after = machine_now(names.id());
+        let after = machine_now(names.id(), folder);
         after.difference(before).cloned().collect::<Vec<_>>()
     };
     let nothing = Vec::<String>::new();
-    let before = machine_now(names.id());
+    let before = machine_now(names.id(), folder);
     let _cleanup = Cleanup(folder);
     assert_eq!(status(folder)["status"], "down");
     let refused = infra(folder, &["--lab", "vm", "list"]);

@@ -263,7 +263,8 @@ impl TestLab {
 
 /// What the machine holds that a lab could have left: namespaces, mounts, loop devices, cgroups, interfaces, processes.
 /// Other labs, and images that are being built in the shared cache, may come and go at the same time and are left out.
-pub(crate) fn machine_now(own: &str) -> BTreeSet<String> {
+pub(crate) fn machine_now(own: &str, folder: &Path) -> BTreeSet<String> {
+    let folder = folder.display().to_string();
     let run = |argv: &[&str]| {
         let output = Command::new(argv[0])
             .args(&argv[1..])
@@ -334,7 +335,9 @@ pub(crate) fn machine_now(own: &str) -> BTreeSet<String> {
                     && !rest.starts_with(own)
                     && rest[..6].bytes().all(|b| b.is_ascii_hexdigit())
             });
-        !other && !line.contains("pgrep") && !line.contains("/.cache/infra/")
+        let of_a_lab = line.starts_with("mount:") || line.starts_with("loop:");
+        let elsewhere = of_a_lab && line.contains("/lab") && !line.contains(&folder);
+        !other && !elsewhere && !line.contains("pgrep") && !line.contains("/.cache/infra/")
     });
     found
 }

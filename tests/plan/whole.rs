@@ -186,16 +186,25 @@ fn what_needs_what_is_in_order() {
         );
         assert!(!waits(&plan, second, first), "{second} waits for {first}");
     }
-    // The switch is the last thing that is thrown.
-    let last = |what: &str| {
-        let mut all = ids(&plan).into_iter().rev();
-        all.find(|id| id.starts_with(what))
-            .expect("in the plan")
-            .to_owned()
-    };
-    let switch = last("pve: firewall of datacenter");
-    let guest = last("pve: firewall of guest 110");
-    assert!(waits(&plan, &switch, &guest) && !waits(&plan, &guest, &switch));
+}
+
+/// Switching the firewall on comes after every rule, and under the same guard.
+#[test]
+fn the_firewall_is_one_step_that_ends_with_switching_it_on() {
+    let plan = fresh();
+    let firewall: Vec<&str> = ids(&plan)
+        .into_iter()
+        .filter(|id| id.starts_with("pve: firewall of"))
+        .collect();
+    let on = &plan.steps[step(&plan, firewall[0])];
+    let together: Vec<&str> = on.changes.iter().map(|at| &*plan.changes[*at].id).collect();
+    assert!(firewall.len() > 10, "{firewall:?}");
+    assert!(
+        firewall.iter().all(|id| together.contains(id)),
+        "{together:?}"
+    );
+    let last = &plan.changes[*on.changes.last().expect("a change")].operation;
+    assert!(matches!(last, Operation::EnableFirewall { .. }), "{last:?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! infra's dead-man switch. A scripted host has no timer: what is not confirmed stays until it is reverted.
 
-use super::super::machine::{Machine, Reply};
+use crate::lab::scripted::machine::{Machine, Reply};
 
 /// `infra-guard`
 pub(super) fn guard(machine: &mut Machine, arguments: &[String]) -> Reply {
