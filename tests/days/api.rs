@@ -197,6 +197,6 @@ fn an_api_that_fails_in_the_middle_is_survived_or_told() {
         "GET",
     ]);
     lab.up()
-        .says(5, &[NOTHING, "the Proxmox API", "got no worker upid"]);
+        .says(6, &["could not be read", "got no worker upid", "Run the command again"]);
     lab.recovers();
 }
