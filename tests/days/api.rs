@@ -196,7 +196,13 @@ fn an_api_that_fails_in_the_middle_is_survived_or_told() {
         "--method",
         "GET",
     ]);
-    lab.up()
-        .says(6, &["could not be read", "got no worker upid", "Run the command again"]);
+    lab.up().says(
+        6,
+        &[
+            "could not be read",
+            "got no worker upid",
+            "Run the command again",
+        ],
+    );
     lab.recovers();
 }
