@@ -38,7 +38,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("playbook", &["model", "plan", "template", "diagnostic"]),
     ("providers", &["model"]),
     ("observe", &["model", "plan", "providers"]),
-    ("apply", &["model", "plan", "providers", "seed"]),
+    (
+        "apply",
+        &["model", "plan", "providers", "replication", "seed"],
+    ),
     ("verify", &["model", "providers"]),
     ("lab", &["model"]),
     ("prove", &["model", "firewall", "lab"]),

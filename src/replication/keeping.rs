@@ -6,6 +6,8 @@ use crate::model::{ids::SnapshotName, snapshot::SnapshotId};
 /// What to do once a snapshot is on both sides, in this order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Keeping {
+    /// Held here.
+    pub hold_near: Vec<SnapshotId>,
     /// Held over there.
     pub hold_far: Vec<SnapshotId>,
     /// Bookmarked here, under this name; none when it is.
@@ -38,6 +40,7 @@ pub fn after(near: &Near, far: &Far, replica: &str, guid: u64) -> Keeping {
     };
     let wanted = bookmark_name(replica, guid);
     if let Some(here) = near.snapshots.iter().find(|one| one.guid == guid) {
+        out.hold_near.push(id(&near.dataset, &here.name));
         let has_mark = near
             .bookmarks
             .iter()

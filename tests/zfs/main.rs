@@ -5,7 +5,9 @@
     reason = "lays out stages and reads what was left on them"
 )]
 
+mod real;
 mod reasons;
 mod replay;
+mod rig;
 mod stage;
 mod transcript;

@@ -111,10 +111,16 @@ fn one(
     let existing = store.datasets.get(dataset);
     let partial = existing.and_then(|d| d.partial.clone());
     match (&partial, is_resume) {
-        (Some(_), false) => {
+        (Some(_), false) if record.from.is_some() => {
             return Err(refused(&format!(
                 "destination {dataset} contains partially-complete state from \"zfs receive -s\"."
             )));
+        }
+        (None, true) if existing.is_none() => {
+            return Err(Answer::refused(
+                1,
+                format!("cannot receive resume stream: destination '{dataset}' does not exist"),
+            ));
         }
         (None, true) => {
             return Err(refused(&format!(
@@ -126,9 +132,9 @@ fn one(
                 "kernel modules must be upgraded to receive this stream.",
             ));
         }
-        (Some(_), true) | (None, false) => {}
+        (Some(_), _) | (None, false) => {}
     }
-    let is_new = existing.is_none_or(|d| d.inconsistent);
+    let is_new = existing.is_none_or(|d| d.inconsistent && is_resume);
     if record.from.is_none() && !is_new && !forced {
         return Err(refused(&format!(
             "destination '{dataset}' exists\nmust specify -F to overwrite it"
@@ -143,7 +149,18 @@ fn one(
             let missing = parent.to_owned();
             create::add(store, disk, &missing, Dataset::default())?;
         } else {
-            return Err(refused(&format!("destination '{dataset}' does not exist")));
+            let above = parent.split('/').next().unwrap_or(parent);
+            let missing = if store.datasets.contains_key(above) {
+                parent
+            } else {
+                above
+            };
+            return Err(Answer::refused(
+                1,
+                format!(
+                    "cannot open '{missing}': dataset does not exist\ncannot receive {kind} stream: unable to restore to destination"
+                ),
+            ));
         }
     }
     if wish.options.has('n') {
