@@ -43,15 +43,18 @@ test: deps lab-deps ## All tests
 DRILLS := INFRA_DRILLS=all cargo test --locked --test drills -- --nocapture && sh tests/drills/probe.sh $(INFRA) target/nightly-probe
 NIGHTS := INFRA_NIGHTLY=1 cargo test --locked --test nights -- --nocapture --test-threads=1
 MATRICES := INFRA_MATRICES=500 cargo test --locked --test firewall proof:: -- --nocapture
-nightly: build lab-deps ## The slow suites; SUITE=demo, firewall, drills, budget, drift, days or faults runs one of them
+# Real OpenZFS in a QEMU guest: built when it is not in the cache, then the whole suite on it.
+ZFS_NIGHT := tests/zfs/rig/rig.sh build && INFRA_NIGHTLY=zfs cargo test --locked --test zfs -- --nocapture
+nightly: build lab-deps ## The slow suites; SUITE=demo, firewall, drills, budget, drift, days, faults or zfs runs one of them
 	@case "$(SUITE)" in \
-	  ''|all) sh tests/demo.sh $(INFRA) target/nightly && $(NIGHTS) && $(MATRICES) && $(FAULTS) && $(DRILLS) ;; \
+	  ''|all) sh tests/demo.sh $(INFRA) target/nightly && $(NIGHTS) && $(MATRICES) && $(FAULTS) && $(DRILLS) && $(ZFS_NIGHT) ;; \
 	  demo) sh tests/demo.sh $(INFRA) target/nightly ;; \
 	  firewall) $(MATRICES) ;; \
 	  drills) $(DRILLS) ;; \
 	  budget|drift|days) $(NIGHTS) $(SUITE):: ;; \
 	  faults) $(FAULTS) ;; \
-	  *) echo "no suite $(SUITE): there are demo, firewall, drills, budget, drift, days and faults" >&2; exit 2 ;; esac
+	  zfs) $(ZFS_NIGHT) ;; \
+	  *) echo "no suite $(SUITE): there are demo, firewall, drills, budget, drift, days, faults and zfs" >&2; exit 2 ;; esac
 
 bench: deps ## Measure what the documents claim; fails where a limit is missed
 	cargo bench --locked --bench retention --bench firewall --bench cluster

@@ -1,6 +1,6 @@
 //! What may be typed behind `infra zfs`.
 
-use super::{clone, coverage, hold, list, prune, retention, rollback, snapshot, status};
+use super::{clone, coverage, hold, list, prune, replicate, retention, rollback, snapshot, status};
 use crate::cli::{context::Context, failure::Failure, plan::PlanArgs, up::UpArgs};
 use clap::Subcommand;
 
@@ -19,6 +19,7 @@ pub(crate) enum ZfsVerb {
     Clone(clone::CloneArgs),
     Hold(hold::HoldArgs),
     Release(hold::HoldArgs),
+    Replicate(replicate::ReplicateArgs),
     /// Say which datasets and volumes are in no snapshot schedule or no backup
     Coverage,
     Status(status::StatusArgs),
@@ -44,6 +45,7 @@ pub(crate) fn run(context: &Context, verb: &ZfsVerb) -> Result<u8, Failure> {
         ZfsVerb::Clone(args) => clone::run(context, args),
         ZfsVerb::Hold(args) => hold::run(context, args, true),
         ZfsVerb::Release(args) => hold::run(context, args, false),
+        ZfsVerb::Replicate(args) => replicate::run(context, args),
         ZfsVerb::Coverage => coverage::run(context),
         ZfsVerb::Status(args) => status::run(context, args),
     }

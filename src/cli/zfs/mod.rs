@@ -12,6 +12,7 @@ mod hook;
 mod list;
 mod look;
 mod prune;
+mod replicate;
 mod retention;
 mod rollback;
 mod snapshot;

@@ -70,8 +70,15 @@ pub async fn carry(
     let (flowed, sent, received) =
         tokio::join!(flow, sender.wait_with_output(), receiver.wait_with_output());
     let bytes = flowed.map_err(|error| lost(from, send, error))?;
-    let sent = outcome(from, send, sent)?;
     let received = outcome(to, receive, received)?;
+    let sent = match outcome(from, send, sent) {
+        // A sender whose reader has gone ends without a word; the reader's words are the reason.
+        Err(_) if !received.is_success() => Output {
+            code: -1,
+            ..Output::default()
+        },
+        other => other?,
+    };
     Ok(Carried {
         sent,
         received,
