@@ -105,27 +105,23 @@ impl Bench {
     }
 
     /// `infra --lab firewall apply`, in the background.
-    pub(crate) fn apply(&self, inventory: &Path, more: &[&str]) -> Child {
+    pub(crate) fn apply(&self, inventory: &Path, more: &[&str]) -> Running {
         let guard = self.guard.to_string();
         let args = ["--lab", "firewall", "apply", "--yes", "--guard", &guard];
         let log = fs::File::create(self.folder.path().join("apply.log")).expect("log");
         let mut command = self.command(inventory, &[&args[..], more].concat());
-        command
+        let child = command
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("log"))
             .stderr(log)
             .spawn()
-            .expect("infra runs")
+            .expect("infra runs");
+        Running(child)
     }
 
     /// What the last one said.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("apply.log")).unwrap_or_default()
-    }
-
-    /// The right inventory.
-    pub(crate) fn right(&self) -> PathBuf {
-        PathBuf::from(HOME)
     }
 
     /// Whether a NEW connection from the operator's place comes in. SSH is logged in to: whoever knocks often without
@@ -257,6 +253,28 @@ fn opens(namespace: &str, target: &str) -> bool {
         TcpStream::connect_timeout(&address, PATIENCE).map(drop)
     })
     .is_ok()
+}
+
+/// The right inventory.
+pub(crate) fn right() -> PathBuf {
+    PathBuf::from(HOME)
+}
+
+/// infra at work; it does not outlive its drill.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Running {
+    /// `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
 }
 
 /// A machine.

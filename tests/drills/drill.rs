@@ -1,12 +1,7 @@
 //! The drills. Each gives the seconds from the cut until everything comes in again.
 
-use crate::bench::{API, Bench, GUEST, NODE, On, said};
-use std::{
-    fs,
-    path::Path,
-    process::{Child, Command},
-    time::Instant,
-};
+use crate::bench::{API, Bench, GUEST, NODE, On, Running, right, said};
+use std::{fs, path::Path, process::Command, time::Instant};
 
 /// One way to cut oneself off.
 pub(crate) struct Drill {
@@ -133,16 +128,16 @@ fn limit(bench: &Bench) -> u64 {
 }
 
 /// The owner's mistake: the set of operators is somebody else's address.
-fn mistaken_apply(bench: &Bench, more: &[&str]) -> Child {
+fn mistaken_apply(bench: &Bench, more: &[&str]) -> Running {
     let inventory = bench.inventory("operators: [192.168.1.50]", "operators: [192.168.1.77]");
     bench.apply(&inventory, more)
 }
 
 /// Waits until one of the targets is cut; infra must still be at work.
-fn cut(bench: &Bench, child: &mut Child, targets: &[&str]) -> Result<Instant, String> {
+fn cut(bench: &Bench, child: &mut Running, targets: &[&str]) -> Result<Instant, String> {
     let mut ended = None;
     bench.until("the cut", 90, || {
-        ended = child.try_wait().expect("asked");
+        ended = child.0.try_wait().expect("asked");
         ended.is_some() || targets.iter().any(|target| !bench.comes_in(target))
     })?;
     match ended {
@@ -160,10 +155,10 @@ fn back(bench: &Bench, since: Instant) -> Result<f64, String> {
 }
 
 /// infra must end by itself and say that everything was taken back.
-fn reverted(bench: &Bench, child: &mut Child) -> Result<(), String> {
+fn reverted(bench: &Bench, child: &mut Running) -> Result<(), String> {
     let mut status = None;
     bench.until("infra's end", 150, || {
-        status = child.try_wait().expect("asked");
+        status = child.0.try_wait().expect("asked");
         status.is_some()
     })?;
     match status.and_then(|status| status.code()) {
@@ -191,8 +186,7 @@ fn killed(
 ) -> Result<f64, String> {
     let mut child = mistaken_apply(bench, more);
     let since = cut(bench, &mut child, targets)?;
-    child.kill().expect("killed");
-    let _ = child.wait();
+    child.kill();
     then(bench)?;
     back(bench, since)
 }
@@ -240,7 +234,7 @@ fn network_lost(bench: &Bench) -> Result<f64, String> {
 
 fn network_lost_for_nothing(bench: &Bench) -> Result<f64, String> {
     demand(bench, On::Guest, "ufw allow 9999/tcp")?;
-    let mut child = bench.apply(&bench.right(), &[]);
+    let mut child = bench.apply(&right(), &[]);
     bench.armed(On::Guest)?;
     let since = Instant::now();
     bench.cable(false);
@@ -262,9 +256,9 @@ fn unconfirmed(bench: &Bench, on: On) -> Result<(), String> {
         .map(drop)
 }
 
-fn signal(child: &Child, name: &str) {
+fn signal(child: &Running, name: &str) {
     let sent = Command::new("kill")
-        .args([name, &child.id().to_string()])
+        .args([name, &child.0.id().to_string()])
         .status()
         .expect("kill");
     assert!(sent.success(), "{name}");
@@ -306,7 +300,7 @@ fn sabotaged_node(
 ) -> Result<f64, String> {
     let guest = bench.pve().join("firewall/110.fw");
     first_rule(&guest, "IN ACCEPT -p tcp -dport 9999").map_err(|e| e.to_string())?;
-    let mut child = bench.apply(&bench.right(), &[]);
+    let mut child = bench.apply(&right(), &[]);
     bench.armed(On::Node)?;
     sabotage(&bench.pve()).map_err(|e| e.to_string())?;
     let since = cut(bench, &mut child, targets)?;
@@ -317,7 +311,7 @@ fn sabotaged_node(
 
 fn sabotaged_guest(bench: &Bench, command: &str) -> Result<f64, String> {
     demand(bench, On::Guest, "ufw allow 9999/tcp")?;
-    let mut child = bench.apply(&bench.right(), &[]);
+    let mut child = bench.apply(&right(), &[]);
     bench.armed(On::Guest)?;
     // The connection may die of it.
     let _ = bench.on(On::Guest, command);
@@ -331,12 +325,11 @@ fn sabotaged_guest(bench: &Bench, command: &str) -> Result<f64, String> {
 fn left_behind(bench: &Bench) -> Result<f64, String> {
     let mut dead = mistaken_apply(bench, &["--on", "web"]);
     bench.armed(On::Guest)?;
-    dead.kill().expect("killed");
-    let _ = dead.wait();
+    dead.kill();
     demand(bench, On::Guest, "systemctl stop infra-guard.timer")?;
     let since = Instant::now();
     demand(bench, On::Guest, "ufw allow 9999/tcp")?;
-    let mut next = bench.apply(&bench.right(), &[]);
+    let mut next = bench.apply(&right(), &[]);
     reverted(bench, &mut next)?;
     back(bench, since)
 }

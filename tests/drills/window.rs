@@ -1,6 +1,6 @@
 //! Nothing opens and nothing closes while a change is made.
 
-use crate::bench::{API, Bench, GUEST, NODE, On, said};
+use crate::bench::{API, Bench, GUEST, NODE, On, right, said};
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
@@ -61,9 +61,9 @@ pub(crate) fn none_opens(bench: &Bench) -> Result<f64, String> {
 /// A flow comes, another goes, and all is as before.
 fn changes(bench: &Bench) -> Result<(), String> {
     let more = bench.inventory("site: 8080/tcp", "site: [8080/tcp, 8443/tcp]");
-    for inventory in [more, bench.right()] {
+    for inventory in [more, right()] {
         let mut child = bench.apply(&inventory, &[]);
-        let status = child.wait().map_err(|error| error.to_string())?;
+        let status = child.0.wait().map_err(|error| error.to_string())?;
         if !status.success() {
             return Err(format!("{status}\n{}", bench.log()));
         }
