@@ -300,27 +300,21 @@ fn rules(
             PveRuleKind::Forward | PveRuleKind::Group => Vec::new(),
         };
         for opening in openings {
-            for rule in opening_rules(*kind, &opening, machine, named) {
-                let known = out.iter().any(|other| same_effect(other, &rule));
-                if !known {
-                    out.push(rule);
-                }
-            }
+            out.extend(opening_rules(*kind, &opening, machine, named));
         }
     }
+    let mut known = BTreeSet::new();
+    out.retain(|rule| {
+        known.insert(PveRule {
+            comment: None,
+            log: None,
+            ..rule.clone()
+        })
+    });
     PveRules {
         rules: out,
         digest: None,
     }
-}
-
-fn same_effect(a: &PveRule, b: &PveRule) -> bool {
-    let without_comment = |rule: &PveRule| PveRule {
-        comment: None,
-        log: None,
-        ..rule.clone()
-    };
-    without_comment(a) == without_comment(b)
 }
 
 fn opening_rules(

@@ -12,6 +12,7 @@ use crate::model::{
     ufw::{Ufw, UfwAction, UfwDirection, UfwRule},
 };
 use ipnet::IpNet;
+use std::collections::BTreeSet;
 
 /// Compiles the matrix for a guest or an external host.
 pub(crate) fn compile(matrix: &Matrix, machine: &Machine<'_>) -> Ufw {
@@ -96,6 +97,19 @@ fn rules(
             &opening.row.ports,
         );
     }
+    let mut known = BTreeSet::new();
+    out.retain(|rule| {
+        known.insert(UfwRule {
+            action: if rule.passes() {
+                UfwAction::Allow
+            } else {
+                UfwAction::Deny
+            },
+            log: None,
+            comment: None,
+            ..rule.clone()
+        })
+    });
     out
 }
 
@@ -149,18 +163,7 @@ fn write(
                 interface: None,
                 comment: Some(mark(&opening.row.id, &opening.row.reason)),
             };
-            let bare = |rule: &UfwRule| UfwRule {
-                action,
-                log: None,
-                comment: None,
-                ..rule.clone()
-            };
-            let known = out
-                .iter()
-                .any(|other| other.passes() == rule.passes() && bare(other) == bare(&rule));
-            if !known {
-                out.push(rule);
-            }
+            out.push(rule);
         }
     }
 }

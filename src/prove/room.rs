@@ -293,6 +293,10 @@ impl Room {
             }
             Ok(found)
         })?;
+        // Nobody speaks with who got through: they must not fill the queue in which the next ones wait.
+        for listener in &self.tcp {
+            while listener.accept().is_ok() {}
+        }
         let arrived = probe::udp_receive(&self.udp, patience);
         let arrived = arrived
             .into_iter()

@@ -14,6 +14,7 @@ use crate::model::{
     stack::Publish,
 };
 use ipnet::IpNet;
+use std::collections::BTreeSet;
 
 /// Compiles the chain of a host; none when no stack runs there.
 pub(crate) fn compile(
@@ -81,6 +82,17 @@ fn family(
             push(&mut out, opening, None, port, true, is_here);
         }
     }
+    let mut known = BTreeSet::new();
+    out.retain(|rule| match rule {
+        DockerRule::Published(rule) => known.insert(Published {
+            log: None,
+            ..rule.clone()
+        }),
+        DockerRule::Answers
+        | DockerRule::FromContainers(_)
+        | DockerRule::OtherPublished
+        | DockerRule::IntoContainers(_) => true,
+    });
     out.extend([
         DockerRule::OtherPublished,
         DockerRule::IntoContainers(Bridge::Default),
@@ -138,23 +150,6 @@ fn push(
             passes,
             log: (passes && opening.row.log).then(|| log_prefix(&opening.row.id)),
         };
-        let known = out.iter().any(|other| match other {
-            DockerRule::Published(other) => {
-                Published {
-                    log: None,
-                    ..other.clone()
-                } == Published {
-                    log: None,
-                    ..rule.clone()
-                }
-            }
-            DockerRule::Answers
-            | DockerRule::FromContainers(_)
-            | DockerRule::OtherPublished
-            | DockerRule::IntoContainers(_) => false,
-        });
-        if !known {
-            out.push(DockerRule::Published(rule));
-        }
+        out.push(DockerRule::Published(rule));
     }
 }

@@ -30,7 +30,7 @@ pub(super) enum Bridge {
 }
 
 /// New connections from somebody to a published port.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Published {
     pub(super) peer: Option<IpNet>,
     pub(super) proto: Proto,
