@@ -6,13 +6,16 @@ use super::{
     walk::{Notes, StepFailure},
 };
 use crate::model::{
-    guest::Image,
     host::GuestSeed,
-    ids::{HostName, Vmid},
+    ids::{HostName, ImageName, Vmid},
+    image::Download,
     size::Bytes,
 };
 use crate::providers::{
-    proxmox::{ConfigChange, Delivery, ProxmoxError, ProxmoxRead, ProxmoxWrite, Refusal},
+    proxmox::{
+        ConfigChange, Delivery, GuestRead, GuestWrite, ProxmoxError, ProxmoxRead, ProxmoxWrite,
+        Refusal,
+    },
     shell::{Command, Shell, ShellError},
 };
 use crate::seed::{HostKey, SeedNic, SeedSpec};
@@ -20,11 +23,11 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
 /// Downloads depend on the owner's line; half an hour is 1 MB/s for a large image.
-const DOWNLOAD_LIMIT: Duration = Duration::from_mins(30);
+pub(super) const DOWNLOAD_LIMIT: Duration = Duration::from_mins(30);
 /// Importing copies the whole image on the node's disks.
-const IMPORT_LIMIT: Duration = Duration::from_mins(15);
+pub(super) const IMPORT_LIMIT: Duration = Duration::from_mins(15);
 /// Everything else is done by a node within seconds, or waits for a lock.
-const TASK_LIMIT: Duration = Duration::from_mins(3);
+pub(super) const TASK_LIMIT: Duration = Duration::from_mins(3);
 /// A cloud image boots in half a minute on slow hardware; this is for emulation and busy disks.
 const BOOT_LIMIT: Duration = Duration::from_mins(6);
 /// Before it has read its seed a guest may refuse the key or show another host key.
@@ -34,25 +37,26 @@ const POWER_LIMIT: Duration = Duration::from_secs(20);
 /// A guest that was asked to shut down gets this long before its power is cut.
 const SHUTDOWN_SECONDS: u32 = 90;
 
-impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
+impl<P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite> World<P> {
     pub(super) async fn download(
         &self,
         node: &HostName,
         storage: &str,
-        image: &Image,
+        image: &ImageName,
+        download: &Download,
         notes: &Notes,
     ) -> Result<(), StepFailure> {
         let upid = self
             .api()?
-            .download_url(node.as_str(), storage, image)
+            .download_url(node.as_str(), storage, download)
             .await?;
         match self.finish(&upid, DOWNLOAD_LIMIT, notes).await {
             Ok(()) => Ok(()),
             Err(mut failure) => {
                 failure.hint = failure.hint.or_else(|| {
                     Some(format!(
-                        "Check that {node} reaches {} and that the checksum of image `{}` is the published one.",
-                        image.url, image.name
+                        "Check that {node} reaches {} and that the checksum of image `{image}` is the published one.",
+                        download.url
                     ))
                 });
                 Err(failure)
@@ -97,24 +101,26 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
             }
             Err(error) if error.delivery() == Delivery::MaybeApplied => {
                 // Never sent again: what matters is whether the guest is there.
-                self.appears(vmid, params.get("tags"), error).await
+                let tags = params.get("tags").map_or("", String::as_str);
+                self.appears(vmid, ("tags", tags), error).await
             }
             Err(error) => Err(error.into()),
         }
     }
 
     /// After an ambiguous creation: waits until the guest is there, whole and ours.
-    async fn appears(
+    pub(super) async fn appears(
         &self,
         vmid: Vmid,
-        tags: Option<&String>,
+        (key, mark): (&str, &str),
         error: ProxmoxError,
     ) -> Result<(), StepFailure> {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             if let Some(found) = self.api()?.guest(vmid).await? {
                 let config = found.config.unwrap_or_default();
-                let ours = tags.is_some() && config.get("tags") == tags;
+                let seen = config.get(key).map(|value| value.trim_end());
+                let ours = !mark.is_empty() && seen == Some(mark);
                 if ours && found.lock.is_none() && config.contains_key("scsi0") {
                     return Ok(());
                 }
@@ -180,7 +186,30 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
         notes: &Notes,
     ) -> Result<(), StepFailure> {
         self.power_on(node, vmid, notes).await?;
-        self.reach(guest, notes).await
+        match self.reach(guest, notes).await {
+            Ok(()) => Ok(()),
+            Err(failure) => Err(self.explained(failure, node, vmid).await),
+        }
+    }
+
+    /// A guest that does not let us in may still say through its agent how its first boot went.
+    async fn explained(
+        &self,
+        mut failure: StepFailure,
+        node: &HostName,
+        vmid: Vmid,
+    ) -> StepFailure {
+        let words = ["cloud-init", "status", "--long"];
+        if let Ok(api) = self.api()
+            && let Ok(Some(said)) = api.agent_run(node.as_str(), vmid, &words).await
+            && !said.out.trim().is_empty()
+        {
+            failure
+                .why
+                .push_str("\nits agent says of the first boot:\n");
+            failure.why.push_str(said.out.trim_end());
+        }
+        failure
     }
 
     /// Starts a guest. Right after a stop the node's clean-up holds its lock for some seconds; and somebody else may
@@ -388,7 +417,7 @@ fn spec(seed: &GuestSeed, host_key: Option<HostKey>) -> SeedSpec {
                 gateways: card.gateways.clone(),
             })
             .collect(),
-        packages: Vec::new(),
+        extra: seed.cloud_init.clone(),
     }
 }
 

@@ -15,13 +15,15 @@ use crate::plan::change::{Change, Operation};
 use crate::providers::{
     compose::{self, Compose},
     host::{DirectoryWrite, FileWrite, HostWrite as _, UnitVerb},
-    proxmox::{ConfigChange, ProxmoxRead, ProxmoxWrite},
+    proxmox::{
+        CloneOptions, ConfigChange, GuestRead, GuestWrite, NewVolume, ProxmoxRead, ProxmoxWrite,
+    },
     shell::{Command, Shell as _},
     ssh::{self, Fleet, SshHost},
     zfs::{Zfs, ZfsWrite as _},
 };
 use crate::seed::HostKey;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 /// Says of a connection on a machine whether the flow matrix forbids it.
 pub type Forbidden = Box<dyn Fn(&HostName, &Connection) -> bool + Send + Sync>;
@@ -34,6 +36,8 @@ pub struct World<P> {
     pub fleet: Fleet,
     /// Values of secrets, filled in at the moment of writing.
     pub secrets: SecretValues,
+    /// The inventory's folder, from which relative paths start.
+    pub folder: PathBuf,
     /// Private host keys of guests that have not read their seed yet.
     pub host_keys: HostKeys,
     /// Between two looks at something that takes a moment.
@@ -234,7 +238,7 @@ pub(super) fn misplaced(operation: &Operation) -> StepFailure {
     )
 }
 
-impl<P: ProxmoxRead + ProxmoxWrite> Hands for World<P> {
+impl<P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite> Hands for World<P> {
     async fn carry_out(&self, changes: Vec<Change>, notes: Notes) -> Result<(), StepFailure> {
         match changes.first().map(|change| &change.operation) {
             Some(
@@ -255,7 +259,7 @@ impl<P: ProxmoxRead + ProxmoxWrite> Hands for World<P> {
     }
 }
 
-impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
+impl<P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite> World<P> {
     async fn one(&self, change: &Change, notes: &Notes) -> Result<(), StepFailure> {
         let host = &change.host;
         match &change.operation {
@@ -263,7 +267,65 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
                 node,
                 storage,
                 image,
-            } => self.download(node, storage, image, notes).await,
+                download,
+            } => self.download(node, storage, image, download, notes).await,
+            Operation::UploadImage {
+                node,
+                storage,
+                path,
+                filename,
+                checksum,
+            } => {
+                let file = self.folder.join(path);
+                self.upload_image(node, storage, filename, &file, checksum.as_ref(), notes)
+                    .await
+            }
+            Operation::MakeTemplate { node, vmid } => self.make_template(node, *vmid, notes).await,
+            Operation::CloneGuest {
+                node,
+                from,
+                vmid,
+                name,
+                notes: words,
+                target,
+                full,
+            } => {
+                let options = CloneOptions {
+                    vmid: *vmid,
+                    name: name.to_string(),
+                    description: words.clone(),
+                    target: target.to_string(),
+                    full: full.clone(),
+                };
+                self.clone_guest(node, *from, &options, notes).await
+            }
+            Operation::AllocateDisk {
+                node,
+                storage,
+                filename,
+                format,
+                size,
+            } => {
+                let volume = NewVolume {
+                    filename: filename.clone(),
+                    format: format.clone(),
+                    size: size.0,
+                };
+                self.allocate_disk(node, storage, &volume).await
+            }
+            Operation::MoveDisk {
+                node,
+                vmid,
+                disk,
+                storage,
+            } => self.move_disk(node, *vmid, disk, storage, notes).await,
+            Operation::MakePool { pool } => Ok(self.api()?.create_pool(pool.as_str()).await?),
+            Operation::JoinPool { pool, exists, vmid } => {
+                if !exists {
+                    self.api()?.create_pool(pool.as_str()).await?;
+                }
+                Ok(self.api()?.join_pool(pool.as_str(), *vmid).await?)
+            }
             Operation::UploadBootSeed {
                 node,
                 storage,

@@ -77,6 +77,9 @@ pub(crate) enum Verb {
     /// Look at the flow matrix, explain it, apply it under a guard, prove it
     #[command(subcommand)]
     Firewall(super::firewall::FirewallVerb),
+    /// Look at images, pin their checksums
+    #[command(subcommand)]
+    Images(super::images::ImagesVerb),
     /// Work with guests
     #[command(subcommand)]
     Vm(super::vm::VmVerb),

@@ -15,6 +15,7 @@ mod exit;
 mod failure;
 mod firewall;
 mod forbidden;
+mod images;
 mod init;
 #[cfg(feature = "lab")]
 mod lab;
@@ -32,6 +33,7 @@ mod system;
 mod up;
 mod verify;
 mod vm;
+mod vm_life;
 mod zfs;
 
 pub use start::main;

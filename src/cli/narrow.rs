@@ -34,6 +34,9 @@ fn chosen(change: &Change, selector: &Selector, desired: &Desired) -> bool {
             Subject::Host(guest)
         }
         Operation::CreateGuest { vmid, .. }
+        | Operation::CloneGuest { vmid, .. }
+        | Operation::MoveDisk { vmid, .. }
+        | Operation::JoinPool { vmid, .. }
         | Operation::ConfigureGuest { vmid, .. }
         | Operation::GrowDisk { vmid, .. } => desired
             .guests
@@ -43,6 +46,10 @@ fn chosen(change: &Change, selector: &Selector, desired: &Desired) -> bool {
                 Subject::Host(&guest.name)
             }),
         Operation::DownloadImage { .. }
+        | Operation::UploadImage { .. }
+        | Operation::MakeTemplate { .. }
+        | Operation::AllocateDisk { .. }
+        | Operation::MakePool { .. }
         | Operation::MapDirectory { .. }
         | Operation::Firewall { .. }
         | Operation::EnableFirewall { .. }

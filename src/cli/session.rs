@@ -7,6 +7,8 @@ use super::{
     system::{self, System},
 };
 use crate::apply::{World, guard::GuardPolicy, host_keys::HostKeys};
+use crate::diagnostic::Diagnostic;
+use crate::inventory::codes;
 use crate::model::{
     desired::{ApiAuth, Desired},
     ids::HostName,
@@ -34,6 +36,8 @@ pub(crate) struct Session {
     /// Journal, receipts, lock.
     pub(crate) state: PathBuf,
     pub(crate) lab: bool,
+    /// What the owner still has to fill in before a real run.
+    pub(crate) unready: Vec<String>,
     /// Why no check can be asked from this machine; none when it can.
     pub(crate) nobody_here: Option<String>,
 }
@@ -54,8 +58,10 @@ pub(crate) fn open(
     let System {
         folder,
         mut desired,
+        ref diagnostics,
         ..
     } = system;
+    let unready = unready(diagnostics);
     let mut fleet = FleetOptions {
         known_hosts: folder.join("known_hosts"),
         person: Person {
@@ -120,6 +126,7 @@ pub(crate) fn open(
         .collect();
     let secrets_again = values.clone();
     Ok(Session {
+        unready,
         compiled,
         hosts,
         lab: lab.is_some(),
@@ -128,6 +135,7 @@ pub(crate) fn open(
             proxmox,
             fleet,
             secrets: values,
+            folder: folder.clone(),
             host_keys: HostKeys::below(&state),
             pause,
             guard: GuardPolicy::EachStep {
@@ -143,6 +151,30 @@ pub(crate) fn open(
         desired,
         state,
     })
+}
+
+/// Warnings that a real run does not pass over.
+fn unready(diagnostics: &[Diagnostic]) -> Vec<String> {
+    let stops = [
+        codes::PLACEHOLDER,
+        codes::NO_AUTHORIZED_KEYS,
+        codes::UNPINNED_IMAGE,
+    ];
+    diagnostics
+        .iter()
+        .filter(|found| stops.contains(&found.code))
+        .map(|found| {
+            let place = found.labels.first().map(|label| &label.place);
+            let place = place.map(|at| format!(" ({}:{})", at.file, at.line));
+            let help = found.help.as_ref().map(|help| format!(": {help}"));
+            format!(
+                "{}{}{}.",
+                found.summary,
+                place.unwrap_or_default(),
+                help.unwrap_or_default()
+            )
+        })
+        .collect()
 }
 
 /// Where the operator's age keys may be: infra's own file, and the ones that SOPS knows.

@@ -60,6 +60,7 @@ fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Doctor => super::doctor::run(context),
         Verb::Verify => super::verify::run(context),
         Verb::Firewall(verb) => super::firewall::run(context, &verb),
+        Verb::Images(verb) => super::images::run(context, &verb),
         Verb::Vm(verb) => super::vm::run(context, &verb),
         Verb::Zfs(verb) => super::zfs::run(context, &verb),
         #[cfg(feature = "lab")]

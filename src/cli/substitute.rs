@@ -3,8 +3,8 @@
 use super::{exit, failure::Failure, session::Lab};
 use crate::model::{
     desired::{ApiAuth, Desired, TlsTrust},
-    guest::Checksum,
     ids::SecretName,
+    image::{Checksum, ImageSource},
 };
 use crate::providers::ssh::FleetOptions;
 use secrecy::SecretString;
@@ -54,12 +54,14 @@ pub(super) fn into(
     }
     desired.authorized_keys = vec![lab.operator_public_key.clone()];
     for image in desired.images.values_mut() {
-        if let Some((url, sum)) = lab.images.get(image.name.as_str()) {
-            image.url.clone_from(url);
-            image.checksum = Checksum {
+        if let Some((url, sum)) = lab.images.get(image.name.as_str())
+            && let ImageSource::Download(download) = &mut image.source
+        {
+            download.url.clone_from(url);
+            download.checksum = Some(Checksum {
                 algorithm: "sha256".to_owned(),
                 hex: sum.clone(),
-            };
+            });
         }
     }
     let known_hosts = lab.folder.join("known_hosts");

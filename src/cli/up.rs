@@ -49,6 +49,9 @@ pub(crate) struct UpArgs {
     /// Refuse a plan with more impact than this
     #[arg(long, value_name = "IMPACT")]
     pub(crate) max_impact: Option<MaxImpact>,
+    /// Snapshot the guests that the plan touches first
+    #[arg(long)]
+    pub(crate) snapshot: bool,
     /// Do not run the system's checks afterwards
     #[arg(long)]
     pub(crate) no_verify: bool,
@@ -60,6 +63,7 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<u8, Failure> {
 }
 
 async fn up(context: &Context, args: &UpArgs, session: Session) -> Result<u8, Failure> {
+    ready(&session)?;
     let locks = Locks::of(context, &session, "infra up");
     let walking = AtomicBool::new(false);
     let work = locked_up(context, args, session, &walking);
@@ -147,6 +151,21 @@ async fn stopped(context: &Context, walking: &AtomicBool) -> Failure {
     }
 }
 
+/// What the owner still has to fill in stops a real run before it asks anybody anything. The lab brings its own.
+fn ready(session: &Session) -> Result<(), Failure> {
+    if session.lab || session.unready.is_empty() {
+        return Ok(());
+    }
+    let mut failure = Failure::new(
+        exit::INVALID,
+        "nothing was changed: the inventory still has to be filled in",
+    );
+    for what in &session.unready {
+        failure = failure.hint(what.clone());
+    }
+    Err(failure)
+}
+
 /// Says that we live until the lock is lost.
 async fn beat(lock: &lock::RemoteLock<'_, SshHost>) -> Failure {
     loop {
@@ -196,6 +215,9 @@ async fn locked_up(
                 exit::FAILED,
                 "nothing was changed: you did not agree",
             ));
+        }
+        if args.snapshot {
+            super::vm_life::snapshot_before(context, &session, &plan).await?;
         }
         walking.store(true, Ordering::SeqCst);
         let carried = carry_out(context, &session, &plan).await;

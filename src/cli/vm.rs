@@ -1,6 +1,6 @@
-//! `infra vm list|ssh`: day-to-day work with guests.
+//! `infra vm`: day-to-day work with guests. The list and the shells are here.
 
-use super::{context::Context, exit, failure::Failure, live, session::Session};
+use super::{context::Context, exit, failure::Failure, live, session::Session, vm_life};
 use crate::model::{ids::HostName, observed::Reading};
 use clap::Subcommand;
 
@@ -17,6 +17,59 @@ pub(crate) enum VmVerb {
         #[arg(trailing_var_arg = true)]
         command: Vec<String>,
     },
+    /// Power a guest on
+    Start {
+        /// Guest of the inventory
+        guest: String,
+    },
+    /// Ask a guest to shut down
+    Stop {
+        /// Guest of the inventory
+        guest: String,
+        /// Cut its power instead
+        #[arg(long)]
+        force: bool,
+    },
+    /// Shut a guest down and start it again, which applies settings that wait for it
+    Reboot {
+        /// Guest of the inventory
+        guest: String,
+    },
+    /// Open the serial console of a guest, through its node (Ctrl-O leaves it)
+    Console {
+        /// Guest of the inventory
+        guest: String,
+    },
+    /// Save a guest's disks and configuration as they are now
+    Snapshot {
+        /// Guest of the inventory
+        guest: String,
+        /// Name of the snapshot; made from the time unless given
+        name: Option<String>,
+        /// List the snapshots instead
+        #[arg(long, conflicts_with = "delete")]
+        list: bool,
+        /// Delete this snapshot instead
+        #[arg(long)]
+        delete: bool,
+    },
+    /// Put a guest back to a snapshot; what was written since is lost
+    Rollback {
+        /// Guest of the inventory
+        guest: String,
+        /// Name of the snapshot
+        name: String,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Move a guest to another node; a running one keeps running
+    Migrate {
+        /// Guest of the inventory
+        guest: String,
+        /// Node of the inventory
+        node: String,
+    },
 }
 
 /// Runs the verb.
@@ -26,6 +79,37 @@ pub(crate) fn run(context: &Context, verb: &VmVerb) -> Result<u8, Failure> {
         VmVerb::Ssh { host, command } => {
             live::with(context, |session| Box::pin(shell(session, host, command)))
         }
+        VmVerb::Start { guest } => live::with(context, |session| {
+            Box::pin(async move { vm_life::start(context, &session, guest).await })
+        }),
+        VmVerb::Stop { guest, force } => live::with(context, |session| {
+            Box::pin(async move { vm_life::stop(context, &session, guest, *force).await })
+        }),
+        VmVerb::Reboot { guest } => live::with(context, |session| {
+            Box::pin(async move { vm_life::reboot(context, &session, guest).await })
+        }),
+        VmVerb::Console { guest } => live::with(context, |session| {
+            Box::pin(async move { vm_life::console(&session, guest).await })
+        }),
+        VmVerb::Snapshot {
+            guest,
+            name,
+            list,
+            delete,
+        } => live::with(context, |session| {
+            let deed = vm_life::SnapshotDeed {
+                label: name.as_deref(),
+                list: *list,
+                delete: *delete,
+            };
+            Box::pin(async move { vm_life::snapshot(context, &session, guest, deed).await })
+        }),
+        VmVerb::Rollback { guest, name, yes } => live::with(context, |session| {
+            Box::pin(async move { vm_life::rollback(context, &session, guest, name, *yes).await })
+        }),
+        VmVerb::Migrate { guest, node } => live::with(context, |session| {
+            Box::pin(async move { vm_life::migrate(context, &session, guest, node).await })
+        }),
     }
 }
 
@@ -101,15 +185,29 @@ async fn list(context: &Context, session: Session) -> Result<u8, Failure> {
 /// Hands over to the system's own ssh, with infra's pins and nothing less strict.
 async fn shell(session: Session, host: &str, command: &[String]) -> Result<u8, Failure> {
     let name = HostName::new(host).map_err(|error| Failure::of(exit::USAGE, &error))?;
-    let Some(shell) = session.hosts.get(&name) else {
+    let words: Vec<&str> = command.iter().map(String::as_str).collect();
+    terminal(&session, &name, false, &words).await
+}
+
+/// Runs the system's own ssh to a host, on this terminal.
+pub(super) async fn terminal(
+    session: &Session,
+    name: &HostName,
+    tty: bool,
+    command: &[&str],
+) -> Result<u8, Failure> {
+    let Some(shell) = session.hosts.get(name) else {
         let names: Vec<&str> = session.hosts.keys().map(HostName::as_str).collect();
         return Err(
-            Failure::new(exit::USAGE, format!("there is no host `{host}`"))
+            Failure::new(exit::USAGE, format!("there is no host `{name}`"))
                 .hint(format!("The inventory has {}.", names.join(", "))),
         );
     };
     let target = shell.target();
     let mut ssh = tokio::process::Command::new("ssh");
+    if tty {
+        ssh.arg("-t");
+    }
     ssh.arg("-p").arg(target.port.to_string());
     ssh.arg("-o").arg("StrictHostKeyChecking=yes");
     ssh.arg("-o").arg(format!(

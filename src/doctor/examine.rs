@@ -41,9 +41,13 @@ pub fn examine(desired: &Desired, seen: &Seen<'_>) -> Vec<Finding> {
     for node in desired.nodes.values() {
         out.extend(on_node(desired, node, seen));
     }
-    let mappings = desired.guests.values().flat_map(|guest| &guest.pci);
+    let mappings = desired
+        .guests
+        .values()
+        .flat_map(|guest| &guest.pci)
+        .map(|device| &device.mapping);
     for mapping in mappings {
-        if !seen.proxmox.pci_mappings.contains(mapping) {
+        if !seen.proxmox.pci_mappings.contains_key(mapping) {
             out.push(
                 Finding::well("mapping", mapping, "there is no such PCI mapping").worse(
                     Verdict::Bad,

@@ -151,6 +151,12 @@ codes! {
     NO_PROXMOX = "INV073";
     /// A jump host that leads back to itself.
     JUMP_LOOP = "INV074";
+    /// An option that only root may set, that infra sets itself, or that Proxmox does not have.
+    INVALID_OPTION = "INV075";
+    /// A device or disk that the rest of the guest has no place for.
+    DEVICE_WITHOUT_PLACE = "INV076";
+    /// Not a cloud-init document, or a key in it that infra writes.
+    INVALID_CLOUD_INIT = "INV077";
 
     /// Stacks that wait for each other.
     NEEDS_LOOP = "INV080";
@@ -171,4 +177,6 @@ codes! {
     NO_AUTHORIZED_KEYS = "INV092";
     /// A set, image or profile that nothing uses.
     UNUSED = "INV093";
+    /// An image whose content is not pinned.
+    UNPINNED_IMAGE = "INV094";
 }

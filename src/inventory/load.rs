@@ -4,6 +4,7 @@ use super::{
     check, codes,
     document::{Document, Manifest, Tls},
     error::LoadError,
+    image_lock::{IMAGE_LOCK, ImageLock},
     merge,
     reader::{Reader, Sink},
     resolve::{self, Folder, Folders, MANIFEST, Scope},
@@ -112,9 +113,10 @@ pub fn load(
     };
     let ca = ca(&document, &folder, &sources, &mut out)?;
     let folders = folders(&document, &folder, builtin, &mut sources, &mut out)?;
+    let lock = image_lock(&folder, &mut out)?;
     let mut scope = Scope::new(&sources, today, ca);
     scope.out = out;
-    let desired = resolve::resolve(&document, &folders, &mut scope);
+    let desired = resolve::resolve(&document, &folders, &lock, &mut scope);
     if let Some(desired) = &desired
         && !scope.has_errors()
     {
@@ -122,6 +124,23 @@ pub fn load(
     }
     let out = std::mem::take(&mut scope.out);
     Ok(finish(desired, out, sources, folder))
+}
+
+/// The pins of images, none when there is no file.
+fn image_lock(folder: &Path, out: &mut Vec<Diagnostic>) -> Result<ImageLock, LoadError> {
+    let path = folder.join(IMAGE_LOCK);
+    if !path.exists() {
+        return Ok(ImageLock::default());
+    }
+    match ImageLock::parse(&read(&path)?) {
+        Ok(lock) => Ok(lock),
+        Err(why) => {
+            let text = format!("`{IMAGE_LOCK}` cannot be read: {why}");
+            let help = "`infra images refresh` writes it anew once the file is removed";
+            out.push(Diagnostic::error(codes::SYNTAX, text).help(help));
+            Ok(ImageLock::default())
+        }
+    }
 }
 
 fn finish(

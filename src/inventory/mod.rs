@@ -12,6 +12,7 @@ mod check;
 pub mod codes;
 mod document;
 mod error;
+mod image_lock;
 #[expect(
     clippy::disallowed_methods,
     reason = "reads the files of an inventory and its templates"
@@ -33,6 +34,7 @@ mod word;
 mod written;
 
 pub use error::LoadError;
+pub use image_lock::{IMAGE_LOCK, ImageLock, Pin};
 pub use load::{BuiltinTemplates, Loaded, load};
 pub use schema::{schema, template_schema};
 pub use select::{InvalidSelector, Selector, Subject};

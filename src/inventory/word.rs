@@ -1,6 +1,6 @@
 //! Single words with a meaning that `model` has no type for.
 
-use crate::model::guest::Checksum;
+use crate::model::image::Checksum;
 use ipnet::IpNet;
 use std::{net::IpAddr, str::FromStr};
 

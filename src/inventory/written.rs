@@ -261,6 +261,7 @@ words! {
     crate::model::address::Mac, INVALID_MAC, "MAC address", ["BC:24:11:00:00:01"];
     crate::model::ids::SystemName, INVALID_NAME, "system name", ["media-server-home"];
     crate::model::ids::StorageId, INVALID_NAME, "storage id", ["local-zfs", "local"];
+    crate::model::ids::PoolName, INVALID_NAME, "pool name", ["homelab", "home/media"];
     crate::model::ids::BridgeName, INVALID_NAME, "bridge name", ["vmbr0"];
     super::word::Network, INVALID_ADDRESS, "network", ["192.168.1.0/24", "fd00::/64"];
     super::word::Address, INVALID_ADDRESS, "address", ["192.168.1.20"];

@@ -4,12 +4,13 @@ use super::{
     check::Check,
     dataset::{Dataset, Zpool},
     flow::{AddressSet, Flow, Never, Service, Zone},
-    guest::{Guest, Image},
+    guest::Guest,
     host::{ExternalHost, Node, SshAccess},
     ids::{
         DatasetName, HostName, ImageName, SecretName, ServiceName, SetName, StackName, SystemName,
         Vmid, ZoneName, ZpoolName,
     },
+    image::Image,
     secret::SecretSource,
     stack::Stack,
 };

@@ -2,35 +2,15 @@
 
 use super::{
     address::Mac,
+    cloud_init::CloudInit,
+    device::{DataDisk, DriveTuning, Firmware, PciDevice, UsbDevice},
     host::SshAccess,
-    ids::{BridgeName, DatasetName, HostName, ImageName, StorageId, Vmid, ZoneName},
+    ids::{BridgeName, DatasetName, HostName, ImageName, PoolName, StorageId, Vmid, ZoneName},
     size::Bytes,
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
-
-/// A guest image that a node downloads by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Image {
-    /// Name in the inventory.
-    pub name: ImageName,
-    /// https URL.
-    pub url: String,
-    /// File name in the `import` storage; has a `.qcow2`, `.raw` or `.vmdk` extension, as Proxmox demands.
-    pub filename: String,
-    /// Expected checksum of the download.
-    pub checksum: Checksum,
-}
-
-/// A checksum in Proxmox's words (`checksum-algorithm`, `checksum`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Checksum {
-    /// `sha256` or `sha512`.
-    pub algorithm: String,
-    /// Lower-case hex.
-    pub hex: String,
-}
+use std::{collections::BTreeMap, net::IpAddr};
 
 /// A virtual machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,18 +31,44 @@ pub struct Guest {
     pub memory: Bytes,
     /// Balloon minimum; none turns ballooning off (`balloon=0`).
     pub balloon: Option<Bytes>,
+    /// Machine type; none leaves Proxmox's own (`i440fx`).
+    pub machine: Option<String>,
+    /// What it boots with.
+    pub firmware: Firmware,
+    /// Storage of its TPM's state; none for no TPM.
+    pub tpm: Option<StorageId>,
+    /// SCSI controller.
+    pub scsi_controller: String,
     /// Root disk (`scsi0`).
     pub disk: RootDisk,
+    /// Further disks, each known by its name.
+    pub disks: Vec<DataDisk>,
     /// Network cards, `net0` first.
     pub nics: Vec<Nic>,
     /// Datasets mounted into it.
     pub mounts: Vec<GuestMount>,
-    /// PCI resource mappings passed through (`hostpciN: mapping=...`).
-    pub pci: Vec<String>,
+    /// PCI devices passed through by resource mapping.
+    pub pci: Vec<PciDevice>,
+    /// USB devices passed through by resource mapping.
+    pub usb: Vec<UsbDevice>,
+    /// Whether Proxmox speaks to a guest agent.
+    pub agent: bool,
+    /// Boot order: `scsi0`, `net0` ...
+    pub boot: Vec<String>,
+    /// Further options in Proxmox's words, one to one.
+    pub options: BTreeMap<String, String>,
     /// Started with the node.
     pub onboot: bool,
     /// Start order, lower first; none leaves it out.
     pub startup_order: Option<u32>,
+    /// Seconds to wait after its start before the next guest starts.
+    pub startup_delay: Option<u32>,
+    /// Seconds that it gets to shut down.
+    pub shutdown_timeout: Option<u32>,
+    /// Pool that it belongs to.
+    pub pool: Option<PoolName>,
+    /// Neither it nor its disks can be removed while this is on.
+    pub protection: bool,
     /// Owner's tags beside infra's own.
     pub tags: Vec<String>,
     /// Owner's words for the notes.
@@ -71,6 +77,8 @@ pub struct Guest {
     pub ssh: SshAccess,
     /// DNS servers for cloud-init.
     pub nameservers: Vec<IpAddr>,
+    /// What cloud-init does beside letting us in.
+    pub cloud_init: CloudInit,
 }
 
 impl Guest {
@@ -90,6 +98,8 @@ pub struct RootDisk {
     pub storage: StorageId,
     /// Size. It only ever grows.
     pub size: Bytes,
+    /// How it is attached.
+    pub tuning: DriveTuning,
 }
 
 /// A network card.
@@ -107,6 +117,14 @@ pub struct Nic {
     pub gateways: Vec<IpAddr>,
     /// VLAN tag.
     pub vlan: Option<u16>,
+    /// Card model, `virtio` unless the owner says otherwise.
+    pub model: String,
+    /// Whether Proxmox's firewall sees its packets.
+    pub firewall: bool,
+    /// Limit in megabytes a second, as text so that it is compared as written.
+    pub rate: Option<String>,
+    /// MTU; 1 means the bridge's own.
+    pub mtu: Option<u16>,
 }
 
 /// How a dataset reaches a guest.

@@ -1,6 +1,10 @@
 //! Machines and how to reach them.
 
-use super::ids::{BridgeName, HostName, StorageId, ZoneName};
+use super::{
+    address::Mac,
+    cloud_init::CloudInit,
+    ids::{BridgeName, HostName, StorageId, ZoneName},
+};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr};
@@ -68,5 +72,18 @@ pub struct GuestSeed {
     /// DNS servers.
     pub nameservers: Vec<IpAddr>,
     /// Cards, `net0` first.
-    pub nics: Vec<super::guest::Nic>,
+    pub nics: Vec<SeedCard>,
+    /// What the owner adds.
+    pub cloud_init: CloudInit,
+}
+
+/// What a guest must know of a card; everything else about it is Proxmox's business.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeedCard {
+    /// MAC address, by which the guest recognises it.
+    pub mac: Mac,
+    /// Static addresses with prefix length.
+    pub addresses: Vec<IpNet>,
+    /// Default gateways, at most one a family.
+    pub gateways: Vec<IpAddr>,
 }

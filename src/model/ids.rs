@@ -135,6 +135,13 @@ name! {
         && t.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 name! {
+    /// A Proxmox resource pool, at most two of them nested.
+    PoolName, "pool name", "letters, digits, `-`, `_` and `.`; at most three levels separated by `/`",
+    |t| (1..=3).contains(&t.split('/').count())
+        && t.split('/').all(|part| part.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')))
+}
+name! {
     /// A Linux bridge on a node.
     BridgeName, "bridge name", "at most 15 letters, digits, `_` and `.`, starting with a letter",
     |t| (1..=15).contains(&t.len())

@@ -8,8 +8,10 @@
 
 pub mod address;
 pub mod check;
+pub mod cloud_init;
 pub mod dataset;
 pub mod desired;
+pub mod device;
 pub mod facts;
 pub mod firewall;
 pub mod firewall_step;
@@ -18,6 +20,7 @@ pub mod guest;
 pub mod health;
 pub mod host;
 pub mod ids;
+pub mod image;
 pub mod observed;
 pub mod property;
 pub mod pve_normal;

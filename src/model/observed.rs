@@ -59,6 +59,10 @@ pub enum Question {
     DirMappings,
     /// PCI mappings.
     PciMappings,
+    /// USB mappings.
+    UsbMappings,
+    /// Resource pools.
+    Pools,
     /// The configuration of a guest.
     Guest(Vmid),
     /// One level of the firewall; the cluster's holds the groups too.
@@ -73,6 +77,8 @@ impl fmt::Display for Question {
             Self::Power(node) => write!(f, "which guests of node {node} run"),
             Self::DirMappings => f.write_str("the directory mappings"),
             Self::PciMappings => f.write_str("the PCI mappings"),
+            Self::UsbMappings => f.write_str("the USB mappings"),
+            Self::Pools => f.write_str("the pools"),
             Self::Guest(vmid) => write!(f, "the configuration of guest {vmid}"),
             Self::Firewall(level) => write!(f, "the firewall of {level}"),
         }
@@ -101,8 +107,12 @@ pub struct ObservedProxmox {
     pub guests: BTreeMap<Vmid, ObservedGuest>,
     /// Directory mappings: id -> `map` entries as listed.
     pub dir_mappings: BTreeMap<String, Vec<String>>,
-    /// Ids of PCI mappings.
-    pub pci_mappings: Vec<String>,
+    /// PCI mappings: id -> `map` entries as listed.
+    pub pci_mappings: BTreeMap<String, Vec<String>>,
+    /// USB mappings: id -> `map` entries as listed.
+    pub usb_mappings: BTreeMap<String, Vec<String>>,
+    /// Pools; none when nobody asked.
+    pub pools: Option<Vec<String>>,
     /// Cluster, groups, nodes, and the guests that were asked for.
     pub firewall: PveFirewall,
     /// What Proxmox itself finds wrong, one sentence each: rules that it skips because their alias or set is gone.
@@ -157,6 +167,8 @@ pub struct ObservedGuest {
     pub kind: String,
     /// `running`, `stopped`, `unknown`.
     pub status: String,
+    /// Pool that it belongs to.
+    pub pool: Option<String>,
     /// A template.
     pub template: bool,
     /// Configuration as it runs (`current=1`), all values as strings; only for guests that were asked for.

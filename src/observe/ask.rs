@@ -100,6 +100,7 @@ fn request(wanted: &ProxmoxQuestions) -> ProxmoxRequest {
         content,
         guests: wanted.guests.clone(),
         firewall: true,
+        pools: wanted.pools,
     }
 }
 

@@ -3,9 +3,9 @@
 use crate::model::{
     dataset::DatasetDirectory,
     firewall_step::PveStep,
-    guest::Image,
     host::GuestSeed,
-    ids::{DatasetName, HostName, SystemName, Vmid},
+    ids::{DatasetName, HostName, ImageName, PoolName, SystemName, Vmid},
+    image::{Checksum, Download},
     release::Release,
     resource::{FileResource, Reaction},
     size::Bytes,
@@ -129,8 +129,85 @@ pub enum Operation {
         node: HostName,
         /// Storage with content type `import`.
         storage: String,
+        /// Image.
+        image: ImageName,
         /// Source, checksum and file name.
-        image: Image,
+        download: Download,
+    },
+    /// Uploads an image from the operator's machine.
+    UploadImage {
+        /// Node.
+        node: HostName,
+        /// Storage with content type `import`.
+        storage: String,
+        /// The file.
+        path: String,
+        /// Its name in the storage.
+        filename: String,
+        /// Expected checksum.
+        checksum: Option<Checksum>,
+    },
+    /// Turns a guest that was made for it into a template.
+    MakeTemplate {
+        /// Node where it lives.
+        node: HostName,
+        /// Id.
+        vmid: Vmid,
+    },
+    /// Clones a guest from a template.
+    CloneGuest {
+        /// Node of the template.
+        node: HostName,
+        /// Template.
+        from: Vmid,
+        /// Id of the new guest.
+        vmid: Vmid,
+        /// Its name.
+        name: HostName,
+        /// Its notes, by which it is known as ours from its first moment.
+        notes: String,
+        /// Node where it shall live.
+        target: HostName,
+        /// Storage of a full copy; none shares blocks with the template.
+        full: Option<String>,
+    },
+    /// Makes a disk that outlives guests.
+    AllocateDisk {
+        /// Node.
+        node: HostName,
+        /// Storage.
+        storage: String,
+        /// Volume name, which carries the owner's number.
+        filename: String,
+        /// Its format, where files have one.
+        format: Option<String>,
+        /// Size.
+        size: Bytes,
+    },
+    /// Moves a disk to another storage, while the guest runs.
+    MoveDisk {
+        /// Node where the guest lives.
+        node: HostName,
+        /// Id.
+        vmid: Vmid,
+        /// `scsi0`.
+        disk: String,
+        /// Where to.
+        storage: String,
+    },
+    /// Makes a pool.
+    MakePool {
+        /// Pool.
+        pool: PoolName,
+    },
+    /// Makes a pool if there is none, and puts a guest into it.
+    JoinPool {
+        /// Pool.
+        pool: PoolName,
+        /// Whether it is there.
+        exists: bool,
+        /// Guest.
+        vmid: Vmid,
     },
     /// Makes (or takes up) the guest's host key, pins it, and uploads the first-boot seed that carries it.
     UploadBootSeed {

@@ -1,12 +1,17 @@
 //! A guest in Proxmox's words, and which of those words differ from what was seen.
 
+use super::property_string::parts;
 use crate::model::{
-    guest::{Guest, Image, Nic},
-    host::{GuestSeed, Node},
+    device::{DriveTuning, Firmware, PciDevice},
+    guest::{Guest, Nic},
+    host::{GuestSeed, Node, SeedCard},
     ids::{SystemName, Vmid},
     size::Bytes,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 /// The tag by which infra knows its guests.
 pub(crate) const TAG: &str = "infra";
@@ -25,7 +30,7 @@ fn tags(system: &SystemName, guest: &Guest) -> String {
 }
 
 /// The notes of a guest: the owner's words and who made it.
-fn notes(system: &SystemName, guest: &Guest) -> String {
+pub(crate) fn notes(system: &SystemName, guest: &Guest) -> String {
     let mark = format!("Managed by infra: {system}/{}", guest.name);
     if guest.notes.is_empty() {
         mark
@@ -35,17 +40,60 @@ fn notes(system: &SystemName, guest: &Guest) -> String {
 }
 
 fn nic(card: &Nic) -> String {
-    let vlan = card
-        .vlan
-        .map(|tag| format!(",tag={tag}"))
-        .unwrap_or_default();
-    format!(
-        "virtio={},bridge={},firewall=1{vlan}",
-        card.mac, card.bridge
-    )
+    let mut out = format!("{}={},bridge={}", card.model, card.mac, card.bridge);
+    if card.firewall {
+        out.push_str(",firewall=1");
+    }
+    let mut put = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            let _ = write!(out, ",{name}={value}");
+        }
+    };
+    put("mtu", card.mtu.map(|mtu| mtu.to_string()));
+    put("rate", card.rate.clone());
+    put("tag", card.vlan.map(|tag| tag.to_string()));
+    out
 }
 
-/// Every key that infra manages, with its value, except the disk and the drive.
+fn pci(device: &PciDevice) -> String {
+    let mut out = format!("mapping={}", device.mapping);
+    if device.pcie {
+        out.push_str(",pcie=1");
+    }
+    if device.primary_gpu {
+        out.push_str(",x-vga=1");
+    }
+    out
+}
+
+fn startup(guest: &Guest) -> Option<String> {
+    let parts: Vec<String> = [
+        ("order", guest.startup_order),
+        ("up", guest.startup_delay),
+        ("down", guest.shutdown_timeout),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some(format!("{name}={}", value?)))
+    .collect();
+    (!parts.is_empty()).then(|| parts.join(","))
+}
+
+/// The options of a drive that the inventory speaks of.
+pub(crate) fn tuning(tuning: &DriveTuning) -> String {
+    let mut out = String::new();
+    let mut put = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            let _ = write!(out, ",{name}={value}");
+        }
+    };
+    let switch = |on: bool| if on { "1" } else { "0" };
+    put("backup", tuning.backup.map(switch));
+    put("cache", tuning.cache.as_deref());
+    put("ssd", tuning.ssd.map(switch));
+    out
+}
+
+/// Every key that infra manages, with its value, except the disks and the drive.
 pub(crate) fn managed(system: &SystemName, guest: &Guest) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
     let mut put = |key: &str, value: String| {
@@ -60,16 +108,24 @@ pub(crate) fn managed(system: &SystemName, guest: &Guest) -> BTreeMap<String, St
         guest.balloon.map_or(0, Bytes::as_mib).to_string(),
     );
     put("ostype", "l26".to_owned());
-    put("scsihw", "virtio-scsi-single".to_owned());
-    put("boot", "order=scsi0".to_owned());
+    put("scsihw", guest.scsi_controller.clone());
+    put("boot", format!("order={}", guest.boot.join(";")));
     // Debian's cloud kernels panic without a serial port once the root disk has grown.
     put("serial0", "socket".to_owned());
-    put("agent", "enabled=1".to_owned());
+    put("agent", format!("enabled={}", u8::from(guest.agent)));
     put("onboot", u8::from(guest.onboot).to_string());
+    put("protection", u8::from(guest.protection).to_string());
     put("tags", tags(system, guest));
     put("description", notes(system, guest));
-    if let Some(order) = guest.startup_order {
-        put("startup", format!("order={order}"));
+    if let Some(machine) = &guest.machine {
+        put("machine", machine.clone());
+    }
+    match &guest.firmware {
+        Firmware::Seabios => put("bios", "seabios".to_owned()),
+        Firmware::Ovmf { .. } => put("bios", "ovmf".to_owned()),
+    }
+    if let Some(startup) = startup(guest) {
+        put("startup", startup);
     }
     for (index, card) in guest.nics.iter().enumerate() {
         put(&format!("net{index}"), nic(card));
@@ -82,36 +138,71 @@ pub(crate) fn managed(system: &SystemName, guest: &Guest) -> BTreeMap<String, St
             );
         }
     }
-    for (index, mapping) in guest.pci.iter().enumerate() {
-        put(&format!("hostpci{index}"), format!("mapping={mapping}"));
+    for (index, device) in guest.pci.iter().enumerate() {
+        put(&format!("hostpci{index}"), pci(device));
+    }
+    for (index, device) in guest.usb.iter().enumerate() {
+        let speed = if device.usb3 { ",usb3=1" } else { "" };
+        put(
+            &format!("usb{index}"),
+            format!("mapping={}{speed}", device.mapping),
+        );
+    }
+    out.extend(guest.options.clone());
+    out
+}
+
+/// Disks that firmware needs, by key: made once, never written again.
+pub(crate) fn firmware_disks(guest: &Guest) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    if let Firmware::Ovmf {
+        storage,
+        secure_boot,
+    } = &guest.firmware
+    {
+        let keys = u8::from(*secure_boot);
+        out.insert(
+            "efidisk0".to_owned(),
+            format!("{storage}:1,efitype=4m,pre-enrolled-keys={keys}"),
+        );
+    }
+    if let Some(storage) = &guest.tpm {
+        out.insert("tpmstate0".to_owned(), format!("{storage}:1,version=v2.0"));
     }
     out
 }
 
-/// The parameters of the call that creates a guest.
+/// The parameters of the call that creates a guest whose root disk is imported from a volume.
 pub(crate) fn creation(
     system: &SystemName,
     guest: &Guest,
     node: &Node,
-    image: &Image,
+    volume: &str,
 ) -> BTreeMap<String, String> {
     let mut params = managed(system, guest);
+    params.extend(firmware_disks(guest));
     params.insert(
         "scsi0".to_owned(),
         // With import-from the size must be exactly 0; the disk is grown afterwards.
         format!(
-            "{}:0,import-from={}:import/{},discard=on,iothread=1",
-            guest.disk.storage, node.import_storage, image.filename
+            "{}:0,import-from={volume},discard=on,iothread=1{}",
+            guest.disk.storage,
+            tuning(&guest.disk.tuning)
         ),
     );
-    params.insert(
-        "ide2".to_owned(),
-        drive(
-            node.iso_storage.as_str(),
-            &boot_seed_name(system, guest.vmid),
-        ),
-    );
+    params.insert("ide2".to_owned(), boot_drive(system, guest, node));
+    if let Some(pool) = &guest.pool {
+        params.insert("pool".to_owned(), pool.to_string());
+    }
     params
+}
+
+/// The CD-ROM drive with the first-boot seed in it.
+pub(crate) fn boot_drive(system: &SystemName, guest: &Guest, node: &Node) -> String {
+    drive(
+        node.iso_storage.as_str(),
+        &boot_seed_name(system, guest.vmid),
+    )
 }
 
 /// The CD-ROM drive with a seed in it.
@@ -134,7 +225,16 @@ pub(crate) fn seed(
         authorized_keys: authorized_keys.to_vec(),
         timezone: timezone.to_owned(),
         nameservers: guest.nameservers.clone(),
-        nics: guest.nics.clone(),
+        nics: guest
+            .nics
+            .iter()
+            .map(|card| SeedCard {
+                mac: card.mac,
+                addresses: card.addresses.clone(),
+                gateways: card.gateways.clone(),
+            })
+            .collect(),
+        cloud_init: guest.cloud_init.clone(),
     };
     let text = serde_json::to_string(&seed).unwrap_or_default();
     let hash = super::fingerprint(text.as_bytes());
@@ -142,84 +242,17 @@ pub(crate) fn seed(
     seed
 }
 
-/// The parts of a property string: `virtio=AA:..,bridge=vmbr0` -> pairs; a part without `=` stands under `default`.
-fn parts<'a>(value: &'a str, default: &'a str) -> BTreeMap<&'a str, &'a str> {
-    value
-        .split(',')
-        .filter(|part| !part.is_empty())
-        .map(|part| part.split_once('=').unwrap_or((default, part)))
-        .collect()
-}
-
-/// Whether two values of a key mean the same to Proxmox.
-pub(crate) fn same(key: &str, wanted: &str, seen: &str) -> bool {
-    let kind = key.trim_end_matches(|c: char| c.is_ascii_digit());
-    match kind {
-        "net" => {
-            let (wanted, mut seen) = (parts(wanted, "model"), parts(seen, "model"));
-            let model = |card: &BTreeMap<&str, &str>| {
-                ["virtio", "e1000", "e1000e", "rtl8139", "vmxnet3"]
-                    .iter()
-                    .find_map(|model| card.get(model).map(|mac| (*model, mac.to_uppercase())))
-            };
-            // Keys that infra does not manage (rate, mtu, queues) stay the owner's.
-            seen.retain(|key, _| !matches!(*key, "rate" | "mtu" | "queues"));
-            let rest = |card: &BTreeMap<&str, &str>| -> BTreeMap<String, String> {
-                card.iter()
-                    .filter(|(key, _)| matches!(**key, "bridge" | "firewall" | "tag" | "link_down"))
-                    .filter(|(key, value)| !(**key == "link_down" && **value == "0"))
-                    .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-                    .collect()
-            };
-            model(&wanted) == model(&seen) && rest(&wanted) == rest(&seen)
-        }
-        "agent" => {
-            let on = |value: &str| {
-                matches!(
-                    parts(value, "enabled").get("enabled").copied(),
-                    Some("1" | "yes" | "on")
-                )
-            };
-            on(wanted) == on(seen)
-        }
-        "boot" => parts(wanted, "legacy").get("order") == parts(seen, "legacy").get("order"),
-        "startup" => parts(wanted, "order").get("order") == parts(seen, "order").get("order"),
-        "virtiofs" => parts(wanted, "dirid").get("dirid") == parts(seen, "dirid").get("dirid"),
-        "hostpci" => parts(wanted, "host").get("mapping") == parts(seen, "host").get("mapping"),
-        "cpu" => parts(wanted, "cputype").get("cputype") == parts(seen, "cputype").get("cputype"),
-        "tags" => {
-            let set = |value: &str| -> BTreeSet<String> {
-                value
-                    .split([';', ',', ' '])
-                    .filter(|tag| !tag.is_empty())
-                    .map(str::to_lowercase)
-                    .collect()
-            };
-            set(wanted) == set(seen)
-        }
-        "description" => wanted.trim_end() == seen.trim_end(),
-        _ => wanted == seen,
-    }
-}
-
 /// What Proxmox assumes when a key is not in the configuration.
 pub(crate) fn default(key: &str) -> Option<&'static str> {
     match key {
-        "onboot" | "agent" => Some("0"),
+        "onboot" | "agent" | "protection" => Some("0"),
+        "bios" => Some("seabios"),
+        "scsihw" => Some("lsi"),
         "cores" => Some("1"),
         "memory" => Some("512"),
         "cpu" => Some("kvm64"),
         _ => None,
     }
-}
-
-/// Whether a running guest takes the key at once, with the default hotplug setting (`network,disk,usb`).
-pub(crate) fn is_hot(key: &str) -> bool {
-    let kind = key.trim_end_matches(|c: char| c.is_ascii_digit());
-    matches!(
-        kind,
-        "name" | "tags" | "description" | "onboot" | "startup" | "net" | "ide" | "boot"
-    )
 }
 
 /// The key in the owner's words.
@@ -231,13 +264,42 @@ pub(crate) fn word(key: &str) -> String {
         "description" => "notes".to_owned(),
         "startup" => "start order".to_owned(),
         "agent" => "guest agent".to_owned(),
+        "cpu" => "CPU type".to_owned(),
+        "bios" => "firmware".to_owned(),
+        "scsihw" => "SCSI controller".to_owned(),
+        "boot" => "boot order".to_owned(),
+        "serial0" => "serial console".to_owned(),
+        "machine" => "machine type".to_owned(),
+        "efidisk0" => "UEFI variables".to_owned(),
+        "tpmstate0" => "TPM".to_owned(),
         _ => key.to_owned(),
     }
 }
 
+/// A part of a property string in the owner's words, after its key.
+pub(crate) fn part_word(key: &str, part: &str) -> String {
+    let stem = key.trim_end_matches(|c: char| c.is_ascii_digit());
+    let plain = match (stem, part) {
+        (_, "") | ("agent" | "cpu" | "boot" | "machine", _) | ("startup", "order") => {
+            return word(key);
+        }
+        ("net", "mac") => "MAC address",
+        ("net", "tag") => "VLAN tag",
+        ("net", "rate") => "rate (MB/s)",
+        ("net", "mtu") => "MTU",
+        ("net", "link_down") => "link down",
+        ("startup", "up") => return "start delay (s)".to_owned(),
+        ("startup", "down") => return "shutdown timeout (s)".to_owned(),
+        ("virtiofs", "dirid") => "directory mapping",
+        ("hostpci", "x-vga") => "primary graphics",
+        (_, part) => part,
+    };
+    format!("{key} {plain}")
+}
+
 /// The size in a disk's property string, `size=16G`.
 pub(crate) fn disk_size(value: &str) -> Option<Bytes> {
-    parts(value, "volume")
+    parts("scsi0", value)
         .get("size")
         .and_then(|size| size.parse().ok())
 }
@@ -245,46 +307,6 @@ pub(crate) fn disk_size(value: &str) -> Option<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Left as written by infra, right as read back from PVE 9.2.11.
-    #[test]
-    fn what_proxmox_reads_back_is_the_same() {
-        for (key, wanted, seen) in [
-            (
-                "net0",
-                "virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=1",
-                "virtio=bc:24:11:00:00:01,bridge=vmbr0,firewall=1",
-            ),
-            (
-                "net0",
-                "virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=1",
-                "firewall=1,bridge=vmbr0,virtio=BC:24:11:00:00:01,rate=10",
-            ),
-            ("agent", "enabled=1", "1"),
-            ("agent", "enabled=1", "enabled=1,fstrim_cloned_disks=1"),
-            ("tags", "infra;infra-home", "infra-home;infra"),
-            ("description", "a", "a\n"),
-            ("startup", "order=1", "order=1,up=30"),
-            ("virtiofs0", "dirid=tank-media", "tank-media"),
-        ] {
-            assert!(same(key, wanted, seen), "{key}: {wanted} / {seen}");
-        }
-    }
-
-    #[test]
-    fn a_changed_card_is_not_the_same() {
-        let wanted = "virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=1";
-        for seen in [
-            "virtio=BC:24:11:00:00:02,bridge=vmbr0,firewall=1",
-            "e1000=BC:24:11:00:00:01,bridge=vmbr0,firewall=1",
-            "virtio=BC:24:11:00:00:01,bridge=vmbr1,firewall=1",
-            "virtio=BC:24:11:00:00:01,bridge=vmbr0",
-            "virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=1,tag=5",
-            "virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=1,link_down=1",
-        ] {
-            assert!(!same("net0", wanted, seen), "{seen}");
-        }
-    }
 
     #[test]
     fn a_disk_tells_its_size() {

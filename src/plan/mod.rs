@@ -12,8 +12,10 @@ mod diff;
 mod document;
 mod draft;
 mod guest_config;
+mod hotplug;
 mod inputs;
 mod order;
+mod property_string;
 mod questions;
 
 pub use compile::{Compiled, compile};

@@ -77,13 +77,22 @@ pub struct Cycle(pub Vec<String>);
 
 fn lane(change: &Change) -> String {
     match &change.operation {
-        Operation::DownloadImage { node, .. } => format!("images/{node}"),
+        Operation::DownloadImage { node, .. }
+        | Operation::UploadImage { node, .. }
+        | Operation::AllocateDisk { node, .. } => format!("images/{node}"),
+        Operation::MakeTemplate { vmid, .. } => format!("guest/{vmid}"),
+        Operation::MakePool { .. } | Operation::JoinPool { .. } => "pools".to_owned(),
+        Operation::CreateGuest { vmid, .. } if change.subject.starts_with("template ") => {
+            format!("guest/{vmid}")
+        }
         Operation::UploadBootSeed { seed, .. } | Operation::SealSeed { seed, .. } => {
             format!("guest/{}", seed.guest)
         }
         Operation::CreateGuest { .. }
+        | Operation::CloneGuest { .. }
         | Operation::ConfigureGuest { .. }
         | Operation::GrowDisk { .. }
+        | Operation::MoveDisk { .. }
         | Operation::StartGuest { .. }
         | Operation::RestartGuest { .. } => {
             let name = change.subject.split(' ').nth(2).unwrap_or(&change.subject);
@@ -138,6 +147,13 @@ fn batch(operation: &Operation) -> Option<&'static str> {
         // One guard covers them all, and one proof.
         Operation::Firewall { .. } | Operation::EnableFirewall { .. } => Some("firewall"),
         Operation::DownloadImage { .. }
+        | Operation::UploadImage { .. }
+        | Operation::MakeTemplate { .. }
+        | Operation::CloneGuest { .. }
+        | Operation::AllocateDisk { .. }
+        | Operation::MoveDisk { .. }
+        | Operation::MakePool { .. }
+        | Operation::JoinPool { .. }
         | Operation::UploadBootSeed { .. }
         | Operation::SealSeed { .. }
         | Operation::CreateGuest { .. }

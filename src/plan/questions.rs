@@ -4,7 +4,9 @@ use super::diff;
 use crate::model::{
     desired::Desired,
     facts::FactsRequest,
+    host::Node,
     ids::{HostName, Vmid},
+    image::ImageSource,
     release::Release,
     resource::Resource,
 };
@@ -30,6 +32,8 @@ pub struct ProxmoxQuestions {
     pub volumes: BTreeMap<HostName, BTreeSet<(String, String)>>,
     /// Guests whose configuration and firewall are read, each with the node on which it would be made.
     pub guests: BTreeMap<Vmid, HostName>,
+    /// Whether the pools are listed.
+    pub pools: bool,
 }
 
 /// The questions of an inventory.
@@ -91,19 +95,15 @@ pub fn questions<'a>(
             volumes: desired
                 .nodes
                 .values()
-                .map(|node| {
-                    let storages = BTreeSet::from([
-                        (node.iso_storage.to_string(), "iso".to_owned()),
-                        (node.import_storage.to_string(), "import".to_owned()),
-                    ]);
-                    (node.name.clone(), storages)
-                })
+                .map(|node| (node.name.clone(), volumes(desired, node)))
                 .collect(),
             guests: desired
                 .guests
                 .values()
                 .map(|guest| (guest.vmid, guest.node.clone()))
+                .chain(templates(desired))
                 .collect(),
+            pools: desired.guests.values().any(|guest| guest.pool.is_some()),
         }),
         hosts,
         guests: desired
@@ -112,6 +112,41 @@ pub fn questions<'a>(
             .map(|(name, guest)| (name.clone(), guest.vmid))
             .collect(),
     }
+}
+
+/// What is looked for on a node's storages: seeds, images, and disks that outlive guests.
+fn volumes(desired: &Desired, node: &Node) -> BTreeSet<(String, String)> {
+    let mut out = BTreeSet::from([
+        (node.iso_storage.to_string(), "iso".to_owned()),
+        (node.import_storage.to_string(), "import".to_owned()),
+    ]);
+    for image in desired.images.values() {
+        if let ImageSource::Volume(volume) = &image.source
+            && let Some((storage, name)) = volume.split_once(':')
+        {
+            let kind = if name.starts_with("import/") {
+                "import"
+            } else {
+                "images"
+            };
+            out.insert((storage.to_owned(), kind.to_owned()));
+        }
+    }
+    for disk in desired.guests.values().flat_map(|guest| &guest.disks) {
+        if disk.keep {
+            out.insert((disk.storage.to_string(), "images".to_owned()));
+        }
+    }
+    out
+}
+
+/// Templates, each with the node of a guest that is made from it.
+fn templates(desired: &Desired) -> impl Iterator<Item = (Vmid, HostName)> {
+    desired.guests.values().filter_map(|guest| {
+        let template = desired.images.get(&guest.image)?.template.as_ref()?;
+        let node = template.node.clone().unwrap_or_else(|| guest.node.clone());
+        Some((template.vmid, node))
+    })
 }
 
 fn ask(request: &mut FactsRequest, resource: &Resource) {

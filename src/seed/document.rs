@@ -3,6 +3,7 @@
 use super::{host_key::HostKey, iso};
 use crate::model::{
     address::Mac,
+    cloud_init::{CloudInit, CloudUser},
     ids::{HostName, SystemName, Vmid},
 };
 use ipnet::IpNet;
@@ -30,8 +31,8 @@ pub struct SeedSpec {
     pub nameservers: Vec<IpAddr>,
     /// Network cards, `net0` first.
     pub nics: Vec<SeedNic>,
-    /// Packages that cloud-init installs; it holds dpkg's lock meanwhile.
-    pub packages: Vec<String>,
+    /// What the owner adds. Packages hold dpkg's lock meanwhile.
+    pub extra: CloudInit,
 }
 
 /// A network card.
@@ -51,6 +52,7 @@ pub struct Seed {
     user_data: SecretString,
     meta_data: String,
     network_config: String,
+    vendor_data: String,
 }
 
 /// The identity of an installation: stable while a guest lives, new when its disk is made anew (`generation`). Proxmox
@@ -90,6 +92,7 @@ impl SeedSpec {
             )),
             meta_data: format!("{}\n", pretty(&self.meta_data())),
             network_config: format!("{}\n", pretty(&self.network_config())),
+            vendor_data: self.vendor_data(),
         }
     }
 
@@ -113,8 +116,15 @@ impl SeedSpec {
                 json!({"ed25519_private": key.expose_private(), "ed25519_public": key.public()});
             more.insert("ssh_keys".to_owned(), keys);
         }
-        if !self.packages.is_empty() {
-            more.insert("packages".to_owned(), json!(self.packages));
+        if !self.extra.packages.is_empty() {
+            more.insert("packages".to_owned(), json!(self.extra.packages));
+            more.insert("package_update".to_owned(), json!(true));
+        }
+        if let Some(Value::Array(users)) = more.get_mut("users") {
+            users.extend(self.extra.users.iter().map(user));
+        }
+        for (key, value) in &self.extra.user_data {
+            more.entry(key).or_insert_with(|| value.clone());
         }
         config
     }
@@ -135,6 +145,14 @@ impl SeedSpec {
         login
     }
 
+    fn vendor_data(&self) -> String {
+        if self.extra.vendor_data.is_empty() {
+            return String::new();
+        }
+        let document = Value::Object(self.extra.vendor_data.clone());
+        format!("#cloud-config\n{}\n", pretty(&document))
+    }
+
     fn meta_data(&self) -> Value {
         json!({"instance-id": self.instance_id, "local-hostname": self.hostname})
     }
@@ -143,7 +161,12 @@ impl SeedSpec {
     /// `match` and `set-name` for netplan (Debian's cloud image) and into a `[Match]` by name and MAC for
     /// systemd-networkd alone. Version 2 would be handed to netplan as it is, and netplan matches the *permanent* MAC
     /// address, which the veth card of a namespace guest does not have.
+    ///
+    /// An owner whose image wants version 2 says so.
     fn network_config(&self) -> Value {
+        if self.extra.network_version == 2 {
+            return self.network_config_2();
+        }
         let mut config: Vec<Value> = self
             .nics
             .iter()
@@ -154,6 +177,67 @@ impl SeedSpec {
             config.push(json!({"type": "nameserver", "address": self.nameservers}));
         }
         json!({"version": 1, "config": config})
+    }
+}
+
+/// A user beside the one that infra logs in as.
+fn user(user: &CloudUser) -> Value {
+    let mut out = json!({
+        "name": user.name,
+        "lock_passwd": true,
+        "shell": user.shell,
+        "ssh_authorized_keys": user.authorized_keys,
+    });
+    let more = out.as_object_mut().expect("written as an object above");
+    if !user.groups.is_empty() {
+        more.insert("groups".to_owned(), json!(user.groups));
+    }
+    if user.sudo {
+        more.insert("sudo".to_owned(), json!("ALL=(ALL) NOPASSWD:ALL"));
+    }
+    out
+}
+
+impl SeedSpec {
+    /// Version 2, netplan's own words.
+    fn network_config_2(&self) -> Value {
+        let mut cards = Map::new();
+        for (index, nic) in self.nics.iter().enumerate() {
+            let name = format!("eth{index}");
+            let mut card = json!({
+                "match": {"macaddress": nic.mac.to_string().to_lowercase()},
+                "set-name": name,
+                "dhcp4": false,
+                "addresses": nic.addresses,
+            });
+            let more = card.as_object_mut().expect("written as an object above");
+            if nic.addresses.is_empty() {
+                more.insert("optional".to_owned(), json!(true));
+            }
+            if !nic.gateways.is_empty() {
+                let routes: Vec<Value> = nic
+                    .gateways
+                    .iter()
+                    .map(|gateway| {
+                        let to = if gateway.is_ipv6() {
+                            "::/0"
+                        } else {
+                            "0.0.0.0/0"
+                        };
+                        json!({"to": to, "via": gateway})
+                    })
+                    .collect();
+                more.insert("routes".to_owned(), json!(routes));
+            }
+            if index == 0 && !self.nameservers.is_empty() {
+                more.insert(
+                    "nameservers".to_owned(),
+                    json!({"addresses": self.nameservers}),
+                );
+            }
+            cards.insert(name, card);
+        }
+        json!({"version": 2, "ethernets": cards})
     }
 }
 
@@ -208,7 +292,7 @@ impl Seed {
 
     /// The image: ISO 9660 with Joliet names and the label `cidata`, by which cloud-init finds it.
     pub fn iso(&self) -> Vec<u8> {
-        iso::image(&[
+        let mut files = vec![
             iso::File {
                 plain: "METADATA",
                 name: "meta-data",
@@ -224,7 +308,15 @@ impl Seed {
                 name: "user-data",
                 bytes: self.user_data.expose_secret().as_bytes(),
             },
-        ])
+        ];
+        if !self.vendor_data.is_empty() {
+            files.push(iso::File {
+                plain: "VENDORDA",
+                name: "vendor-data",
+                bytes: self.vendor_data.as_bytes(),
+            });
+        }
+        iso::image(&files)
     }
 }
 
@@ -260,8 +352,48 @@ mod tests {
                     "10.10.10.1".parse().expect("valid"),
                 ],
             }],
-            packages: Vec::new(),
+            extra: CloudInit {
+                network_version: 1,
+                ..CloudInit::default()
+            },
         }
+    }
+
+    #[test]
+    fn the_owners_part_is_added_and_wins_over_nothing_of_ours() {
+        let map = |value: Value| value.as_object().expect("a map").clone();
+        let spec = SeedSpec {
+            extra: CloudInit {
+                packages: vec!["htop".to_owned()],
+                users: vec![CloudUser {
+                    name: "kim".to_owned(),
+                    groups: vec!["video".to_owned()],
+                    sudo: false,
+                    shell: "/bin/bash".to_owned(),
+                    authorized_keys: vec!["ssh-ed25519 AAAA kim".to_owned()],
+                }],
+                network_version: 2,
+                user_data: map(json!({"runcmd": [["touch", "/x"]], "hostname": "evil"})),
+                vendor_data: map(json!({"swap": {"filename": "/swap"}})),
+            },
+            ..spec()
+        };
+        let seed = spec.sealed().seed();
+        let text = seed.user_data().expose_secret();
+        let body = text.strip_prefix("#cloud-config\n").expect("its mark");
+        let config: Value = serde_json::from_str(body).expect("JSON");
+        assert_eq!(config["hostname"], "extranet");
+        assert_eq!(config["runcmd"][0][0], "touch");
+        assert_eq!(config["packages"][0], "htop");
+        assert_eq!(config["users"][1]["name"], "kim");
+        assert_eq!(config["users"][1].get("sudo"), None);
+        let network: Value = serde_json::from_str(seed.network_config()).expect("JSON");
+        let card = &network["ethernets"]["eth0"];
+        assert_eq!(card["match"]["macaddress"], "bc:24:11:00:00:01");
+        assert_eq!(card["routes"][0]["to"], "::/0");
+        assert_eq!(card["nameservers"]["addresses"][0], "10.10.10.1");
+        let image = String::from_utf8_lossy(&seed.iso()).into_owned();
+        assert!(image.contains("#cloud-config\n{\n  \"swap\""));
     }
 
     #[test]

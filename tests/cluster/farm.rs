@@ -7,6 +7,7 @@ use infra::{
     apply::{
         Hands, Interrupt, Notes, Receipt, StepFailure, Walk, World as Writer,
         event::{Event, Sink},
+        guard::GuardPolicy,
         host_keys::HostKeys,
         journal::Journal,
     },
@@ -22,6 +23,7 @@ use infra::{
     model::{
         desired::{ApiAuth, Desired, TlsTrust},
         ids::HostName,
+        image::ImageSource,
         observed::{Observed, Reading},
         secret::SecretValues,
     },
@@ -192,7 +194,11 @@ impl Farm {
         let mut secrets = SecretValues::default();
         secrets.insert(secret.clone(), SECRET.to_owned().into());
         for image in desired.images.values_mut() {
-            image.checksum.hex = sha256(&qcow2(2 << 30));
+            if let ImageSource::Download(download) = &mut image.source
+                && let Some(checksum) = &mut download.checksum
+            {
+                checksum.hex = sha256(&qcow2(2 << 30));
+            }
         }
         let (firewall, _) = firewall::compile(&desired);
         Self {
@@ -259,12 +265,18 @@ impl Farm {
             proxmox: Some(self.client()),
             fleet: Fleet::new(&self.desired, &options),
             secrets: self.secrets.clone(),
+            folder: self.folder.path().to_owned(),
             host_keys: HostKeys::below(&state),
             pause: Duration::from_millis(5),
             reconnect: Box::new(move || {
                 let options = ClientOptions::default().scaled(CLOCK);
                 Client::connect(api.as_ref()?, &secrets, options).ok()
             }),
+            guard: GuardPolicy::EachStep {
+                seconds: 45,
+                token: "farm".to_owned(),
+            },
+            forbidden: Box::new(|_, _| false),
         });
         let walk = Walk {
             sink: Arc::new(Silence),

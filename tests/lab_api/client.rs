@@ -9,8 +9,8 @@ use infra::{
     model::{
         desired::{ApiAuth, ProxmoxApi, TlsTrust},
         firewall::{PveAlias, PveRule, PveRuleKind},
-        guest::{Checksum, Image},
         ids::Vmid,
+        image::{Checksum, Download},
         secret::SecretValues,
     },
     providers::proxmox::{
@@ -29,7 +29,7 @@ use std::{
 struct Stage {
     client: Client,
     world: World,
-    image: Image,
+    image: Download,
     _folder: tempfile::TempDir,
     _handle: Handle,
 }
@@ -60,14 +60,13 @@ impl Stage {
         secrets.insert("token".parse().expect("valid"), SECRET.to_owned().into());
         let bytes =
             std::fs::read(folder.path().join("debian.qcow2")).expect("the catalogue's image");
-        let image = Image {
-            name: "debian-13".parse().expect("valid"),
+        let image = Download {
             url: "http://images.test/debian.qcow2".to_owned(),
             filename: "debian-13.qcow2".to_owned(),
-            checksum: Checksum {
+            checksum: Some(Checksum {
                 algorithm: "sha256".to_owned(),
                 hex: sha256(&bytes),
-            },
+            }),
         };
         let client = Client::connect(&api, &secrets, ClientOptions::default().scaled(0.05))
             .expect("a client");
@@ -148,6 +147,7 @@ fn request() -> ProxmoxRequest {
         )]),
         guests: BTreeMap::from([(vmid(), node())]),
         firewall: true,
+        pools: false,
     }
 }
 
@@ -277,11 +277,11 @@ async fn refusals_are_told_by_their_kind() {
         ),
         "{error}"
     );
-    let wrong = Image {
-        checksum: Checksum {
+    let wrong = Download {
+        checksum: Some(Checksum {
             algorithm: "sha256".to_owned(),
             hex: "0".repeat(64),
-        },
+        }),
         filename: "other.qcow2".to_owned(),
         ..stage.image.clone()
     };

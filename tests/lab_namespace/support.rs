@@ -137,7 +137,7 @@ impl TestGuest {
                 addresses: vec![format!("{address}/24").parse().expect("network")],
                 gateways: vec![gateway.parse().expect("address")],
             }],
-            packages: Vec::new(),
+            extra: infra::model::cloud_init::CloudInit::default(),
         };
         let image = lab.plan.folder.root().join(format!("{name}.iso"));
         fs::write(&image, seed.seed().iso()).expect("written");

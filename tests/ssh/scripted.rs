@@ -103,7 +103,11 @@ impl Lab {
             timezone: "UTC".to_owned(),
             nameservers: Vec::new(),
             nics: Vec::new(),
-            packages: vec!["qemu-guest-agent".to_owned()],
+            extra: infra::model::cloud_init::CloudInit {
+                packages: vec!["qemu-guest-agent".to_owned()],
+                network_version: 1,
+                ..infra::model::cloud_init::CloudInit::default()
+            },
         };
         let path = self.folder.path().join(format!("{instance}.iso"));
         fs::write(&path, spec.seed().iso()).expect("written");

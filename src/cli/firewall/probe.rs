@@ -8,6 +8,7 @@ use crate::model::{
     desired::Desired,
     flow::Endpoint,
     ids::HostName,
+    image::ImageSource,
 };
 use crate::providers::local::LocalShell;
 use crate::verify::cells::{Asker, CellResult, Door, Knock, Ruling, Where, ask, judge};
@@ -192,8 +193,15 @@ fn public_name(desired: &Desired) -> Option<String> {
         .flows
         .iter()
         .any(|flow| flow.to.contains(&Endpoint::Internet));
-    let image = desired.images.values().next().filter(|_| goes_out)?;
-    let rest = image.url.split_once("://")?.1;
+    let mut downloads = desired
+        .images
+        .values()
+        .filter_map(|image| match &image.source {
+            ImageSource::Download(download) => Some(download),
+            ImageSource::Upload { .. } | ImageSource::Volume(_) | ImageSource::Template => None,
+        });
+    let download = downloads.next().filter(|_| goes_out)?;
+    let rest = download.url.split_once("://")?.1;
     let host = rest.split(['/', ':']).next()?;
     (!host.is_empty()).then(|| host.to_owned())
 }

@@ -1,10 +1,15 @@
 //! Machines.
 
 use crate::inventory::{
-    word::{AbsolutePath, Address, CardAddress, Sum},
-    written::{At, Many, May, Text},
+    document::device::{Disk, NamedDisk, Pci, Uefi, Usb},
+    word::{AbsolutePath, Address, CardAddress, Seconds},
+    written::{At, Entries, Many, May, Short, Text},
 };
-use crate::model::{address::Mac, ids::StorageId, size::Bytes};
+use crate::model::{
+    address::Mac,
+    ids::{PoolName, StorageId},
+    size::Bytes,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -46,18 +51,6 @@ pub(crate) struct Ssh {
     pub(crate) identity: May<String>,
 }
 
-/// A guest image that a node downloads by itself.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Image {
-    /// https URL of a cloud image.
-    pub(crate) url: At<String>,
-    /// File name in the node's storage, ending in `.qcow2`, `.raw` or `.vmdk`; the URL's last part unless given.
-    pub(crate) filename: May<String>,
-    /// Its checksum: `sha512:...` or `sha256:...`. Proxmox refuses a download that differs.
-    pub(crate) checksum: At<Text<Sum>>,
-}
-
 /// A virtual machine.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -66,7 +59,8 @@ pub(crate) struct Guest {
     pub(crate) vmid: At<u32>,
     /// Node where it is created; may be left out when there is one node.
     pub(crate) node: May<String>,
-    /// Image that its root disk is made from, once; may be left out when there is one image.
+    /// Image that its root disk is made from, once; may be left out when there is one image. Another image later changes
+    /// nothing: a guest is never made anew.
     pub(crate) image: May<String>,
     /// Virtual cores, 2 unless given.
     pub(crate) cores: May<u32>,
@@ -76,18 +70,44 @@ pub(crate) struct Guest {
     pub(crate) memory: At<Text<Bytes>>,
     /// The least memory that ballooning leaves it; no ballooning unless given.
     pub(crate) balloon: May<Text<Bytes>>,
+    /// Machine type: `q35`, or `pc` for i440fx, also pinned as `pc-q35-9.2`; left to Proxmox unless given.
+    pub(crate) machine: May<String>,
+    /// UEFI instead of `SeaBIOS`.
+    pub(crate) uefi: May<Uefi>,
+    /// Storage of a TPM 2.0's state; no TPM unless given.
+    pub(crate) tpm: May<Text<StorageId>>,
+    /// SCSI controller, `virtio-scsi-single` unless given.
+    pub(crate) scsi_controller: May<String>,
     /// Root disk. It only ever grows.
     pub(crate) disk: At<Disk>,
+    /// Further disks by name. They outlive the guest unless `keep: false`.
+    pub(crate) disks: May<Entries<NamedDisk>>,
     /// Network cards, `net0` first.
     pub(crate) nics: At<Many<Nic>>,
     /// Datasets mounted into it.
     pub(crate) mounts: May<Vec<At<Mount>>>,
     /// PCI resource mappings passed through, for example a graphics card.
-    pub(crate) pci: May<Vec<At<String>>>,
+    pub(crate) pci: May<Vec<At<Short<Pci>>>>,
+    /// USB resource mappings passed through.
+    pub(crate) usb: May<Vec<At<Short<Usb>>>>,
+    /// Whether Proxmox speaks to the guest agent, which infra installs; true unless given.
+    pub(crate) agent: May<bool>,
+    /// Boot order; the root disk alone unless given: `[scsi0, net0]`.
+    pub(crate) boot: May<Vec<At<String>>>,
+    /// Further options in Proxmox's own words: `{hotplug: "network,disk,usb", cpulimit: 2}`.
+    pub(crate) options: May<Entries<String>>,
     /// Started with the node; true unless given.
     pub(crate) onboot: May<bool>,
     /// Start order, lower first.
     pub(crate) startup_order: May<u32>,
+    /// How long the next guest waits after this one has started.
+    pub(crate) startup_delay: May<Text<Seconds>>,
+    /// How long it gets to shut down.
+    pub(crate) shutdown_timeout: May<Text<Seconds>>,
+    /// Proxmox pool that it belongs to; made if there is none.
+    pub(crate) pool: May<Text<PoolName>>,
+    /// Proxmox refuses to remove it or its disks; false unless given.
+    pub(crate) protection: May<bool>,
     /// Tags beside infra's own.
     pub(crate) tags: May<Vec<At<String>>>,
     /// Words for the notes in Proxmox.
@@ -96,16 +116,8 @@ pub(crate) struct Guest {
     pub(crate) ssh: May<Ssh>,
     /// DNS servers: addresses, or names of hosts and sets; those of the zone of its first card unless given.
     pub(crate) nameservers: May<Many<String>>,
-}
-
-/// A root disk.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Disk {
-    /// Storage with content type `images`.
-    pub(crate) storage: At<Text<StorageId>>,
-    /// Size.
-    pub(crate) size: At<Text<Bytes>>,
+    /// What cloud-init does at the first boot, beside letting infra in.
+    pub(crate) cloud_init: May<super::cloud_init::CloudInit>,
 }
 
 /// A network card.
@@ -122,6 +134,14 @@ pub(crate) struct Nic {
     pub(crate) mac: May<Text<Mac>>,
     /// VLAN tag, 1 to 4094.
     pub(crate) vlan: May<u16>,
+    /// Card model, `virtio` unless given.
+    pub(crate) model: May<String>,
+    /// Whether Proxmox's firewall sees its packets; true unless given.
+    pub(crate) firewall: May<bool>,
+    /// Limit in megabytes a second; no limit unless given.
+    pub(crate) rate: May<String>,
+    /// MTU; 1 takes the bridge's own.
+    pub(crate) mtu: May<u16>,
 }
 
 /// A dataset mounted into a guest.

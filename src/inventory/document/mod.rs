@@ -4,7 +4,10 @@
 
 mod access;
 mod check;
+mod cloud_init;
+mod device;
 mod guest;
+mod image;
 mod manifest;
 mod network;
 mod stack;
@@ -13,7 +16,10 @@ mod system;
 
 pub(crate) use access::{Secret, SecretFile};
 pub(crate) use check::{Check, Dns, ExecCheck, MountCheck};
-pub(crate) use guest::{Guest, Host, Image, Nic, Node, Ssh, Via};
+pub(crate) use cloud_init::CloudInit;
+pub(crate) use device::{Disk, Filesystem, NamedDisk, Usb};
+pub(crate) use guest::{Guest, Host, Nic, Node, Ssh, Via};
+pub(crate) use image::{Clones, Image};
 pub(crate) use manifest::{File, Manifest};
 pub(crate) use network::{Flow, Never, Zone};
 pub(crate) use stack::{Directory, FullPublish, Stack};

@@ -1,32 +1,32 @@
 //! Virtual machines.
 
 use super::{
-    Noun, Scope, machine, named,
+    Noun, Scope,
+    card::Cards,
+    cloud_init, device, machine, named,
     names::{entries, items},
-    network::{self, Zones},
+    network::Zones,
+    option,
     scope::{or, text},
     storage::Datasets,
 };
 use crate::inventory::{
     codes,
     document::{self, Document, Via},
-    written::At,
+    word::Seconds,
+    written::{At, May, Text},
 };
 use crate::model::{
-    address::Mac,
-    guest::{Guest, GuestMount, MountVia, Nic, RootDisk},
-    ids::{DatasetName, HostName, ImageName, SystemName, Vmid, ZoneName},
+    guest::{Guest, GuestMount, MountVia, Nic},
+    ids::{DatasetName, HostName, ImageName, SystemName, Vmid},
 };
-use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, net::IpAddr};
 
-/// Proxmox's own prefix for locally assigned cards (`BC:24:11`, registered to Proxmox).
-const MAC_PREFIX: [u8; 3] = [0xbc, 0x24, 0x11];
 /// Proxmox's upper limits for a guest (`cores`, `memory` in the API schema, PVE 9.2.11).
 const MAX_CORES: u32 = 512;
 const MIN_MEMORY_MIB: u64 = 256;
-/// The largest 802.1Q tag that a card may carry.
-const MAX_VLAN: u16 = 4094;
+/// How long Proxmox waits between starts at most; more is a typing error.
+const MAX_WAIT: u32 = 3600;
 
 /// All guests by name.
 pub(super) fn guests(
@@ -117,8 +117,16 @@ impl GuestKey<'_> {
                 )
                 .at(at.span, "out of range");
         }
-        let disk = disk(raw, scope);
-        let nics = self.nics(raw, zones, scope);
+        let disk = device::root_disk(raw, scope);
+        let disks = device::data_disks(self.name(), raw, scope);
+        let cards = Cards {
+            guest: self.key,
+            document: self.document,
+            system: self.system,
+        };
+        let nics = cards.resolve(raw, zones, scope);
+        let machine = device::machine(raw, scope);
+        let pci = device::pci(raw, machine.as_deref(), scope);
         let mounts = self.mounts(raw, node.as_ref(), datasets, scope);
         let ssh = machine::ssh(&raw.ssh, "infra", scope);
         let nameservers = nameservers(self.document, raw, nics.first(), zones, scope);
@@ -132,17 +140,28 @@ impl GuestKey<'_> {
             cpu: text(&raw.cpu).unwrap_or_else(|| "host".to_owned()),
             memory: memory?,
             balloon,
+            firmware: device::firmware(raw, scope),
+            tpm: scope.parse_may(&raw.tpm),
+            scsi_controller: device::scsi_controller(raw, scope),
+            boot: device::boot(raw, &disks, nics.len(), scope),
             disk: disk?,
+            disks,
             nics,
             mounts,
-            pci: items(&raw.pci)
-                .iter()
-                .filter_map(|at| at.value.clone())
-                .collect(),
+            machine,
+            pci,
+            usb: device::usb(raw),
+            agent: or(&raw.agent, true),
+            options: option::options(raw, scope),
             onboot: or(&raw.onboot, true),
             startup_order: raw.startup_order.as_ref().and_then(|at| at.value),
+            startup_delay: seconds(&raw.startup_delay, scope),
+            shutdown_timeout: seconds(&raw.shutdown_timeout, scope),
+            pool: scope.parse_may(&raw.pool),
+            protection: or(&raw.protection, false),
             tags,
             notes: text(&raw.notes).unwrap_or_default(),
+            cloud_init: cloud_init::resolve(raw, &ssh.user, scope),
             ssh,
             nameservers,
         })
@@ -168,124 +187,6 @@ impl GuestKey<'_> {
                 None
             }
         }
-    }
-
-    fn nics(&self, raw: &document::Guest, zones: &Zones, scope: &mut Scope<'_>) -> Vec<Nic> {
-        let Some(list) = &raw.nics.value else {
-            return vec![];
-        };
-        if list.0.is_empty() {
-            scope
-                .error(
-                    codes::NO_ADDRESS,
-                    format!("`{}` has no network card", self.name()),
-                )
-                .at(raw.nics.span, "no card")
-                .help("infra reaches a guest over its first card");
-        }
-        let mut out = Vec::new();
-        for (index, at) in list.0.iter().enumerate() {
-            let Some(nic) = &at.value else { continue };
-            out.extend(self.nic(index, nic, zones, scope));
-        }
-        out
-    }
-
-    fn nic(
-        &self,
-        index: usize,
-        nic: &document::Nic,
-        zones: &Zones,
-        scope: &mut Scope<'_>,
-    ) -> Option<Nic> {
-        let mac = scope.parse_may(&nic.mac);
-        if let (Some(mac), Some(at)) = (mac, &nic.mac) {
-            if mac.0[0] & 1 == 1 {
-                scope
-                    .error(codes::INVALID_MAC, format!("{mac} is a multicast address"))
-                    .at(at.span, "not the address of a card")
-                    .help("the second hex digit of a card's address is even");
-            }
-            scope.unique(
-                codes::DUPLICATE_MAC,
-                &format!("the MAC address {mac}"),
-                self.name(),
-                at.span,
-                "leave `mac` out: infra derives a stable address for each card",
-            );
-        }
-        let vlan = nic.vlan.as_ref().and_then(|at| at.value);
-        if let (Some(tag), Some(at)) = (vlan, &nic.vlan)
-            && !(1..=MAX_VLAN).contains(&tag)
-        {
-            scope
-                .error(codes::OUT_OF_RANGE, format!("{tag} is not a VLAN tag"))
-                .at(at.span, format!("from 1 to {MAX_VLAN}"));
-        }
-        let name: Option<ZoneName> = scope.refer(Noun::Zone, &nic.zone);
-        let facts = zones.named(&name?)?;
-        let zone = &facts.zone;
-        let addresses = network::card_addresses(self.key, zone, &nic.address, nic.zone.span, scope);
-        if nic
-            .address
-            .value
-            .as_ref()
-            .is_some_and(|many| many.0.is_empty())
-        {
-            scope
-                .error(codes::NO_ADDRESS, "a card needs an address")
-                .at(nic.address.span, "no address")
-                .help(
-                    "guests have static addresses; infra, flows and checks refer to them by name",
-                );
-        }
-        let gateways: Vec<IpAddr> = match &nic.gateway {
-            Some(_) => named::addresses(self.document, &nic.gateway, scope)
-                .into_iter()
-                .filter(|(gateway, span)| {
-                    let reachable = addresses.iter().any(|net| net.contains(gateway))
-                        || zone.cidrs.iter().any(|net| net.contains(gateway));
-                    if !reachable {
-                        scope
-                            .error(
-                                codes::GATEWAY_OUTSIDE,
-                                format!("the gateway {gateway} cannot be reached"),
-                            )
-                            .at(*span, "in none of the card's networks")
-                            .at(nic.address.span, "the card's addresses");
-                    }
-                    reachable
-                })
-                .map(|(gateway, _)| gateway)
-                .collect(),
-            None if index == 0 => facts.gateways.clone(),
-            None => vec![],
-        };
-        let Some(bridge) = zone.bridge.clone() else {
-            scope
-                .error(
-                    codes::NO_BRIDGE,
-                    format!("zone `{}` has no bridge to hang a card on", zone.name),
-                )
-                .at(nic.zone.span, "this zone")
-                .help("add `bridge: vmbrN` to the zone");
-            return None;
-        };
-        Some(Nic {
-            zone: zone.name.clone(),
-            bridge,
-            mac: mac.unwrap_or_else(|| self.derived_mac(index)),
-            addresses,
-            gateways,
-            vlan,
-        })
-    }
-
-    /// The same guest has the same card on every machine that runs infra.
-    fn derived_mac(&self, index: usize) -> Mac {
-        let digest = Sha256::digest(format!("{}/{}/{index}", self.system, self.name()));
-        let [a, b, c] = MAC_PREFIX;
-        Mac([a, b, c, digest[0], digest[1], digest[2]])
     }
 
     fn mounts(
@@ -355,25 +256,14 @@ impl GuestKey<'_> {
     }
 }
 
-fn disk(raw: &document::Guest, scope: &mut Scope<'_>) -> Option<RootDisk> {
-    let disk = raw.disk.value.as_ref()?;
-    let storage = scope.parse(&disk.storage);
-    let size = scope.parse(&disk.size);
-    if let Some(size) = size
-        && size.as_gib_ceil() < 4
-    {
+fn seconds(at: &May<Text<Seconds>>, scope: &mut Scope<'_>) -> Option<u32> {
+    let Seconds(seconds) = scope.parse_may(at)?;
+    if let Some(at) = at.as_ref().filter(|_| seconds > MAX_WAIT) {
         scope
-            .error(
-                codes::OUT_OF_RANGE,
-                format!("{size} is too small for a Debian guest with Docker"),
-            )
-            .at(disk.size.span, "at least 4GiB")
-            .help("a bare number is bytes: write for example `32GiB`");
+            .error(codes::OUT_OF_RANGE, "nobody waits longer than an hour")
+            .at(at.span, format!("at most {MAX_WAIT}s"));
     }
-    Some(RootDisk {
-        storage: storage?,
-        size: size?,
-    })
+    Some(seconds)
 }
 
 fn nameservers(

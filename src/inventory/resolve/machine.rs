@@ -1,4 +1,4 @@
-//! Nodes, external hosts, images and shells.
+//! Nodes, external hosts and shells.
 
 use super::{
     Noun, Scope,
@@ -13,82 +13,11 @@ use crate::inventory::{
     written::{At, May},
 };
 use crate::model::{
-    guest::Image,
     host::{ExternalHost, Node, SshAccess},
-    ids::{HostName, ImageName, StorageId},
+    ids::{HostName, StorageId},
 };
 use ipnet::IpNet;
 use std::{collections::BTreeMap, net::IpAddr};
-
-/// The file types that Proxmox imports disks from (`content: import`, seen with PVE 9.2.11).
-const DISK_FORMATS: [&str; 3] = ["qcow2", "raw", "vmdk"];
-
-/// All images by name.
-pub(super) fn images(document: &Document, scope: &mut Scope<'_>) -> BTreeMap<ImageName, Image> {
-    let mut out = BTreeMap::new();
-    for (key, image) in entries(&document.images) {
-        let name = scope.own_name::<ImageName>(key);
-        let Some(image) = &image.value else { continue };
-        let checksum = scope.parse(&image.checksum);
-        if let Some(checksum) = &checksum
-            && checksum.0.hex.bytes().all(|b| b == b'0')
-        {
-            scope
-                .warning(codes::PLACEHOLDER, "the checksum of this image is a placeholder")
-                .at(image.checksum.span, "all zeros match no download")
-                .help("take it from the SHA512SUMS file beside the image; until then Proxmox refuses the download");
-        }
-        let Some(url) = image.url.value.clone() else {
-            continue;
-        };
-        if !is_https(&url) {
-            scope
-                .error(codes::INVALID_URL, format!("`{url}` is not an https URL"))
-                .at(image.url.span, "not an https URL")
-                .help("the node downloads the image by itself, from a server that it can check");
-        }
-        let last = url.rsplit('/').next().unwrap_or_default().to_owned();
-        let filename = text(&image.filename).unwrap_or(last);
-        let span = image.filename.as_ref().map_or(image.url.span, |at| at.span);
-        if !is_disk_file(&filename) {
-            scope
-                .error(codes::INVALID_PATH, format!("`{filename}` is not the file name of a disk image"))
-                .at(span, "must end in .qcow2, .raw or .vmdk")
-                .help("give `filename:` a name of letters, digits, `-`, `_` and `.` with one of these endings");
-        }
-        if let (Some(name), Some(checksum)) = (name, checksum) {
-            out.insert(
-                name.clone(),
-                Image {
-                    name,
-                    url,
-                    filename,
-                    checksum: checksum.0,
-                },
-            );
-        }
-    }
-    out
-}
-
-fn is_https(url: &str) -> bool {
-    url.strip_prefix("https://").is_some_and(|rest| {
-        rest.split_once('/')
-            .is_some_and(|(host, path)| !host.is_empty() && !path.is_empty())
-            && !url.contains([' ', '"', '\'', '@', '#'])
-    })
-}
-
-fn is_disk_file(name: &str) -> bool {
-    name.rsplit_once('.').is_some_and(|(stem, ending)| {
-        !stem.is_empty()
-            && !stem.starts_with('.')
-            && DISK_FORMATS.contains(&ending)
-            && stem
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-    })
-}
 
 /// All nodes by name.
 pub(super) fn nodes(

@@ -6,15 +6,20 @@
 //! Invariant: pure. The day is an input, files were read before.
 
 mod api;
+mod card;
 mod check;
+mod cloud_init;
+mod device;
 mod directory;
 mod flow;
 mod group;
 mod guest;
+mod image;
 mod machine;
 mod named;
 mod names;
 mod network;
+mod option;
 mod policy;
 mod property;
 mod scope;
@@ -27,20 +32,21 @@ pub(crate) use names::Noun;
 pub(crate) use scope::Scope;
 pub(crate) use template::{Folder, Folders, MANIFEST};
 
-use super::document::Document;
+use super::{document::Document, image_lock::ImageLock};
 use crate::model::desired::Desired;
 
 /// Resolves everything. The result is whole only when the scope has no error.
 pub(crate) fn resolve(
     document: &Document,
     folders: &Folders,
+    lock: &ImageLock,
     scope: &mut Scope<'_>,
 ) -> Option<Desired> {
     names::index(document, scope);
     let system = scope.parse(&document.name);
     api::version(document, scope);
     let secrets = secret::secrets(document, scope);
-    let images = machine::images(document, scope);
+    let images = image::images(document, lock, scope);
     let zones = network::zones(document, scope);
     let mut nodes = machine::nodes(document, &zones, scope);
     let zones = network::route(document, zones, &mut nodes, scope);

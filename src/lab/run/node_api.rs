@@ -16,6 +16,7 @@ use crate::model::{
     desired::Desired,
     host::Node,
     ids::{BridgeName, HostName, StorageId},
+    image::ImageSource,
 };
 use ipnet::IpNet;
 use rand::RngCore;
@@ -84,10 +85,20 @@ pub(super) fn start(desired: &Desired, spec: ApiSpec) -> Result<NodeApi, RunErro
     fs::write(&image, &bytes).map_err(failed("write", &image))?;
     let sha256 = format!("{:x}", Sha256::digest(&bytes));
     let token_secret = kept_secret(&folder.join("token"))?;
-    let catalogue = desired.images.values().map(|wanted| {
+    let urls: Vec<(String, String)> = desired
+        .images
+        .values()
+        .filter_map(|wanted| match &wanted.source {
+            ImageSource::Download(download) => {
+                Some((wanted.name.to_string(), download.url.clone()))
+            }
+            ImageSource::Upload { .. } | ImageSource::Volume(_) | ImageSource::Template => None,
+        })
+        .collect();
+    let catalogue = urls.iter().map(|(_, url)| {
         let sha256 = Some(sha256.clone());
         let file = image.clone();
-        (wanted.url.clone(), CatalogueImage { file, sha256 })
+        (url.clone(), CatalogueImage { file, sha256 })
     });
     let nodes = || {
         let places = spec.nodes.iter();
@@ -118,10 +129,9 @@ pub(super) fn start(desired: &Desired, spec: ApiSpec) -> Result<NodeApi, RunErro
         }
     })?;
     let handle = serve(listener, world.clone(), &certificate)?;
-    let images = desired.images.values().map(|wanted| {
-        let entry = (wanted.url.clone(), sha256.clone());
-        (wanted.name.to_string(), entry)
-    });
+    let images = urls
+        .into_iter()
+        .map(|(name, url)| (name, (url, sha256.clone())));
     Ok(NodeApi {
         address: handle.address(),
         fingerprint: certificate.fingerprint(),

@@ -1,10 +1,10 @@
 //! Guests: what is created, configured, grown, started.
 
-use super::{drive, holding};
+use super::{creation, disk, drive, holding};
 use crate::model::{
     desired::Desired,
     guest::Guest,
-    host::{GuestSeed, Node},
+    host::Node,
     ids::{HostName, SystemName},
     observed::{ObservedGuest, ObservedProxmox},
 };
@@ -12,6 +12,8 @@ use crate::plan::{
     change::{Field, Impact, Operation},
     draft::{Draft, Proposal, id},
     guest_config,
+    hotplug::{self, Acts},
+    property_string::{differences, merged},
 };
 use std::collections::BTreeMap;
 
@@ -46,11 +48,11 @@ pub(super) fn diff(draft: &mut Draft, desired: &Desired, seen: &ObservedProxmox)
         }
         draft.saw(&node.name);
         match seen.guests.get(&guest.vmid) {
-            None => create(draft, desired, guest, node, seen),
+            None => creation::create(draft, desired, guest, node, seen),
             Some(found) => match &found.config {
-                Some(config) if is_ours(desired, config) => {
+                Some(config) if is_ours(desired, guest, config) => {
                     if holding::node_can_hold(draft, guest, node, seen) {
-                        update(draft, desired, guest, node, found, config);
+                        update(draft, desired, guest, node, found, config, seen);
                         drive::leftover(draft, desired, guest, node, config, seen);
                     }
                 }
@@ -69,130 +71,57 @@ pub(super) fn diff(draft: &mut Draft, desired: &Desired, seen: &ObservedProxmox)
             },
         }
     }
+    roll(draft, desired);
 }
 
-fn is_ours(desired: &Desired, config: &BTreeMap<String, String>) -> bool {
+/// By its tag, or (a clone that was not configured yet) by the notes that it was given.
+fn is_ours(desired: &Desired, guest: &Guest, config: &BTreeMap<String, String>) -> bool {
     let mark = format!("{}-{}", guest_config::TAG, desired.system);
-    config
+    let tagged = config
         .get("tags")
-        .is_some_and(|tags| tags.split([';', ',', ' ']).any(|tag| tag == mark))
+        .is_some_and(|tags| tags.split([';', ',', ' ']).any(|tag| tag == mark));
+    let notes = guest_config::notes(&desired.system, guest);
+    let noted = config
+        .get("description")
+        .is_some_and(|text| text.trim_end() == notes);
+    tagged || (noted && !config.contains_key("ide2"))
 }
 
-fn create(
-    draft: &mut Draft,
-    desired: &Desired,
-    guest: &Guest,
-    node: &Node,
-    seen: &ObservedProxmox,
-) {
-    if !holding::node_can_hold(draft, guest, node, seen) {
-        return;
-    }
-    let Some(image) = desired.images.get(&guest.image) else {
-        return;
+/// Restarts go one after the other, in the guests' start order: the next one waits until the one before answers again.
+fn roll(draft: &mut Draft, desired: &Desired) {
+    let order = |name: &HostName| {
+        let guest = desired.guests.get(name);
+        guest.map(|guest| (guest.startup_order.unwrap_or(u32::MAX), guest.vmid))
     };
-    let mut needs = Vec::new();
-    let volume = format!("{}:import/{}", node.import_storage, image.filename);
-    let has_image = seen
-        .nodes
-        .get(&node.name)
-        .and_then(|live| live.storages.get(node.import_storage.as_str()))
-        .is_some_and(|storage| storage.volumes.contains_key(&volume));
-    if !has_image {
-        needs.push(draft.propose(
-            &node.name,
-            &format!("image {}", image.name),
-            Proposal::create("guests are made from it").field("volume", None, Some(&volume)),
-            Operation::DownloadImage {
-                node: node.name.clone(),
-                storage: node.import_storage.to_string(),
-                image: image.clone(),
-            },
-        ));
-    }
-    let name = subject(guest);
-    let sealed = drive::seed(desired, guest);
-    let boot = GuestSeed {
-        filename: guest_config::boot_seed_name(&desired.system, guest.vmid),
-        ..sealed.clone()
+    let restarted = |operation: &Operation| {
+        if let Operation::RestartGuest { guest, .. } = operation {
+            order(guest)
+        } else {
+            None
+        }
     };
-    needs.push(draft.propose(
-        &node.name,
-        &format!("{name} first-boot seed"),
-        Proposal::create("gives the guest a host key that is already trusted"),
-        Operation::UploadBootSeed {
-            node: node.name.clone(),
-            storage: node.iso_storage.to_string(),
-            seed: boot.clone(),
-        },
-    ));
-    needs.extend(mappings(guest));
-    let mut proposal = Proposal::create(format!("the inventory wants it on {}", node.name))
-        .field("cores", None, Some(&guest.cores.to_string()))
-        .field("memory", None, Some(&guest.memory.to_string()))
-        .field(
-            "disk",
-            None,
-            Some(&format!("{} on {}", guest.disk.size, guest.disk.storage)),
-        )
-        .after(needs);
-    for (index, card) in guest.nics.iter().enumerate() {
-        let addresses: Vec<String> = card.addresses.iter().map(ToString::to_string).collect();
-        let text = format!(
-            "{} on {} ({})",
-            addresses.join(", "),
-            card.bridge,
-            card.zone
-        );
-        proposal = proposal.field(&format!("net{index}"), None, Some(&text));
+    let mut restarts: Vec<_> = (0..draft.changes.len())
+        .filter_map(|index| Some((restarted(&draft.changes[index].operation)?, index)))
+        .collect();
+    restarts.sort_unstable();
+    for pair in restarts.windows(2) {
+        let before = draft.changes[pair[0].1].id.clone();
+        draft.changes[pair[1].1].needs.push(before);
     }
-    let created = draft.propose(
-        &node.name,
-        &name,
-        proposal,
-        Operation::CreateGuest {
-            node: node.name.clone(),
-            vmid: guest.vmid,
-            params: guest_config::creation(&desired.system, guest, node, image),
-        },
-    );
-    let grown = draft.propose(
-        &node.name,
-        &format!("{name} disk scsi0"),
-        Proposal::update("the image is smaller than the disk wanted")
-            .field("size", None, Some(&guest.disk.size.to_string()))
-            .after([created]),
-        Operation::GrowDisk {
-            node: node.name.clone(),
-            vmid: guest.vmid,
-            disk: "scsi0".to_owned(),
-            size: guest.disk.size,
-        },
-    );
-    let started = start(draft, guest, node.name.clone(), vec![grown]);
-    drive::seal(
-        draft,
-        guest,
-        node,
-        sealed,
-        Some(boot.filename),
-        vec![started],
-    );
-}
-
-fn mappings(guest: &Guest) -> impl Iterator<Item = String> {
-    guest
-        .mounts
-        .iter()
-        .map(|mount| id(&guest.node, &super::mapping::subject(&mount.tag())))
 }
 
 /// Where a guest lives now, which after a migration is not where it was made.
-fn lives_on(node: &Node, found: &ObservedGuest) -> HostName {
+pub(super) fn lives_on(node: &Node, found: &ObservedGuest) -> HostName {
     HostName::new(found.node.clone()).unwrap_or_else(|_| node.name.clone())
 }
 
-fn start(draft: &mut Draft, guest: &Guest, lives_on: HostName, needs: Vec<String>) -> String {
+/// Proposes to start a guest.
+pub(super) fn start(
+    draft: &mut Draft,
+    guest: &Guest,
+    lives_on: HostName,
+    needs: Vec<String>,
+) -> String {
     draft.propose(
         &guest.node,
         &format!("{} power", subject(guest)),
@@ -207,6 +136,16 @@ fn start(draft: &mut Draft, guest: &Guest, lives_on: HostName, needs: Vec<String
     )
 }
 
+/// What keys of a guest have to be set, and what that means.
+#[derive(Default)]
+struct Comparison {
+    set: BTreeMap<String, String>,
+    fields: Vec<Field>,
+    /// What acts at a start only.
+    waits: Vec<String>,
+    impact: Option<Impact>,
+}
+
 fn update(
     draft: &mut Draft,
     desired: &Desired,
@@ -214,23 +153,72 @@ fn update(
     node: &Node,
     found: &ObservedGuest,
     config: &BTreeMap<String, String>,
+    seen: &ObservedProxmox,
 ) {
     let name = subject(guest);
-    let wanted = guest_config::managed(&desired.system, guest);
-    let mut needs: Vec<String> = mappings(guest).collect();
+    let mut wanted = guest_config::managed(&desired.system, guest);
+    let mut needs: Vec<String> = creation::mappings(guest).collect();
     let on = found.status == "running";
-    let (set, fields, waits) = compare(&wanted, found, config, on);
+    let mut said = Comparison::default();
+    let is_unfinished = !on && !config.contains_key("ide2");
+    if is_unfinished {
+        // A clone that was interrupted before it was configured: it has never run.
+        needs.push(creation::boot_seed(draft, desired, guest, node));
+        let drive = guest_config::boot_drive(&desired.system, guest, node);
+        said.set.insert("ide2".to_owned(), drive);
+    }
+    compare(&wanted, found, config, on, &mut said);
+    disk::add_missing(
+        draft,
+        desired,
+        guest,
+        found,
+        config,
+        seen,
+        &mut needs,
+        |key, value| {
+            let shown = value.clone();
+            said.fields
+                .push(Field::new(&guest_config::word(key), None, Some(&shown)));
+            if on && hotplug::acts(key, config, &value) == Acts::AtStart {
+                said.waits.push(guest_config::word(key));
+            }
+            wanted.insert(key.to_owned(), value.clone());
+            said.set.insert(key.to_owned(), value);
+        },
+    );
+    for disk::Retuned { key, set, wanted } in disk::retuned(guest, config, &found.pending) {
+        if on && hotplug::acts(&key, config, &wanted) == Acts::AtStart {
+            said.waits.push(guest_config::word(&key));
+        }
+        let Some(value) = set else { continue };
+        let live = config.get(&key).map(String::as_str);
+        for (part, before, after) in differences(&key, &value, live) {
+            let word = guest_config::part_word(&key, &part);
+            said.fields
+                .push(Field::new(&word, before.as_deref(), after.as_deref()));
+        }
+        said.set.insert(key, value);
+    }
+    let Comparison {
+        set,
+        fields,
+        waits,
+        impact,
+    } = said;
     if !set.is_empty() {
-        let impact = if waits.is_empty() {
-            Impact::Hot
+        let waiting = (!waits.is_empty()).then_some(Impact::NextBoot);
+        let impact = impact.max(waiting).unwrap_or(Impact::Hot);
+        let reason = if impact == Impact::Restart {
+            "the card is unplugged and plugged again"
         } else {
-            Impact::NextBoot
+            "differs from the inventory"
         };
         needs.push(
             draft.propose(
                 &node.name,
                 &name,
-                Proposal::update("differs from the inventory")
+                Proposal::update(reason)
                     .fields(fields)
                     .impact(impact)
                     .after(needs.clone()),
@@ -245,7 +233,8 @@ fn update(
         );
     }
     report_unmanaged(draft, guest, &wanted, config);
-    disk(draft, guest, node, found, config, &mut needs);
+    disk::diff(draft, guest, node, found, config, &mut needs);
+    pool(draft, guest, found, seen);
     if !waits.is_empty() {
         needs.push(
             draft.propose(
@@ -265,7 +254,13 @@ fn update(
     if !on {
         needs.push(start(draft, guest, lives_on(node, found), needs.clone()));
     }
-    drive::diff(draft, desired, guest, node, config, needs);
+    if is_unfinished {
+        let sealed = drive::seed(desired, guest);
+        let boot = guest_config::boot_seed_name(&desired.system, guest.vmid);
+        drive::seal(draft, guest, node, sealed, Some(boot), needs);
+    } else {
+        drive::diff(draft, desired, guest, node, config, needs);
+    }
 }
 
 /// Keys to set, differing fields, and (for a running guest) what waits for a restart.
@@ -274,82 +269,65 @@ fn compare(
     found: &ObservedGuest,
     config: &BTreeMap<String, String>,
     on: bool,
-) -> (BTreeMap<String, String>, Vec<Field>, Vec<String>) {
-    let (mut set, mut fields, mut waits) = (BTreeMap::new(), Vec::new(), Vec::new());
+    said: &mut Comparison,
+) {
     for (key, value) in wanted {
-        let differs =
-            |seen: Option<&str>| seen.is_none_or(|seen| !guest_config::same(key, value, seen));
         let default = guest_config::default(key);
         let live = config.get(key).map(String::as_str).or(default);
         let staged = match found.pending.get(key) {
             Some(staged) => staged.as_deref().or(default),
             None => live,
         };
-        if differs(staged) {
-            let word = guest_config::word(key);
-            let next = format!("{} at the next start", staged.unwrap_or("nothing"));
-            let before = if live == staged { live } else { Some(&*next) };
-            fields.push(Field::new(&word, before, Some(value)));
-            set.insert(key.clone(), value.clone());
+        let differs = differences(key, value, staged);
+        let new = merged(key, value, staged);
+        let acts = hotplug::acts(key, config, &new);
+        if !differs.is_empty() {
+            for (part, before, after) in differs {
+                let word = guest_config::part_word(key, &part);
+                let before = if live == staged {
+                    before
+                } else {
+                    let next = before.as_deref().unwrap_or("nothing");
+                    Some(format!("{next} at the next start"))
+                };
+                said.fields
+                    .push(Field::new(&word, before.as_deref(), after.as_deref()));
+            }
+            let impact = match acts {
+                Acts::Now | Acts::AtStart => None,
+                Acts::Replug => Some(Impact::Restart),
+                Acts::NextBoot => Some(Impact::NextBoot),
+            };
+            said.impact = said.impact.max(impact.filter(|_| on));
+            said.set.insert(key.clone(), new);
         }
-        if on && differs(live) && !guest_config::is_hot(key) {
-            waits.push(guest_config::word(key));
+        let acts_later = acts == Acts::AtStart && !differences(key, value, live).is_empty();
+        if on && acts_later {
+            said.waits.push(guest_config::word(key));
         }
     }
-    (set, fields, waits)
 }
 
-fn disk(
-    draft: &mut Draft,
-    guest: &Guest,
-    node: &Node,
-    found: &ObservedGuest,
-    config: &BTreeMap<String, String>,
-    needs: &mut Vec<String>,
-) {
-    let Some(live) = config.get("scsi0") else {
-        draft.block(
-            subject(guest),
-            "its root disk `scsi0` is gone",
-            "infra never makes a disk over an existing guest: attach the disk again \
-             (look for `unused0`), or destroy the guest.",
-        );
+/// Which pool the guest belongs to, where the inventory names one.
+fn pool(draft: &mut Draft, guest: &Guest, found: &ObservedGuest, seen: &ObservedProxmox) {
+    let Some(pool) = &guest.pool else { return };
+    if found.pool.as_deref() == Some(pool.as_str()) {
         return;
-    };
-    let Some(size) = guest_config::disk_size(live) else {
-        return;
-    };
-    if size < guest.disk.size {
-        needs.push(draft.propose(
-            &node.name,
-            &format!("{} disk scsi0", subject(guest)),
-            Proposal::update("the inventory wants more").field(
-                "size",
-                Some(&size.to_string()),
-                Some(&guest.disk.size.to_string()),
-            ),
-            Operation::GrowDisk {
-                node: lives_on(node, found),
-                vmid: guest.vmid,
-                disk: "scsi0".to_owned(),
-                size: guest.disk.size,
-            },
-        ));
-    } else if size > guest.disk.size {
-        draft.leave_alone(format!(
-            "{}: disk scsi0 is {size}, the inventory says {}; disks never shrink",
-            subject(guest),
-            guest.disk.size
-        ));
     }
-    if !live.starts_with(&format!("{}:", guest.disk.storage)) {
-        draft.leave_alone(format!(
-            "{}: disk scsi0 is `{}`, the inventory names storage `{}`",
-            subject(guest),
-            live.split(',').next().unwrap_or(live),
-            guest.disk.storage
-        ));
-    }
+    draft.propose(
+        &guest.node,
+        &format!("{} pool", subject(guest)),
+        Proposal::update("permissions and backups go by pools").field(
+            "pool",
+            found.pool.as_deref(),
+            Some(pool.as_str()),
+        ),
+        Operation::JoinPool {
+            pool: pool.clone(),
+            exists: creation::has_pool(seen, pool),
+            vmid: guest.vmid,
+        },
+    );
 }
 
 /// Devices that somebody added by hand: named, and left alone.
@@ -359,13 +337,23 @@ fn report_unmanaged(
     wanted: &BTreeMap<String, String>,
     config: &BTreeMap<String, String>,
 ) {
+    let ours: Vec<String> = guest
+        .disks
+        .iter()
+        .filter_map(|wanted| disk::slot(wanted, config))
+        .collect();
     for (key, value) in config {
         let kind = key.trim_end_matches(|c: char| c.is_ascii_digit());
         let device = matches!(
             kind,
             "net" | "scsi" | "virtio" | "sata" | "usb" | "hostpci" | "virtiofs" | "unused"
         );
-        if device && key != kind && key != "scsi0" && !wanted.contains_key(key) {
+        if device
+            && key != kind
+            && key != "scsi0"
+            && !wanted.contains_key(key)
+            && !ours.contains(key)
+        {
             draft.leave_alone(format!("{}: {key} {value}", subject(guest)));
         }
     }

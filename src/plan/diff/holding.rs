@@ -2,13 +2,16 @@
 
 use super::guest::subject;
 use crate::model::{
+    device::{Firmware, KEEPER},
     firewall_step::PveLevel,
     guest::{Guest, MountVia},
     host::Node,
+    ids::HostName,
     observed::{ObservedProxmox, Question, Unanswered},
     size::Bytes,
 };
 use crate::plan::draft::Draft;
+use std::collections::BTreeMap;
 
 /// The first question without an answer that decides about a guest. Its firewall is one of them: a guest never runs
 /// unprotected.
@@ -25,6 +28,12 @@ pub(super) fn unanswered<'s>(
     ];
     if !guest.pci.is_empty() {
         asked.push(Question::PciMappings);
+    }
+    if !guest.usb.is_empty() {
+        asked.push(Question::UsbMappings);
+    }
+    if guest.pool.is_some() {
+        asked.push(Question::Pools);
     }
     if guest
         .mounts
@@ -52,11 +61,23 @@ pub(super) fn node_can_hold(
         );
         return false;
     };
-    for (storage, content) in [
+    let mut wanted = vec![
         (guest.disk.storage.as_str(), "images"),
         (node.iso_storage.as_str(), "iso"),
         (node.import_storage.as_str(), "import"),
-    ] {
+    ];
+    wanted.extend(
+        guest
+            .disks
+            .iter()
+            .map(|disk| (disk.storage.as_str(), "images")),
+    );
+    wanted.extend(guest.tpm.iter().map(|storage| (storage.as_str(), "images")));
+    if let Firmware::Ovmf { storage, .. } = &guest.firmware {
+        wanted.push((storage.as_str(), "images"));
+    }
+    wanted.dedup();
+    for (storage, content) in wanted {
         let problem = match live.storages.get(storage) {
             None => format!("node {} has no storage `{storage}`", node.name),
             Some(found) if !found.active => {
@@ -90,14 +111,20 @@ pub(super) fn node_can_hold(
             );
         }
     }
-    for mapping in &guest.pci {
-        if !seen.pci_mappings.contains(mapping) {
-            draft.block(
-                subject(guest),
-                format!("there is no PCI mapping `{mapping}`"),
-                "Create it under Datacenter > Resource Mappings.",
-            );
-        }
+    let pci = guest.pci.iter().map(|device| &device.mapping);
+    for mapping in pci {
+        mapped(draft, guest, node, "PCI", mapping, &seen.pci_mappings);
+    }
+    let usb = guest.usb.iter().map(|device| &device.mapping);
+    for mapping in usb {
+        mapped(draft, guest, node, "USB", mapping, &seen.usb_mappings);
+    }
+    if let Some(other) = seen.guests.keys().find(|vmid| vmid.number() == KEEPER) {
+        draft.block(
+            subject(guest),
+            format!("a guest has the id {other}, under which disks are kept that outlive guests"),
+            "Give that guest another id: destroying it would destroy those disks.",
+        );
     }
     if !seen.guests.contains_key(&guest.vmid)
         && let Some(storage) = live.storages.get(guest.disk.storage.as_str())
@@ -115,4 +142,47 @@ pub(super) fn node_can_hold(
         );
     }
     draft.blocked.len() == before
+}
+
+/// Whether a resource mapping is there, and names a device of this node.
+fn mapped(
+    draft: &mut Draft,
+    guest: &Guest,
+    node: &Node,
+    kind: &str,
+    mapping: &str,
+    known: &BTreeMap<String, Vec<String>>,
+) {
+    match known.get(mapping) {
+        None => {
+            let names: Vec<&str> = known.keys().map(String::as_str).collect();
+            let there = if names.is_empty() {
+                "there is none yet".to_owned()
+            } else {
+                format!("there is {}", names.join(", "))
+            };
+            draft.block(
+                subject(guest),
+                format!("there is no {kind} mapping `{mapping}`"),
+                format!(
+                    "Create it under Datacenter > Resource Mappings ({there}), and allow the token `Mapping.Use` on it."
+                ),
+            );
+        }
+        Some(entries) if !entries.iter().any(|entry| is_on(entry, &node.name)) => draft.block(
+            subject(guest),
+            format!(
+                "{kind} mapping `{mapping}` names no device of node {}",
+                node.name
+            ),
+            "Add the node's device to the mapping under Datacenter > Resource Mappings.",
+        ),
+        Some(_) => {}
+    }
+}
+
+fn is_on(entry: &str, node: &HostName) -> bool {
+    entry
+        .split(',')
+        .any(|part| part.strip_prefix("node=") == Some(node.as_str()))
 }

@@ -2,12 +2,15 @@
 //!
 //! Invariant: each file compares one kind; none of them looks at another's changes, they only name ids to wait for.
 
+mod creation;
 mod dataset;
+mod disk;
 mod drive;
 mod firewall;
 mod firewall_reason;
 mod guest;
 mod holding;
+mod image;
 mod mapping;
 mod resource;
 mod stack;

@@ -1,7 +1,7 @@
 //! Changing a cluster: one request each, sent once.
 
 use super::{
-    client::{Attachment, Client},
+    client::{Attachment, Client, Payload},
     encode,
     endpoint::{self, Endpoint},
     error::{ProxmoxError, Refusal},
@@ -11,8 +11,8 @@ use super::{
 };
 use crate::model::{
     firewall::{PveAlias, PveRule, PveRuleKind},
-    guest::Image,
     ids::Vmid,
+    image::Download,
 };
 use sha2::{Digest, Sha256};
 use std::{
@@ -25,14 +25,18 @@ impl ProxmoxWrite for Client {
         &self,
         node: &str,
         storage: &str,
-        image: &Image,
+        download: &Download,
     ) -> Result<Upid, ProxmoxError> {
+        let checksum = download.checksum.as_ref();
         let request = Request::new(&endpoint::DOWNLOAD_URL, &[node, storage])
             .with("content", "import")
-            .with("filename", &image.filename)
-            .with("url", &image.url)
-            .with("checksum-algorithm", &image.checksum.algorithm)
-            .with("checksum", &image.checksum.hex);
+            .with("filename", &download.filename)
+            .with("url", &download.url)
+            .with_some(
+                "checksum-algorithm",
+                checksum.map(|sum| sum.algorithm.as_str()),
+            )
+            .with_some("checksum", checksum.map(|sum| sum.hex.as_str()));
         self.task(&request).await
     }
 
@@ -53,7 +57,7 @@ impl ProxmoxWrite for Client {
             .with("checksum", hex);
         let attachment = Attachment {
             filename: filename.to_owned(),
-            bytes,
+            payload: Payload::Bytes(bytes),
         };
         upid(
             &request,
@@ -376,12 +380,12 @@ impl ProxmoxWrite for Client {
 
 impl Client {
     /// Sends a request whose answer is a task.
-    async fn task(&self, request: &Request) -> Result<Upid, ProxmoxError> {
+    pub(super) async fn task(&self, request: &Request) -> Result<Upid, ProxmoxError> {
         upid(request, self.send(request).await?.as_str())
     }
 
     /// Sends a request whose answer says nothing.
-    async fn done(&self, request: &Request) -> Result<(), ProxmoxError> {
+    pub(super) async fn done(&self, request: &Request) -> Result<(), ProxmoxError> {
         self.send(request).await.map(drop)
     }
 
@@ -463,7 +467,7 @@ fn fields(rule: &PveRule) -> Vec<(&'static str, Option<String>)> {
     ]
 }
 
-fn vm(endpoint: &'static Endpoint, node: &str, vmid: Vmid) -> Request {
+pub(super) fn vm(endpoint: &'static Endpoint, node: &str, vmid: Vmid) -> Request {
     Request::new(endpoint, &[node, vmid.to_string().as_str()])
 }
 
@@ -480,7 +484,7 @@ fn joined<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
 }
 
 /// The task in an answer. Without one nobody knows what the server began.
-fn upid(request: &Request, data: Option<&str>) -> Result<Upid, ProxmoxError> {
+pub(super) fn upid(request: &Request, data: Option<&str>) -> Result<Upid, ProxmoxError> {
     let text = data.unwrap_or_default();
     text.parse()
         .map_err(|error: super::task::InvalidUpid| ProxmoxError::Garbled {

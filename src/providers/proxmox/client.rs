@@ -13,11 +13,11 @@ use crate::model::{desired::ProxmoxApi, secret::SecretValues};
 use reqwest::{
     StatusCode,
     header::{CONTENT_TYPE, HeaderMap},
-    multipart::Form,
+    multipart::{Form, Part},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::{error::Error, time::Duration};
+use std::{error::Error, path::PathBuf, time::Duration};
 use tokio::sync::{Mutex, Semaphore};
 
 /// What may be tuned; the defaults suit a real server.
@@ -69,7 +69,16 @@ impl ClientOptions {
 #[derive(Debug, Clone)]
 pub(super) struct Attachment {
     pub(super) filename: String,
-    pub(super) bytes: Vec<u8>,
+    pub(super) payload: Payload,
+}
+
+/// What is in it.
+#[derive(Debug, Clone)]
+pub(super) enum Payload {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// A file of this machine, read while it is sent.
+    File(PathBuf),
 }
 
 /// One cluster, through one of its nodes.
@@ -211,7 +220,7 @@ impl Client {
         };
         let mut call = http.request(method, url).headers(headers);
         if let Some(attachment) = attachment {
-            call = call.multipart(form(request, attachment));
+            call = call.multipart(form(request, attachment).await?);
         } else if let Some(body) = request.form() {
             call = call
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -324,7 +333,7 @@ fn may_repeat(repeat: Repeat, error: &ProxmoxError) -> bool {
 }
 
 /// Parameters before the file: Proxmox reads the parts in order and starts the copy when it meets the file.
-fn form(request: &Request, attachment: &Attachment) -> Form {
+async fn form(request: &Request, attachment: &Attachment) -> Result<Form, ProxmoxError> {
     let fields = request
         .parameters()
         .iter()
@@ -332,9 +341,20 @@ fn form(request: &Request, attachment: &Attachment) -> Form {
             form.text(name.clone(), value.clone())
         });
     // The length is known, so the body is not chunked; pveproxy answers 501 to chunks.
-    let file = reqwest::multipart::Part::bytes(attachment.bytes.clone())
-        .file_name(attachment.filename.clone());
-    fields.part("filename", file)
+    let file = match &attachment.payload {
+        Payload::Bytes(bytes) => Part::bytes(bytes.clone()),
+        Payload::File(path) => {
+            let failed = |source| ProxmoxError::File {
+                path: path.clone(),
+                source,
+            };
+            let file = tokio::fs::File::open(path).await.map_err(failed)?;
+            let length = file.metadata().await.map_err(failed)?.len();
+            let stream = tokio_util::io::ReaderStream::new(file);
+            Part::stream_with_length(reqwest::Body::wrap_stream(stream), length)
+        }
+    };
+    Ok(fields.part("filename", file.file_name(attachment.filename.clone())))
 }
 
 /// The reason phrase. hyper keeps it as an extension when it differs from the usual one for the status.

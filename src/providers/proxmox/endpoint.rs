@@ -66,7 +66,10 @@ impl Endpoint {
 /// The VM options that infra may set. `args`, `lock`, `hookscript` and raw devices are root's alone and absent;
 /// `force`, which turns detaching a disk into destroying it, is absent on purpose.
 pub(super) const VM_OPTIONS: &[&str] = &[
+    "acpi",
     "agent",
+    "allow-ksm",
+    "audio0",
     "balloon",
     "bios",
     "boot",
@@ -75,14 +78,21 @@ pub(super) const VM_OPTIONS: &[&str] = &[
     "ciuser",
     "cores",
     "cpu",
+    "cpulimit",
+    "cpuunits",
     "description",
     "efidisk0",
     "hostpci[n]",
     "hotplug",
     "ide[n]",
     "ipconfig[n]",
+    "keyboard",
+    "kvm",
+    "localtime",
     "machine",
     "memory",
+    "migrate_downtime",
+    "migrate_speed",
     "name",
     "nameserver",
     "net[n]",
@@ -95,16 +105,24 @@ pub(super) const VM_OPTIONS: &[&str] = &[
     "scsihw",
     "searchdomain",
     "serial[n]",
+    "shares",
     "smbios1",
     "sockets",
+    "spice_enhancements",
     "sshkeys",
+    "startdate",
     "startup",
     "tablet",
     "tags",
+    "tdf",
     "tpmstate0",
+    "usb[n]",
+    "vcpus",
     "vga",
     "virtio[n]",
     "virtiofs[n]",
+    "vmstatestorage",
+    "watchdog",
 ];
 
 const RULE: &[&str] = &[
@@ -221,6 +239,7 @@ endpoints! {
         &["content", "filename", "url", "checksum", "checksum-algorithm"];
     UPLOAD = Post "/nodes/{node}/storage/{storage}/upload" Never
         &["content", "filename", "checksum", "checksum-algorithm"];
+    VOLUME_CREATE = Post "/nodes/{node}/storage/{storage}/content" Never &["vmid", "filename", "size", "format"];
     VOLUME_DELETE = Delete "/nodes/{node}/storage/{storage}/content/{volume}" Never &[];
 
     TASK_STATUS = Get "/nodes/{node}/tasks/{upid}/status" Always &[];
@@ -230,6 +249,11 @@ endpoints! {
     DIR_MAPPING_CREATE = Post "/cluster/mapping/dir" Never &["id", "map", "description"];
     DIR_MAPPING_UPDATE = Put "/cluster/mapping/dir/{id}" AfterLock &["map", "description", "digest"];
     PCI_MAPPINGS = Get "/cluster/mapping/pci" Always &[];
+    USB_MAPPINGS = Get "/cluster/mapping/usb" Always &[];
+
+    POOLS = Get "/pools" Always &[];
+    POOL_CREATE = Post "/pools" Never &["poolid", "comment"];
+    POOL_UPDATE = Put "/pools" AfterLock &["poolid", "vms", "allow-move"];
 
     NODE_GUESTS = Get "/nodes/{node}/qemu" Always &[];
     VM_CREATE = Post "/nodes/{node}/qemu" Never &["vmid", "pool"], vm_options;
@@ -238,6 +262,17 @@ endpoints! {
     AGENT_PING = Post "/nodes/{node}/qemu/{vmid}/agent/ping" Never &[];
     VM_UPDATE = Post "/nodes/{node}/qemu/{vmid}/config" Never &["delete", "revert", "digest"], vm_options;
     VM_RESIZE = Put "/nodes/{node}/qemu/{vmid}/resize" Never &["disk", "size", "digest"];
+    VM_CLONE = Post "/nodes/{node}/qemu/{vmid}/clone" Never
+        &["newid", "name", "description", "full", "storage", "target"];
+    VM_TEMPLATE = Post "/nodes/{node}/qemu/{vmid}/template" Never &[];
+    VM_MOVE_DISK = Post "/nodes/{node}/qemu/{vmid}/move_disk" Never &["disk", "storage", "delete"];
+    VM_MIGRATE = Post "/nodes/{node}/qemu/{vmid}/migrate" Never &["target", "online", "with-local-disks"];
+    VM_SNAPSHOTS = Get "/nodes/{node}/qemu/{vmid}/snapshot" Always &[];
+    VM_SNAPSHOT_CREATE = Post "/nodes/{node}/qemu/{vmid}/snapshot" Never &["snapname", "description"];
+    VM_SNAPSHOT_DELETE = Delete "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}" Never &[];
+    VM_ROLLBACK = Post "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/rollback" Never &["start"];
+    AGENT_EXEC = Post "/nodes/{node}/qemu/{vmid}/agent/exec" Never &["command"];
+    AGENT_EXEC_STATUS = Get "/nodes/{node}/qemu/{vmid}/agent/exec-status" Always &["pid"];
     VM_START = Post "/nodes/{node}/qemu/{vmid}/status/start" AfterLock &["timeout"];
     VM_STOP = Post "/nodes/{node}/qemu/{vmid}/status/stop" AfterLock &["timeout"];
     VM_SHUTDOWN = Post "/nodes/{node}/qemu/{vmid}/status/shutdown" AfterLock &["timeout", "forceStop"];

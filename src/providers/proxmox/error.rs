@@ -2,7 +2,7 @@
 
 use super::{task::Upid, tls::Fingerprint};
 use crate::model::ids::SecretName;
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// What is known about a request that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,15 @@ pub enum ProxmoxError {
         request: String,
         /// The parameter.
         parameter: String,
+    },
+    /// A file that was to be uploaded cannot be read.
+    #[error("read {} to upload it", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
     },
     /// The firewall scope has nothing of the kind: groups have no options, nodes no aliases and no sets.
     #[error("change {what} of {scope}: Proxmox has none there")]
@@ -224,6 +233,7 @@ impl ProxmoxError {
             | Self::BadCa { .. }
             | Self::Setup { .. }
             | Self::NotAParameter { .. }
+            | Self::File { .. }
             | Self::NotInScope { .. }
             | Self::PinMismatch { .. }
             | Self::Untrusted { .. }
@@ -255,6 +265,7 @@ impl ProxmoxError {
             | Self::BadCa { .. }
             | Self::Setup { .. }
             | Self::NotAParameter { .. }
+            | Self::File { .. }
             | Self::NotInScope { .. }
             | Self::PinMismatch { .. }
             | Self::Untrusted { .. }
@@ -346,6 +357,7 @@ impl ProxmoxError {
             Self::BadCa { .. }
             | Self::Setup { .. }
             | Self::NotAParameter { .. }
+            | Self::File { .. }
             | Self::NotInScope { .. }
             | Self::Interrupted { .. }
             | Self::Gateway { .. }

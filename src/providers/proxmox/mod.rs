@@ -16,6 +16,8 @@ mod encode;
 mod endpoint;
 mod error;
 mod firewall;
+mod guest_calls;
+mod guest_life;
 mod health;
 mod node;
 mod observe;
@@ -32,6 +34,7 @@ mod tests;
 
 pub use client::{Client, ClientOptions};
 pub use error::{Delivery, ProxmoxError, Refusal};
+pub use guest_life::{AgentOutput, CloneOptions, GuestRead, GuestWrite, NewVolume, Snapshot};
 pub use read::{ProxmoxRead, ProxmoxRequest};
 pub use task::{InvalidUpid, Pace, TaskEnd, TaskStatus, Upid};
 pub use tls::Fingerprint;

@@ -12,7 +12,7 @@ use super::{
     wire::{
         Text,
         access::Version,
-        cluster::{DirMapping, PciMapping, Resource},
+        cluster::{DirMapping, PciMapping, Pool, Resource, UsbMapping},
         guest::{GuestRow, Pending, Status},
         task::{LogLine, Status as WireTaskStatus},
     },
@@ -40,11 +40,14 @@ impl ProxmoxRead for Client {
         let version = Request::new(&endpoint::VERSION, &[]);
         let dirs = Request::new(&endpoint::DIR_MAPPINGS, &[]);
         let pcis = Request::new(&endpoint::PCI_MAPPINGS, &[]);
-        let (resources, version, dirs, pcis, nodes, cluster) = tokio::join!(
+        let usbs = Request::new(&endpoint::USB_MAPPINGS, &[]);
+        let (resources, version, dirs, pcis, usbs, pools, nodes, cluster) = tokio::join!(
             self.fetch::<Vec<Resource>>(&resources),
             self.fetch::<Version>(&version),
             self.fetch::<Vec<DirMapping>>(&dirs),
             self.fetch::<Vec<PciMapping>>(&pcis),
+            self.fetch::<Vec<UsbMapping>>(&usbs),
+            self.pools(request),
             join_all(request.nodes.iter().map(|name| self.node(name, request))),
             self.firewall_of_cluster(request),
         );
@@ -66,8 +69,15 @@ impl ProxmoxRead for Client {
                 .answer(Question::PciMappings, pcis)
                 .unwrap_or_default()
                 .into_iter()
-                .map(|mapping| mapping.id)
+                .map(|mapping| (mapping.id, mapping.map))
                 .collect(),
+            usb_mappings: open
+                .answer(Question::UsbMappings, usbs)
+                .unwrap_or_default()
+                .into_iter()
+                .map(|mapping| (mapping.id, mapping.map))
+                .collect(),
+            pools: open.answer(Question::Pools, pools).flatten(),
             guests: guests(&resources),
             nodes: node_states(&resources),
             firewall: cluster.firewall,
@@ -198,6 +208,7 @@ fn guests(resources: &[Resource]) -> BTreeMap<Vmid, ObservedGuest> {
             kind: row.kind.clone(),
             status: row.status.clone(),
             template: row.template.is_some_and(|flag| flag.0),
+            pool: row.pool.clone(),
             lock: row.lock.clone(),
             ..ObservedGuest::default()
         };
@@ -224,6 +235,14 @@ fn node_states(resources: &[Resource]) -> BTreeMap<HostName, ObservedNode> {
 }
 
 impl Client {
+    async fn pools(&self, request: &ProxmoxRequest) -> Result<Option<Vec<String>>, ProxmoxError> {
+        if !request.pools {
+            return Ok(None);
+        }
+        let pools: Vec<Pool> = self.fetch(&Request::new(&endpoint::POOLS, &[])).await?;
+        Ok(Some(pools.into_iter().map(|pool| pool.poolid).collect()))
+    }
+
     /// The rest of a guest that exists. One question for its configuration; whether it runs is in its node's list,
     /// which is the truth where the cluster's resources are up to ten seconds late.
     async fn detail(

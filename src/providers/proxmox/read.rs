@@ -29,6 +29,8 @@ pub struct ProxmoxRequest {
     pub guests: BTreeMap<Vmid, HostName>,
     /// Whether the firewall is wanted: of the cluster, its groups, the nodes and the guests above.
     pub firewall: bool,
+    /// Whether the pools are wanted.
+    pub pools: bool,
 }
 
 /// Looks at a cluster. Nothing here changes anything.

@@ -40,6 +40,8 @@ impl Open {
                 Question::Version
                 | Question::DirMappings
                 | Question::PciMappings
+                | Question::UsbMappings
+                | Question::Pools
                 | Question::Guest(_)
                 | Question::Firewall(_) => None,
             };

@@ -3,8 +3,8 @@
 use super::{error::ProxmoxError, task::Upid};
 use crate::model::{
     firewall::{PveAlias, PveRule},
-    guest::Image,
     ids::Vmid,
+    image::Download,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -66,7 +66,7 @@ pub trait ProxmoxWrite: Send + Sync {
         &self,
         node: &str,
         storage: &str,
-        image: &Image,
+        download: &Download,
     ) -> impl Future<Output = Result<Upid, ProxmoxError>> + Send;
 
     /// Uploads an ISO image, checksum verified by the node. Replaces a file of the same name.

@@ -161,6 +161,40 @@ pub(crate) fn add_device(model: &mut Model, call: &Call) -> Answer {
     Outcome::nothing()
 }
 
+pub(crate) fn usb_devices(model: &Model, call: &Call) -> Answer {
+    let mut all = entries(model, call, "usb", &model.usb_devices);
+    if let Some(node) = call.get("check-node") {
+        for item in &mut all {
+            let id = item["id"].as_str().unwrap_or_default().to_owned();
+            // The lab's node has no USB devices to compare with.
+            let message = format!("No device for mapping '{id}' found on node '{node}'");
+            item["errors"] = json!([{"severity": "error", "message": message}]);
+        }
+    }
+    Outcome::data(all)
+}
+
+pub(crate) fn add_usb_device(model: &mut Model, call: &Call) -> Answer {
+    let id = call.text("id").to_owned();
+    if model.usb_devices.contains_key(&id) {
+        return Err(Refusal::Failed(format!(
+            "create hardware mapping failed: usb ID '{id}' already defined"
+        )));
+    }
+    let mapping = Mapping {
+        map: call.list("map"),
+        description: call.get("description").map(str::to_owned),
+        ..Mapping::default()
+    };
+    model.usb_devices.insert(id, mapping);
+    Outcome::nothing()
+}
+
+pub(crate) fn delete_usb_device(model: &mut Model, call: &Call) -> Answer {
+    model.usb_devices.remove(call.text("id"));
+    Outcome::nothing()
+}
+
 pub(crate) fn delete_device(model: &mut Model, call: &Call) -> Answer {
     model.devices.remove(call.text("id"));
     Outcome::nothing()

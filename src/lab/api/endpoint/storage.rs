@@ -185,6 +185,53 @@ pub(crate) fn content(model: &Model, call: &Call) -> Answer {
     Outcome::data(all)
 }
 
+/// Makes a disk with a name of the caller's choice, which must carry its owner's id.
+pub(crate) fn allocate(model: &mut Model, call: &Call) -> Answer {
+    let (id, name) = (call.text("storage"), call.text("filename"));
+    let vmid: u32 = call.number("vmid").unwrap_or(0);
+    let storage = model.storages.find(id)?;
+    let refused = |why: String| Err(Refusal::Failed(why));
+    if !storage.content.contains("images") {
+        return refused(format!(
+            "storage '{id}' does not support content-type 'images'"
+        ));
+    }
+    let is_file = storage.is_file_based();
+    if !name.starts_with(&format!("vm-{vmid}-")) {
+        return refused(format!("illegal name '{name}' - should be 'vm-{vmid}-*'"));
+    }
+    let size = call.text("size");
+    let (digits, shift) = match size.strip_suffix(['M', 'G']) {
+        Some(digits) if size.ends_with('M') => (digits, 20),
+        Some(digits) => (digits, 30),
+        None => (size, 10),
+    };
+    let size = digits.parse::<u64>().unwrap_or(0) << shift;
+    let volid = if is_file {
+        format!("{id}:{vmid}/{name}")
+    } else {
+        format!("{id}:{name}")
+    };
+    if model.storages.volumes.contains_key(&volid) {
+        let path = model.storages.path_of(&volid);
+        return refused(format!("disk image '{path}' already exists"));
+    }
+    if !is_file && size > model.storages.available(id, &model.shelf) {
+        return refused(format!("zfs error: cannot create '{name}': out of space"));
+    }
+    let volume = Volume {
+        vmid,
+        format: call.get("format").unwrap_or("raw").to_owned(),
+        size,
+        used: if is_file { 256 * 1024 } else { size },
+        ctime: call.now,
+        parent: None,
+        made_from: None,
+    };
+    model.storages.volumes.insert(volid.clone(), volume);
+    Outcome::data(volid)
+}
+
 fn disk(volid: &str, volume: &Volume) -> Value {
     json!({
         "volid": volid, "content": "images", "format": volume.format, "size": volume.size, "used": volume.used,

@@ -67,6 +67,8 @@ pub const LEAST_PRIVILEGES: &[&str] = &[
     "Mapping.Audit",
     "Mapping.Modify",
     "Mapping.Use",
+    "Pool.Allocate",
+    "Pool.Audit",
     "SDN.Audit",
     "SDN.Use",
     "Sys.AccessNetwork",
@@ -74,6 +76,7 @@ pub const LEAST_PRIVILEGES: &[&str] = &[
     "Sys.Modify",
     "VM.Allocate",
     "VM.Audit",
+    "VM.Clone",
     "VM.Config.CDROM",
     "VM.Config.CPU",
     "VM.Config.Cloudinit",
@@ -83,7 +86,10 @@ pub const LEAST_PRIVILEGES: &[&str] = &[
     "VM.Config.Network",
     "VM.Config.Options",
     "VM.GuestAgent.Audit",
+    "VM.Migrate",
     "VM.PowerMgmt",
+    "VM.Snapshot",
+    "VM.Snapshot.Rollback",
 ];
 
 /// Who asks.

@@ -280,7 +280,7 @@ impl Model {
             guest.pending.remove(key);
         }
         for key in &change.delete {
-            self.delete_key(guest, key, change.force)?;
+            self.delete_key(vmid, guest, key, change.force)?;
         }
         for (key, value) in &change.set {
             let (line, _) = self.materialise(vmid, key, value, dice, now, &mut log)?;
@@ -293,7 +293,8 @@ impl Model {
                     .config
                     .retain(|key, held| !(is_numbered(key, "unused") && *held == volid));
             }
-            if guest.running.is_some() && !is_hot(key, old.as_deref(), Some(&line)) {
+            if guest.running.is_some() && !is_hot(key, old.as_deref(), Some(&line), guest.hotplug())
+            {
                 if old.as_deref() == Some(line.as_str()) {
                     guest.pending.remove(key);
                 } else {
@@ -316,7 +317,19 @@ impl Model {
         Ok(log)
     }
 
-    fn delete_key(&mut self, guest: &mut Guest, key: &str, force: bool) -> Result<(), String> {
+    /// Whether a volume carries the guest's id.
+    fn owns(&self, vmid: u32, volid: &str) -> bool {
+        let volume = self.storages.volumes.get(volid);
+        volume.is_none_or(|volume| volume.vmid == vmid)
+    }
+
+    fn delete_key(
+        &mut self,
+        vmid: u32,
+        guest: &mut Guest,
+        key: &str,
+        force: bool,
+    ) -> Result<(), String> {
         let Some(old) = guest.value(key).map(str::to_owned) else {
             guest.pending.remove(key);
             return Ok(());
@@ -332,16 +345,16 @@ impl Model {
                 "can't remove drive '{key}' - protection mode enabled"
             ));
         }
-        if guest.running.is_some() && !is_hot(key, Some(&old), None) {
+        if guest.running.is_some() && !is_hot(key, Some(&old), None, guest.hotplug()) {
             guest.pending.insert(key.to_owned(), None);
             return Ok(());
         }
         guest.config.remove(key);
         guest.pending.remove(key);
         if let Some(drive) = drive {
-            if drive.is_cloudinit() || force {
+            if drive.is_cloudinit() || (force && self.owns(vmid, &drive.file)) {
                 self.storages.volumes.remove(&drive.file);
-            } else if drive.is_disk() {
+            } else if drive.is_disk() && self.owns(vmid, &drive.file) {
                 let unused = guest.free_unused();
                 guest.config.insert(unused, drive.file);
             }

@@ -58,6 +58,9 @@ pub(crate) struct Model {
     pub(crate) firewall: Firewall,
     pub(crate) directories: BTreeMap<String, Mapping>,
     pub(crate) devices: BTreeMap<String, Mapping>,
+    /// USB mappings by id.
+    #[serde(default)]
+    pub(crate) usb_devices: BTreeMap<String, Mapping>,
     pub(crate) pools: BTreeMap<String, Pool>,
     /// HA resources: `vm:150` -> options.
     pub(crate) ha: BTreeMap<String, BTreeMap<String, String>>,
@@ -163,7 +166,12 @@ impl Model {
         unreferenced: bool,
     ) -> Result<Vec<String>, String> {
         let guest = self.guest(vmid)?.clone();
+        // Only what carries the guest's own id goes with it.
         let mut doomed = guest.volumes();
+        doomed.retain(|volid| {
+            let volume = self.storages.volumes.get(volid);
+            volume.is_none_or(|volume| volume.vmid == vmid)
+        });
         if unreferenced {
             let own = self
                 .storages

@@ -46,6 +46,14 @@ impl Guest {
         self.config.get(key).map(String::as_str)
     }
 
+    /// What may be plugged while it runs.
+    pub(crate) fn hotplug(&self) -> &str {
+        match self.value("hotplug") {
+            None | Some("1") => "network,disk,usb",
+            Some(features) => features,
+        }
+    }
+
     /// A switch that is on.
     pub(crate) fn is_set(&self, key: &str) -> bool {
         self.value(key) == Some("1")
@@ -219,40 +227,57 @@ pub(crate) fn default_boot(config: &BTreeMap<String, String>) -> String {
     format!("order={}", order.join(";"))
 }
 
+/// Keys that are only written down.
+const FAST: &[&str] = &[
+    "name",
+    "onboot",
+    "shares",
+    "startup",
+    "description",
+    "protection",
+    "vmstatestorage",
+    "hookscript",
+    "tags",
+    "migrate_downtime",
+    "migrate_speed",
+    "cpulimit",
+    "cpuunits",
+    "lock",
+];
+
 /// Keys that a running guest takes at once. Everything else waits for the next start.
-pub(crate) fn is_hot(key: &str, old: Option<&str>, new: Option<&str>) -> bool {
-    const FAST: &[&str] = &[
-        "name",
-        "onboot",
-        "shares",
-        "startup",
-        "description",
-        "protection",
-        "vmstatestorage",
-        "hookscript",
-        "tags",
-        "migrate_downtime",
-        "migrate_speed",
-        "balloon",
-        "cpulimit",
-        "cpuunits",
-        "lock",
-    ];
-    if FAST.contains(&key)
-        || is_cloudinit_key(key)
-        || super::drive::is_numbered(key, "net")
-        || super::drive::is_numbered(key, "unused")
-    {
+pub(crate) fn is_hot(key: &str, old: Option<&str>, new: Option<&str>, hotplug: &str) -> bool {
+    let plugs = |what: &str| hotplug.split([',', ';', ' ']).any(|part| part == what);
+    if key == "balloon" {
+        // The device itself comes and goes at a start only.
+        return (old == Some("0")) == (new == Some("0"));
+    }
+    if super::drive::is_numbered(key, "net") {
+        return plugs("network");
+    }
+    if FAST.contains(&key) || is_cloudinit_key(key) || super::drive::is_numbered(key, "unused") {
         return true;
     }
     if super::drive::is_drive(key) {
         let is_cdrom = |line: Option<&str>| line.is_some_and(|line| Drive::parse(line).is_cdrom());
         let media_change = is_cdrom(old) && is_cdrom(new);
-        let pluggable =
-            super::drive::is_numbered(key, "scsi") || super::drive::is_numbered(key, "virtio");
-        return media_change || pluggable;
+        let pluggable = plugs("disk")
+            && (super::drive::is_numbered(key, "scsi") || super::drive::is_numbered(key, "virtio"));
+        return media_change || (pluggable && !is_frozen(old, new));
     }
-    super::drive::is_numbered(key, "usb")
+    super::drive::is_numbered(key, "usb") && plugs("usb")
+}
+
+/// Whether two lines of one disk differ in what QEMU takes at its start only.
+fn is_frozen(old: Option<&str>, new: Option<&str>) -> bool {
+    const FROZEN: &[&str] = &["aio", "cache", "discard", "iothread", "queues", "ro", "ssd"];
+    let (Some(old), Some(new)) = (old.map(Drive::parse), new.map(Drive::parse)) else {
+        return false;
+    };
+    old.file == new.file
+        && FROZEN
+            .iter()
+            .any(|name| old.option(name) != new.option(name))
 }
 
 /// Keys that only feed the cloud-init drive.
@@ -317,15 +342,24 @@ mod tests {
 
     #[test]
     fn memory_waits_but_cards_and_media_do_not() {
-        assert!(!is_hot("memory", None, Some("1")));
-        assert!(is_hot("net0", None, None));
-        assert!(is_hot(
+        let hot = |key: &str, old, new| is_hot(key, old, new, "network,disk,usb");
+        assert!(!hot("memory", None, Some("1")));
+        assert!(hot("net0", None, None));
+        assert!(hot(
             "ide2",
             Some("a:iso/x.iso,media=cdrom"),
             Some("none,media=cdrom")
         ));
-        assert!(!is_hot("ide2", None, Some("a:iso/x.iso,media=cdrom")));
-        assert!(is_hot("scsi1", None, Some("a:1")));
-        assert!(!is_hot("virtiofs0", None, Some("x")));
+        assert!(!hot("ide2", None, Some("a:iso/x.iso,media=cdrom")));
+        assert!(hot("scsi1", None, Some("a:1")));
+        assert!(!hot("virtiofs0", None, Some("x")));
+        assert!(hot("balloon", Some("512"), Some("1024")));
+        assert!(!hot("balloon", Some("512"), Some("0")));
+        assert!(!hot(
+            "scsi1",
+            Some("a:1,size=1G"),
+            Some("a:1,size=1G,ssd=1")
+        ));
+        assert!(!is_hot("net0", None, None, "disk"));
     }
 }

@@ -25,6 +25,13 @@ const MAP_2: Params = &[&[
     opt("subsystem-id", TEXT.pattern("(?^:^[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}$)")),
 ]];
 
+const MAP_3: Params = &[&[
+    opt("description", TEXT.max(4096)),
+    req("id", TEXT.pattern("(?^:^[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}$)")),
+    req("node", TEXT.format("pve-node")),
+    opt("path", TEXT.pattern("(?^:^(\\d+)\\-(\\d+(\\.\\d+)*)$)")),
+]];
+
 /// The endpoints.
 pub(super) const MAPPING: &[Endpoint] = &[
     endpoint(
@@ -100,6 +107,31 @@ pub(super) const MAPPING: &[Endpoint] = &[
         "/cluster/mapping/pci/{id}",
         Check::Perm("/mapping/pci", &["Mapping.Modify"]),
         Write(mapping::delete_device),
+        &[],
+    ),
+    endpoint(
+        Get,
+        "/cluster/mapping/usb",
+        Check::Everyone,
+        Read(mapping::usb_devices),
+        &[&[opt("check-node", TEXT.format("pve-node"))]],
+    ),
+    endpoint(
+        Post,
+        "/cluster/mapping/usb",
+        Check::Perm("/mapping/usb", &["Mapping.Modify"]),
+        Write(mapping::add_usb_device),
+        &[&[
+            opt("description", TEXT.max(4096)),
+            req("id", TEXT.format("pve-configid")),
+            req("map", list(MAP_3)),
+        ]],
+    ),
+    endpoint(
+        Delete,
+        "/cluster/mapping/usb/{id}",
+        Check::Perm("/mapping/usb", &["Mapping.Modify"]),
+        Write(mapping::delete_usb_device),
         &[],
     ),
     endpoint(

@@ -69,6 +69,10 @@ const PATTERNS: &[Test] = &[
                 .is_some_and(|(bus, port)| is_digits(bus) && port.split('.').all(is_digits))
     }),
     (r"[A-Za-z][A-Za-z0-9\-\_]+", is_name),
+    (r"\d+[MG]?", |text| {
+        let digits = text.strip_suffix(['M', 'G']).unwrap_or(text);
+        !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+    }),
     (r"\+?\d+(\.\d+)?[KMGT]?", |text| {
         let text = text.strip_prefix('+').unwrap_or(text);
         let number = text.strip_suffix(['K', 'M', 'G', 'T']).unwrap_or(text);
@@ -105,6 +109,11 @@ const PATTERNS: &[Test] = &[
     }),
     (r"(?^:^[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}$)", |text| {
         text.split(':').count() == 2 && text.split(':').all(|part| part.len() == 4 && is_hex(part))
+    }),
+    (r"(?^:^(\d+)\-(\d+(\.\d+)*)$)", |text| {
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        text.split_once('-')
+            .is_some_and(|(bus, port)| is_number(bus) && port.split('.').all(is_number))
     }),
     (OWNER, |text| {
         let (user, token) = text

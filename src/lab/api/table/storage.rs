@@ -58,6 +58,18 @@ pub(super) const STORAGE: &[Endpoint] = &[
         ]],
     ),
     endpoint(
+        Post,
+        "/nodes/{node}/storage/{storage}/content",
+        Check::Perm("/storage/{storage}", &["Datastore.AllocateSpace"]),
+        Write(storage::allocate),
+        &[&[
+            req("filename", TEXT),
+            opt("format", word(&["raw", "qcow2", "subvol", "vmdk"])).requires("size"),
+            req("size", TEXT.pattern("\\d+[MG]?")),
+            req("vmid", INTEGER.min(100).max(999_999_999).format("pve-vmid")),
+        ]],
+    ),
+    endpoint(
         Get,
         "/nodes/{node}/storage/{storage}/content/{volume}",
         Check::Everyone,

@@ -28,6 +28,7 @@ fn request() -> ProxmoxRequest {
         content: BTreeMap::from([((node(), storage), BTreeSet::from(["import".to_owned()]))]),
         guests: BTreeMap::from([(vmid(150), node()), (vmid(998), node())]),
         firewall: true,
+        pools: false,
     }
 }
 

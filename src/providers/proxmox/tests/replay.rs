@@ -132,14 +132,14 @@ fn all_recorded_exchanges_are_understood() {
 #[test]
 fn the_recorded_exchanges_of_our_endpoints_are_understood() {
     let expected = [
-        "forbidden, privilege named: 1",
+        "forbidden, privilege named: 2",
         "forbidden, root only: 1",
-        "ok: 227",
+        "ok: 242",
         "parameters Exists: 2",
-        "parameters Invalid: 12",
+        "parameters Invalid: 17",
         "parameters NotFound: 2",
-        "refused Exists: 2",
-        "refused NotFound: 6",
+        "refused Exists: 3",
+        "refused NotFound: 8",
         "refused Plain: 5",
         "refused Stale: 1",
         "unauthorized: 3",
@@ -168,6 +168,16 @@ fn typed(row: &Endpoint, data: Value) -> Result<(), serde_json::Error> {
         ("GET", "/cluster/resources") => list::<cluster::Resource>(data),
         ("GET", "/cluster/mapping/dir") => list::<cluster::DirMapping>(data),
         ("GET", "/cluster/mapping/pci") => list::<cluster::PciMapping>(data),
+        ("GET", "/cluster/mapping/usb") => list::<cluster::UsbMapping>(data),
+        ("GET", "/pools") => list::<cluster::Pool>(data),
+        ("GET", "/nodes/{node}/qemu/{vmid}/snapshot") => list::<guest::SnapshotRow>(data),
+        ("POST", "/nodes/{node}/qemu/{vmid}/agent/exec") => one::<guest::ExecStarted>(data),
+        ("GET", "/nodes/{node}/qemu/{vmid}/agent/exec-status") => one::<guest::ExecStatus>(data),
+        ("POST", "/nodes/{node}/storage/{storage}/content") => one::<String>(data),
+        ("POST" | "PUT", "/pools") => {
+            assert_eq!(data, Value::Null, "{path}");
+            Ok(())
+        }
         ("GET", "/nodes/{node}/storage") => list::<node::Storage>(data),
         ("GET", "/nodes/{node}/network") => list::<node::Interface>(data),
         ("GET", "/nodes/{node}/storage/{storage}/content") => list::<node::Volume>(data),

@@ -7,11 +7,12 @@ use super::{
 use crate::model::{
     desired::ApiAuth,
     firewall::{PveAlias, PveRule, PveRuleKind},
-    guest::{Checksum, Image},
     ids::Vmid,
+    image::{Checksum, Download},
 };
 use crate::providers::proxmox::{
-    Client, ConfigChange, FirewallScope, ProxmoxRead, ProxmoxRequest, ProxmoxWrite,
+    Client, CloneOptions, ConfigChange, FirewallScope, GuestRead, GuestWrite, NewVolume,
+    ProxmoxRead, ProxmoxRequest, ProxmoxWrite,
     endpoint::{self, Endpoint},
 };
 use percent_encoding::percent_decode_str;
@@ -37,6 +38,7 @@ fn agreeable(asked: &Asked, _before: usize) -> Reply {
             "current" => r#"{"status":"running"}"#,
             "config" | "options" => "{}",
             "ipset" => r#"[{"name":"lan"}]"#,
+            "exec-status" => r#"{"exited":1,"exitcode":0,"out-data":"done"}"#,
             "groups" => r#"[{"group":"infra-web"}]"#,
             _ => "[]",
         }),
@@ -47,6 +49,8 @@ fn agreeable(asked: &Asked, _before: usize) -> Reply {
             500,
             "create directory mapping failed: dir ID 'tank-media' already defined\n",
         ),
+        "POST" if path.ends_with("/agent/exec") => Reply::data(r#"{"pid":816}"#),
+        _ if path == "/pools" => Reply::data("null"),
         _ if path.contains("/firewall/") || path.contains("/mapping/") => Reply::data("null"),
         _ => Reply::data(&format!("\"{UPID}\"")),
     }
@@ -94,6 +98,7 @@ async fn read_everything(client: &Client) {
         )]),
         guests: BTreeMap::from([(vmid(), "pve".parse().expect("valid"))]),
         firewall: true,
+        pools: true,
     };
     client
         .observe(&request)
@@ -110,14 +115,13 @@ async fn read_everything(client: &Client) {
 }
 
 async fn change_guests(client: &Client) {
-    let image = Image {
-        name: "debian-13".parse().expect("valid"),
+    let image = Download {
         url: "https://cloud.debian.org/images/debian-13.qcow2?a=b&c=d".to_owned(),
         filename: "debian-13.qcow2".to_owned(),
-        checksum: Checksum {
+        checksum: Some(Checksum {
             algorithm: "sha512".to_owned(),
             hex: "ab".repeat(64),
-        },
+        }),
     };
     let options = map(&[
         ("agent", "enabled=1"),
@@ -242,6 +246,48 @@ async fn everything() -> Vec<Asked> {
     ASKED.get_or_init(send_everything).await.clone()
 }
 
+async fn change_lives(client: &Client) {
+    let volume = NewVolume {
+        filename: "vm-999999999-home-photos.qcow2".to_owned(),
+        format: Some("qcow2".to_owned()),
+        size: 1 << 30,
+    };
+    let owner = Vmid::new(999_999_999).expect("valid");
+    let clone = CloneOptions {
+        vmid: vmid(),
+        name: "web".to_owned(),
+        description: "Managed by infra: home/web".to_owned(),
+        target: "pve2".to_owned(),
+        full: Some("local-zfs".to_owned()),
+    };
+    client
+        .create_volume("pve", "local", owner, &volume)
+        .await
+        .expect("yes");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let file = file.path();
+    let upload = client.upload_image("pve", "local", "nas.qcow2", file, None);
+    upload.await.expect("yes");
+    client.clone_vm("pve", vmid(), &clone).await.expect("yes");
+    client.make_template("pve", vmid()).await.expect("yes");
+    let moved = client.move_disk("pve", vmid(), "scsi0", "local-zfs");
+    moved.await.expect("yes");
+    let migrated = client.migrate("pve", vmid(), "pve2", true);
+    migrated.await.expect("yes");
+    let made = client.create_snapshot("pve", vmid(), "before", "words; and more = less");
+    made.await.expect("yes");
+    let deleted = client.delete_snapshot("pve", vmid(), "before");
+    deleted.await.expect("yes");
+    let back = client.rollback("pve", vmid(), "before", true);
+    back.await.expect("yes");
+    client.create_pool("homelab").await.expect("yes");
+    client.join_pool("homelab", vmid()).await.expect("yes");
+    client.snapshots("pve", vmid()).await.expect("yes");
+    let words = ["cloud-init", "status", "--long"];
+    let said = client.agent_run("pve", vmid(), &words).await.expect("yes");
+    assert_eq!(said.expect("an agent").out, "done");
+}
+
 async fn send_everything() -> Vec<Asked> {
     let server = Server::start(agreeable);
     let mut api = server.api();
@@ -252,6 +298,7 @@ async fn send_everything() -> Vec<Asked> {
     let client = client(&api, hasty());
     read_everything(&client).await;
     change_guests(&client).await;
+    change_lives(&client).await;
     change_firewalls(&client).await;
     server.asked()
 }

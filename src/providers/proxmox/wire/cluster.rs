@@ -20,6 +20,8 @@ pub(in super::super) struct Resource {
     #[serde(default)]
     pub(in super::super) template: Option<Flag>,
     #[serde(default)]
+    pub(in super::super) pool: Option<String>,
+    #[serde(default)]
     pub(in super::super) lock: Option<String>,
 }
 
@@ -35,4 +37,20 @@ pub(in super::super) struct DirMapping {
 #[derive(Debug, Deserialize)]
 pub(in super::super) struct PciMapping {
     pub(in super::super) id: String,
+    #[serde(default)]
+    pub(in super::super) map: Vec<String>,
+}
+
+/// One row of `GET /cluster/mapping/usb`.
+#[derive(Debug, Deserialize)]
+pub(in super::super) struct UsbMapping {
+    pub(in super::super) id: String,
+    #[serde(default)]
+    pub(in super::super) map: Vec<String>,
+}
+
+/// One row of `GET /pools`.
+#[derive(Debug, Deserialize)]
+pub(in super::super) struct Pool {
+    pub(in super::super) poolid: String,
 }

@@ -54,3 +54,33 @@ impl From<&GuestRow> for Status {
         }
     }
 }
+
+/// One row of `GET .../snapshot`; the last one, `current`, is no snapshot.
+#[derive(Debug, Deserialize)]
+pub(in super::super) struct SnapshotRow {
+    pub(in super::super) name: String,
+    #[serde(default)]
+    pub(in super::super) description: String,
+    #[serde(default)]
+    pub(in super::super) snaptime: Number,
+    #[serde(default)]
+    pub(in super::super) parent: Option<String>,
+}
+
+/// `POST .../agent/exec`.
+#[derive(Debug, Deserialize)]
+pub(in super::super) struct ExecStarted {
+    pub(in super::super) pid: Number,
+}
+
+/// `GET .../agent/exec-status`.
+#[derive(Debug, Deserialize)]
+pub(in super::super) struct ExecStatus {
+    pub(in super::super) exited: Flag,
+    #[serde(default)]
+    pub(in super::super) exitcode: Option<Number>,
+    #[serde(default, rename = "out-data")]
+    pub(in super::super) out: Option<String>,
+    #[serde(default, rename = "err-data")]
+    pub(in super::super) err: Option<String>,
+}

@@ -1,0 +1,104 @@
+//! Images, templates, clones and disks through the API.
+
+use super::{
+    guests::{DOWNLOAD_LIMIT, IMPORT_LIMIT, TASK_LIMIT},
+    hands::World,
+    walk::{Notes, StepFailure},
+};
+use crate::model::{
+    device::KEEPER,
+    ids::{HostName, Vmid},
+    image::Checksum,
+};
+use crate::providers::proxmox::{
+    CloneOptions, Delivery, GuestRead, GuestWrite, NewVolume, ProxmoxRead, ProxmoxWrite, Refusal,
+};
+use std::{path::Path, time::Duration};
+
+/// Copying a large disk to a slow storage takes its time, and goes on without us.
+const MOVE_LIMIT: Duration = Duration::from_hours(6);
+
+impl<P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite> World<P> {
+    pub(super) async fn upload_image(
+        &self,
+        node: &HostName,
+        storage: &str,
+        filename: &str,
+        file: &Path,
+        checksum: Option<&Checksum>,
+        notes: &Notes,
+    ) -> Result<(), StepFailure> {
+        let upid = self
+            .api()?
+            .upload_image(node.as_str(), storage, filename, file, checksum)
+            .await?;
+        self.finish(&upid, DOWNLOAD_LIMIT, notes).await
+    }
+
+    pub(super) async fn make_template(
+        &self,
+        node: &HostName,
+        vmid: Vmid,
+        notes: &Notes,
+    ) -> Result<(), StepFailure> {
+        let upid = self.api()?.make_template(node.as_str(), vmid).await?;
+        self.finish(&upid, TASK_LIMIT, notes).await
+    }
+
+    pub(super) async fn clone_guest(
+        &self,
+        node: &HostName,
+        from: Vmid,
+        options: &CloneOptions,
+        notes: &Notes,
+    ) -> Result<(), StepFailure> {
+        let api = self.api()?;
+        match api.clone_vm(node.as_str(), from, options).await {
+            Ok(upid) => self.finish(&upid, IMPORT_LIMIT, notes).await,
+            Err(error) if error.delivery() == Delivery::MaybeApplied => {
+                // Never sent again: what matters is whether the clone is there and whole.
+                self.appears(
+                    options.vmid,
+                    ("description", options.description.as_str()),
+                    error,
+                )
+                .await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A disk that is there already was made by a run whose answer was lost: its name says whose it is.
+    pub(super) async fn allocate_disk(
+        &self,
+        node: &HostName,
+        storage: &str,
+        volume: &NewVolume,
+    ) -> Result<(), StepFailure> {
+        let owner = Vmid::new(KEEPER).expect("the keeper's number is a VMID");
+        match self
+            .api()?
+            .create_volume(node.as_str(), storage, owner, volume)
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(error) if error.refusal() == Some(Refusal::Exists) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) async fn move_disk(
+        &self,
+        node: &HostName,
+        vmid: Vmid,
+        disk: &str,
+        storage: &str,
+        notes: &Notes,
+    ) -> Result<(), StepFailure> {
+        let upid = self
+            .api()?
+            .move_disk(node.as_str(), vmid, disk, storage)
+            .await?;
+        self.finish(&upid, MOVE_LIMIT, notes).await
+    }
+}

@@ -1,0 +1,89 @@
+//! Disks and devices of guests.
+
+use crate::inventory::{
+    word::AbsolutePath,
+    written::{At, May, Text},
+};
+use crate::model::{ids::StorageId, size::Bytes};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A root disk.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Disk {
+    /// Storage with content type `images`. Another one moves the disk there, while the guest runs.
+    pub(crate) storage: At<Text<StorageId>>,
+    /// Size.
+    pub(crate) size: At<Text<Bytes>>,
+    /// Shown as a solid-state disk.
+    pub(crate) ssd: May<bool>,
+    /// Part of Proxmox's backups.
+    pub(crate) backup: May<bool>,
+    /// QEMU's cache mode: `none`, `writeback` ...
+    pub(crate) cache: May<String>,
+}
+
+/// A further disk; its key is its name and its serial number.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NamedDisk {
+    /// Storage with content type `images`.
+    pub(crate) storage: At<Text<StorageId>>,
+    /// Size. It only ever grows.
+    pub(crate) size: At<Text<Bytes>>,
+    /// It outlives the guest, and a guest made anew takes it up again; true unless given.
+    pub(crate) keep: May<bool>,
+    /// Mount point in the guest; an empty disk is formatted first. Not mounted unless given.
+    pub(crate) at: May<Text<AbsolutePath>>,
+    /// File system of an empty disk: `ext4` or `xfs`; `ext4` unless given.
+    pub(crate) filesystem: May<Filesystem>,
+    /// Shown as a solid-state disk.
+    pub(crate) ssd: May<bool>,
+    /// Part of Proxmox's backups.
+    pub(crate) backup: May<bool>,
+    /// QEMU's cache mode: `none`, `writeback` ...
+    pub(crate) cache: May<String>,
+}
+
+/// File systems that an empty disk may get.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Filesystem {
+    /// ext4.
+    Ext4,
+    /// XFS.
+    Xfs,
+}
+
+/// UEFI.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Uefi {
+    /// Storage of its variables.
+    pub(crate) storage: At<Text<StorageId>>,
+    /// Only signed loaders start; false unless given.
+    pub(crate) secure_boot: May<bool>,
+}
+
+/// A PCI device.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pci {
+    /// Resource mapping.
+    pub(crate) mapping: At<String>,
+    /// On the PCI Express bus; needs `machine: q35`. False unless given.
+    pub(crate) pcie: May<bool>,
+    /// The guest's first graphics card; false unless given.
+    pub(crate) primary_gpu: May<bool>,
+}
+
+/// A USB device.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Usb {
+    /// Resource mapping.
+    pub(crate) mapping: At<String>,
+    /// At USB 3 speed; false unless given.
+    pub(crate) usb3: May<bool>,
+}

@@ -1,0 +1,129 @@
+//! Options in Proxmox's own words: which of them a token may set and infra does not set itself.
+
+use super::{Scope, names::entries};
+use crate::inventory::{codes, document, nearest::did_you_mean};
+use std::collections::BTreeMap;
+
+/// Options of the API schema (PVE 9.2.11) that a token may set and that no key of the inventory stands for.
+const OPEN: &[&str] = &[
+    "acpi",
+    "allow-ksm",
+    "audio0",
+    "cpulimit",
+    "cpuunits",
+    "hotplug",
+    "keyboard",
+    "kvm",
+    "localtime",
+    "migrate_downtime",
+    "migrate_speed",
+    "numa",
+    "ostype",
+    "rng0",
+    "shares",
+    "smbios1",
+    "sockets",
+    "spice_enhancements",
+    "startdate",
+    "tablet",
+    "tdf",
+    "vcpus",
+    "vga",
+    "vmstatestorage",
+    "watchdog",
+];
+
+/// Options that Proxmox refuses to everybody but `root@pam` itself, root's own tokens included.
+const ROOT_ONLY: &[&str] = &[
+    "affinity",
+    "amd-sev",
+    "arch",
+    "args",
+    "hookscript",
+    "hugepages",
+    "intel-tdx",
+    "ivshmem",
+    "keephugepages",
+    "lock",
+    "parallel0",
+    "parallel1",
+    "parallel2",
+    "skiplock",
+];
+
+/// Options that infra sets from a key of its own.
+const OWN: &[(&str, &str)] = &[
+    ("agent", "agent"),
+    ("balloon", "balloon"),
+    ("bios", "uefi"),
+    ("boot", "boot"),
+    ("cicustom", "cloud_init"),
+    ("ciuser", "ssh.user"),
+    ("cores", "cores"),
+    ("cpu", "cpu"),
+    ("description", "notes"),
+    ("efidisk", "uefi"),
+    ("hostpci", "pci"),
+    ("ipconfig", "nics"),
+    ("machine", "machine"),
+    ("memory", "memory"),
+    ("name", "the guest's name"),
+    ("nameserver", "nameservers"),
+    ("net", "nics"),
+    ("onboot", "onboot"),
+    ("protection", "protection"),
+    ("scsi", "disks"),
+    ("scsihw", "scsi_controller"),
+    ("sshkeys", "authorized_keys"),
+    ("startup", "startup_order"),
+    ("tags", "tags"),
+    ("tpmstate", "tpm"),
+    ("usb", "usb"),
+    ("virtiofs", "mounts"),
+];
+
+/// The options, those that cannot be set reported.
+pub(super) fn options(raw: &document::Guest, scope: &mut Scope<'_>) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    for (key, value) in entries(&raw.options) {
+        let (Some(name), Some(text)) = (&key.value, &value.value) else {
+            continue;
+        };
+        let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        let own = OWN
+            .iter()
+            .find(|(option, _)| option == name || *option == stem);
+        if ROOT_ONLY.contains(&name.as_str()) {
+            scope
+                .error(codes::INVALID_OPTION, format!("only root may set `{name}`"))
+                .at(key.span, "refused to every API token, root's own included")
+                .help(format!(
+                    "set it once on the node: `qm set VMID --{name} ...`; infra leaves it alone"
+                ));
+        } else if let Some((_, instead)) = own {
+            scope
+                .error(codes::INVALID_OPTION, format!("infra sets `{name}` itself"))
+                .at(key.span, "has a key of its own")
+                .help(format!("write it as `{instead}`"));
+        } else if OPEN.contains(&name.as_str()) {
+            // Proxmox stores switches as numbers.
+            let text = match text.as_str() {
+                "true" => "1",
+                "false" => "0",
+                text => text,
+            };
+            out.insert(name.clone(), text.to_owned());
+        } else {
+            let help = did_you_mean(name, OPEN.iter().copied())
+                .unwrap_or_else(|| format!("possible here: {}", OPEN.join(", ")));
+            scope
+                .error(
+                    codes::INVALID_OPTION,
+                    format!("Proxmox has no option `{name}` that can be set here"),
+                )
+                .at(key.span, "unknown option")
+                .help(help);
+        }
+    }
+    out
+}

@@ -1,0 +1,219 @@
+//! The life of a single guest, one request each.
+
+use super::{
+    change::{upid, vm},
+    client::{Attachment, Client, Payload},
+    endpoint,
+    error::{ProxmoxError, Refusal},
+    guest_life::{AgentOutput, CloneOptions, GuestRead, GuestWrite, NewVolume, Snapshot},
+    request::Request,
+    task::Upid,
+    wire::guest::{ExecStarted, ExecStatus, SnapshotRow},
+};
+use crate::model::{ids::Vmid, image::Checksum};
+use std::{path::Path, time::Duration};
+use tokio::time::Instant;
+
+/// A command that cloud-init's state is asked with ends within a second.
+const AGENT_LIMIT: Duration = Duration::from_secs(20);
+/// Between two looks at such a command.
+const AGENT_PAUSE: Duration = Duration::from_millis(300);
+/// The row that stands for the present state in the list of snapshots.
+const CURRENT: &str = "current";
+
+impl GuestRead for Client {
+    async fn snapshots(&self, node: &str, vmid: Vmid) -> Result<Vec<Snapshot>, ProxmoxError> {
+        let rows: Vec<SnapshotRow> = self.fetch(&vm(&endpoint::VM_SNAPSHOTS, node, vmid)).await?;
+        let mut all: Vec<Snapshot> = rows
+            .into_iter()
+            .filter(|row| row.name != CURRENT)
+            .map(|row| Snapshot {
+                name: row.name,
+                description: row.description.trim_end().to_owned(),
+                time: row.snaptime.0,
+                parent: row.parent,
+            })
+            .collect();
+        all.sort_by(|a, b| a.time.cmp(&b.time).then_with(|| a.name.cmp(&b.name)));
+        Ok(all)
+    }
+
+    async fn agent_run(
+        &self,
+        node: &str,
+        vmid: Vmid,
+        command: &[&str],
+    ) -> Result<Option<AgentOutput>, ProxmoxError> {
+        let request = command
+            .iter()
+            .fold(vm(&endpoint::AGENT_EXEC, node, vmid), |request, word| {
+                request.with("command", *word)
+            });
+        let started: ExecStarted = match self.fetch(&request).await {
+            Ok(started) => started,
+            // "QEMU guest agent is not running", "No QEMU guest agent configured".
+            Err(error) if error.to_string().contains("guest agent") => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let deadline = Instant::now() + AGENT_LIMIT;
+        loop {
+            let request = vm(&endpoint::AGENT_EXEC_STATUS, node, vmid)
+                .with("pid", started.pid.unsigned().to_string());
+            let status: ExecStatus = self.fetch(&request).await?;
+            if status.exited.0 {
+                return Ok(Some(AgentOutput {
+                    code: status.exitcode.map_or(-1, |code| code.0),
+                    out: status.out.unwrap_or_default(),
+                    err: status.err.unwrap_or_default(),
+                }));
+            }
+            if Instant::now() > deadline {
+                return Ok(None);
+            }
+            tokio::time::sleep(AGENT_PAUSE).await;
+        }
+    }
+}
+
+impl GuestWrite for Client {
+    async fn upload_image(
+        &self,
+        node: &str,
+        storage: &str,
+        filename: &str,
+        file: &Path,
+        checksum: Option<&Checksum>,
+    ) -> Result<Upid, ProxmoxError> {
+        let request = Request::new(&endpoint::UPLOAD, &[node, storage])
+            .with("content", "import")
+            .with_some(
+                "checksum-algorithm",
+                checksum.map(|sum| sum.algorithm.as_str()),
+            )
+            .with_some("checksum", checksum.map(|sum| sum.hex.as_str()));
+        let attachment = Attachment {
+            filename: filename.to_owned(),
+            payload: Payload::File(file.to_owned()),
+        };
+        let data = self.send_with(&request, Some(&attachment)).await?;
+        upid(&request, data.as_str())
+    }
+
+    async fn create_volume(
+        &self,
+        node: &str,
+        storage: &str,
+        owner: Vmid,
+        volume: &NewVolume,
+    ) -> Result<String, ProxmoxError> {
+        let request = Request::new(&endpoint::VOLUME_CREATE, &[node, storage])
+            .with("vmid", owner.to_string())
+            .with("filename", &volume.filename)
+            .with("size", volume.size.div_ceil(1024).to_string())
+            .with_some("format", volume.format.as_deref());
+        self.fetch(&request).await
+    }
+
+    async fn clone_vm(
+        &self,
+        node: &str,
+        from: Vmid,
+        clone: &CloneOptions,
+    ) -> Result<Upid, ProxmoxError> {
+        let request = vm(&endpoint::VM_CLONE, node, from)
+            .with("newid", clone.vmid.to_string())
+            .with("name", &clone.name)
+            .with("description", &clone.description)
+            .with("target", &clone.target)
+            .with("full", if clone.full.is_some() { "1" } else { "0" })
+            .with_some("storage", clone.full.as_deref());
+        self.task(&request).await
+    }
+
+    async fn make_template(&self, node: &str, vmid: Vmid) -> Result<Upid, ProxmoxError> {
+        self.task(&vm(&endpoint::VM_TEMPLATE, node, vmid)).await
+    }
+
+    async fn move_disk(
+        &self,
+        node: &str,
+        vmid: Vmid,
+        disk: &str,
+        storage: &str,
+    ) -> Result<Upid, ProxmoxError> {
+        let request = vm(&endpoint::VM_MOVE_DISK, node, vmid)
+            .with("disk", disk)
+            .with("storage", storage)
+            .with("delete", "1");
+        self.task(&request).await
+    }
+
+    async fn migrate(
+        &self,
+        node: &str,
+        vmid: Vmid,
+        target: &str,
+        online: bool,
+    ) -> Result<Upid, ProxmoxError> {
+        let request = vm(&endpoint::VM_MIGRATE, node, vmid)
+            .with("target", target)
+            .with_some("online", online.then_some("1"))
+            .with_some("with-local-disks", online.then_some("1"));
+        self.task(&request).await
+    }
+
+    async fn create_snapshot(
+        &self,
+        node: &str,
+        vmid: Vmid,
+        name: &str,
+        description: &str,
+    ) -> Result<Upid, ProxmoxError> {
+        let request = vm(&endpoint::VM_SNAPSHOT_CREATE, node, vmid)
+            .with("snapname", name)
+            .with("description", description);
+        self.task(&request).await
+    }
+
+    async fn delete_snapshot(
+        &self,
+        node: &str,
+        vmid: Vmid,
+        name: &str,
+    ) -> Result<Upid, ProxmoxError> {
+        let names = [node, &vmid.to_string(), name];
+        self.task(&Request::new(&endpoint::VM_SNAPSHOT_DELETE, &names))
+            .await
+    }
+
+    async fn rollback(
+        &self,
+        node: &str,
+        vmid: Vmid,
+        name: &str,
+        start: bool,
+    ) -> Result<Upid, ProxmoxError> {
+        let names = [node, &vmid.to_string(), name];
+        let request =
+            Request::new(&endpoint::VM_ROLLBACK, &names).with_some("start", start.then_some("1"));
+        self.task(&request).await
+    }
+
+    async fn create_pool(&self, pool: &str) -> Result<(), ProxmoxError> {
+        let request = Request::new(&endpoint::POOL_CREATE, &[])
+            .with("poolid", pool)
+            .with("comment", "Made by infra.");
+        match self.done(&request).await {
+            Err(error) if error.refusal() == Some(Refusal::Exists) => Ok(()),
+            answer => answer,
+        }
+    }
+
+    async fn join_pool(&self, pool: &str, vmid: Vmid) -> Result<(), ProxmoxError> {
+        let request = Request::new(&endpoint::POOL_UPDATE, &[])
+            .with("poolid", pool)
+            .with("vms", vmid.to_string())
+            .with("allow-move", "1");
+        self.done(&request).await
+    }
+}
