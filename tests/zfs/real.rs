@@ -23,6 +23,7 @@ use infra::{
     replication::Divergence,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 fn rig() -> Option<Rig> {
     let rig = Rig::up();
@@ -77,7 +78,8 @@ fn real_openzfs_answers_as_it_was_recorded() {
             };
             let is_fickle = FICKLE.iter().any(|start| entry.cmd.starts_with(start));
             if likeness == Likeness::Differs && !is_fickle {
-                surprises += &format!(
+                let _ = write!(
+                    surprises,
                     "{}\n--- recorded: {}--- now: {}",
                     entry.cmd,
                     show(&recorded(entry)),
