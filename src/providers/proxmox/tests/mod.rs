@@ -2,6 +2,7 @@
 //!
 //! Invariant: no server but one in this process, no waiting that a test does not set to almost nothing.
 
+mod lives;
 mod observing;
 mod replay;
 mod schema;

@@ -1,18 +1,18 @@
 //! Everything that the client can send, sent once, against the table and the published schema.
 
 use super::{
+    lives::{change_lives, rule},
     schema::{Schema, placeholders, row_of},
     server::{Asked, Reply, Server, client, hasty},
 };
 use crate::model::{
     desired::ApiAuth,
-    firewall::{PveAlias, PveRule, PveRuleKind},
+    firewall::PveAlias,
     ids::Vmid,
     image::{Checksum, Download},
 };
 use crate::providers::proxmox::{
-    Client, CloneOptions, ConfigChange, FirewallScope, GuestRead, GuestWrite, NewVolume,
-    ProxmoxRead, ProxmoxRequest, ProxmoxWrite,
+    Client, ConfigChange, FirewallScope, ProxmoxRead, ProxmoxRequest, ProxmoxWrite,
     endpoint::{self, Endpoint},
 };
 use percent_encoding::percent_decode_str;
@@ -61,24 +61,6 @@ fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
         .collect()
-}
-
-fn rule() -> PveRule {
-    PveRule {
-        kind: PveRuleKind::In,
-        action: "ACCEPT".to_owned(),
-        enable: true,
-        proto: Some("tcp".to_owned()),
-        source: Some("+dc/lan".to_owned()),
-        dest: None,
-        sport: None,
-        dport: Some("443,8000:8010".to_owned()),
-        icmp_type: None,
-        r#macro: None,
-        iface: Some("net0".to_owned()),
-        log: Some("nolog".to_owned()),
-        comment: Some("infra:lan-to-extranet".to_owned()),
-    }
 }
 
 fn vmid() -> Vmid {
@@ -244,48 +226,6 @@ async fn change_firewalls(client: &Client) {
 async fn everything() -> Vec<Asked> {
     static ASKED: OnceCell<Vec<Asked>> = OnceCell::const_new();
     ASKED.get_or_init(send_everything).await.clone()
-}
-
-async fn change_lives(client: &Client) {
-    let volume = NewVolume {
-        filename: "vm-999999999-home-photos.qcow2".to_owned(),
-        format: Some("qcow2".to_owned()),
-        size: 1 << 30,
-    };
-    let owner = Vmid::new(999_999_999).expect("valid");
-    let clone = CloneOptions {
-        vmid: vmid(),
-        name: "web".to_owned(),
-        description: "Managed by infra: home/web".to_owned(),
-        target: "pve2".to_owned(),
-        full: Some("local-zfs".to_owned()),
-    };
-    client
-        .create_volume("pve", "local", owner, &volume)
-        .await
-        .expect("yes");
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    let file = file.path();
-    let upload = client.upload_image("pve", "local", "nas.qcow2", file, None);
-    upload.await.expect("yes");
-    client.clone_vm("pve", vmid(), &clone).await.expect("yes");
-    client.make_template("pve", vmid()).await.expect("yes");
-    let moved = client.move_disk("pve", vmid(), "scsi0", "local-zfs");
-    moved.await.expect("yes");
-    let migrated = client.migrate("pve", vmid(), "pve2", true);
-    migrated.await.expect("yes");
-    let made = client.create_snapshot("pve", vmid(), "before", "words; and more = less");
-    made.await.expect("yes");
-    let deleted = client.delete_snapshot("pve", vmid(), "before");
-    deleted.await.expect("yes");
-    let back = client.rollback("pve", vmid(), "before", true);
-    back.await.expect("yes");
-    client.create_pool("homelab").await.expect("yes");
-    client.join_pool("homelab", vmid()).await.expect("yes");
-    client.snapshots("pve", vmid()).await.expect("yes");
-    let words = ["cloud-init", "status", "--long"];
-    let said = client.agent_run("pve", vmid(), &words).await.expect("yes");
-    assert_eq!(said.expect("an agent").out, "done");
 }
 
 async fn send_everything() -> Vec<Asked> {
