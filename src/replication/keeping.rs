@@ -79,10 +79,8 @@ pub fn after(near: &Near, far: &Far, replica: &str, guid: u64) -> Keeping {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        model::snapshot::BookmarkFact,
-        replication::next::tests::{far, name, near, snapshot},
-    };
+    use crate::model::snapshot::BookmarkFact;
+    use crate::replication::next::tests::{far, name, near, snapshot};
 
     #[test]
     fn the_new_base_is_kept_before_the_old_one_is_let_go() {

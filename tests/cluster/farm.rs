@@ -23,7 +23,7 @@ use infra::{
     model::{
         desired::{ApiAuth, Desired, TlsTrust},
         ids::HostName,
-        image::ImageSource,
+        image::{Checksum, ImageSource},
         observed::{Observed, Reading},
         secret::SecretValues,
     },
@@ -194,10 +194,11 @@ impl Farm {
         let mut secrets = SecretValues::default();
         secrets.insert(secret.clone(), SECRET.to_owned().into());
         for image in desired.images.values_mut() {
-            if let ImageSource::Download(download) = &mut image.source
-                && let Some(checksum) = &mut download.checksum
-            {
-                checksum.hex = sha256(&qcow2(2 << 30));
+            if let ImageSource::Download(download) = &mut image.source {
+                download.checksum = Some(Checksum {
+                    algorithm: "sha256".to_owned(),
+                    hex: sha256(&qcow2(2 << 30)),
+                });
             }
         }
         let (firewall, _) = firewall::compile(&desired);
@@ -275,11 +276,6 @@ impl Farm {
                 let options = ClientOptions::default().scaled(CLOCK);
                 Client::connect(api.as_ref()?, &secrets, options).ok()
             }),
-            guard: GuardPolicy::EachStep {
-                seconds: 45,
-                token: "farm".to_owned(),
-            },
-            forbidden: Box::new(|_, _| false),
         });
         let walk = Walk {
             sink: Arc::new(Silence),
@@ -319,12 +315,9 @@ impl Hands for FarmHands {
                 self.0
                     .seal_read_seed(node, *vmid, storage, seed, replaces.as_deref(), &notes)
                     .await?;
-            } else if let Operation::EnableFirewall { steps, .. } = change.operation.clone() {
-                // Without shells only the API proves that we can still come in.
-                let operation = Operation::EnableFirewall {
-                    steps,
-                    nodes: BTreeMap::new(),
-                };
+            } else if let Operation::EnableFirewall { steps, nodes } = change.operation.clone() {
+                // Without shells nothing can prove that we still come in.
+                let operation = Operation::Firewall { steps, nodes };
                 let change = Change {
                     operation,
                     ..change

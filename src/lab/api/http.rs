@@ -14,7 +14,8 @@ use super::{
         endpoint::{Act, Endpoint, Method, PATH},
     },
     upload,
-    world::{Fate, World, uuid},
+    uuid::uuid,
+    world::{Fate, World},
 };
 use axum::body::{Body, to_bytes};
 use hyper::{

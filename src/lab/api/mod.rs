@@ -36,6 +36,7 @@ mod serve;
 mod table;
 mod ticket;
 mod upload;
+mod uuid;
 mod work;
 mod world;
 

@@ -5,7 +5,8 @@ use super::{
     endpoint::storage::file_name,
     job::{Job, Work},
     table::{check, endpoint::Method, find},
-    world::{World, uuid},
+    uuid::uuid,
+    world::World,
 };
 use axum::{
     body::Body,

@@ -8,8 +8,9 @@ use super::{
     error::ApiError,
     fault::Faults,
     job::Job,
-    model::{access::Who, cluster::Model, digest::hex, guest::Running, storage::StorageState},
+    model::{access::Who, cluster::Model, guest::Running, storage::StorageState},
     pve_files::PveFiles,
+    uuid::uuid,
     work,
 };
 use crate::lab::backend::{Backend, FirewallSnapshot};
@@ -479,22 +480,6 @@ pub(crate) fn running(vmid: u32, now: i64) -> Running {
         pid: 1_000 + vmid,
         since: now,
     }
-}
-
-/// A random UUID.
-pub(crate) fn uuid() -> String {
-    let mut bytes: [u8; 16] = rand::random();
-    bytes[6] = (bytes[6] & 0x0f) | 0x40;
-    bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    let hex = hex(&bytes);
-    format!(
-        "{}-{}-{}-{}-{}",
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..]
-    )
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
