@@ -44,10 +44,6 @@ pub struct DataDisk {
     pub size: Bytes,
     /// It outlives the guest: destroying the guest leaves it, and a new guest takes it up again.
     pub keep: bool,
-    /// Where the guest mounts it; none leaves it to the owner.
-    pub at: Option<String>,
-    /// File system that an empty disk gets.
-    pub filesystem: String,
     /// How it is attached.
     pub tuning: DriveTuning,
 }

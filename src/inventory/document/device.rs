@@ -1,9 +1,6 @@
 //! Disks and devices of guests.
 
-use crate::inventory::{
-    word::AbsolutePath,
-    written::{At, May, Text},
-};
+use crate::inventory::written::{At, May, Text};
 use crate::model::{ids::StorageId, size::Bytes};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -24,7 +21,8 @@ pub(crate) struct Disk {
     pub(crate) cache: May<String>,
 }
 
-/// A further disk; its key is its name and its serial number.
+/// A further disk; its key is its name and its serial number. What is on it is the guest's own: infra neither formats nor
+/// mounts it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NamedDisk {
@@ -34,26 +32,12 @@ pub(crate) struct NamedDisk {
     pub(crate) size: At<Text<Bytes>>,
     /// It outlives the guest, and a guest made anew takes it up again; true unless given.
     pub(crate) keep: May<bool>,
-    /// Mount point in the guest; an empty disk is formatted first. Not mounted unless given.
-    pub(crate) at: May<Text<AbsolutePath>>,
-    /// File system of an empty disk: `ext4` or `xfs`; `ext4` unless given.
-    pub(crate) filesystem: May<Filesystem>,
     /// Shown as a solid-state disk.
     pub(crate) ssd: May<bool>,
     /// Part of Proxmox's backups.
     pub(crate) backup: May<bool>,
     /// QEMU's cache mode: `none`, `writeback` ...
     pub(crate) cache: May<String>,
-}
-
-/// File systems that an empty disk may get.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Filesystem {
-    /// ext4.
-    Ext4,
-    /// XFS.
-    Xfs,
 }
 
 /// UEFI.

@@ -17,7 +17,7 @@ mod system;
 pub(crate) use access::{Secret, SecretFile};
 pub(crate) use check::{Check, Dns, ExecCheck, MountCheck};
 pub(crate) use cloud_init::CloudInit;
-pub(crate) use device::{Disk, Filesystem, NamedDisk, Usb};
+pub(crate) use device::{Disk, NamedDisk, Usb};
 pub(crate) use guest::{Guest, Host, Nic, Node, Ssh, Via};
 pub(crate) use image::{Clones, Image};
 pub(crate) use manifest::{File, Manifest};

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::inventory::{
     codes,
-    document::{self, Disk, Filesystem, NamedDisk},
+    document::{self, Disk, NamedDisk},
     source::Span,
     written::{May, Short},
 };
@@ -147,28 +147,12 @@ fn data_disk(
             "a disk that outlives its guest is known by its name in the whole system",
         );
     }
-    let at = scope.parse_may(&disk.at).map(|path| path.0);
-    if let (Some(path), Some(at)) = (&at, &disk.at) {
-        scope.unique(
-            codes::DUPLICATE_MOUNT,
-            &format!("the mount point {path} of `{guest}`"),
-            &name,
-            at.span,
-            "mount each disk at a place of its own",
-        );
-    }
-    let filesystem = match or(&disk.filesystem, Filesystem::Ext4) {
-        Filesystem::Ext4 => "ext4",
-        Filesystem::Xfs => "xfs",
-    };
     let tuning = tuning(&disk.ssd, &disk.backup, &disk.cache, scope);
     Some(DataDisk {
         name,
         storage: storage?,
         size: size?,
         keep,
-        at,
-        filesystem: filesystem.to_owned(),
         tuning,
     })
 }
