@@ -48,13 +48,6 @@ pub struct DataDisk {
     pub tuning: DriveTuning,
 }
 
-impl DataDisk {
-    /// The device in a Linux guest.
-    pub fn device(&self) -> String {
-        format!("/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_{}", self.name)
-    }
-}
-
 /// A PCI device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PciDevice {
