@@ -401,12 +401,6 @@ async fn the_least_privileges_are_enough_for_what_infra_does_and_no_more() {
         }
     }
     let refused: &[Step<'_>] = &[
-        ("POST", "/nodes/pve/qemu/120/clone", &[("newid", "121")]),
-        (
-            "POST",
-            "/nodes/pve/qemu/120/snapshot",
-            &[("snapname", "before")],
-        ),
         (
             "POST",
             "/nodes/pve/qemu/120/agent/exec",

@@ -257,11 +257,19 @@ async fn a_file_lock_that_is_held_too_long_is_a_timeout() {
 async fn a_separated_token_sees_what_it_may_and_is_told_what_it_lacks() {
     let bench = Bench::new();
     let denied = bench
-        .send(&infra(), "POST", "/pools", Sent::Form(&[("poolid", "p2")]))
+        .send(
+            &infra(),
+            "POST",
+            "/access/users",
+            Sent::Form(&[("userid", "x@pve")]),
+        )
         .await;
     assert_eq!(
         (denied.status, denied.reason.as_str()),
-        (403, "Permission check failed (/pool/p2, Pool.Allocate)")
+        (
+            403,
+            "Permission check failed (/access/realm/pve, Realm.AllocateUser)"
+        )
     );
     let args = [("vmid", "153"), ("args", "-foo")];
     let args = bench
