@@ -1,6 +1,6 @@
 //! The Proxmox firewall, met by real packets.
 
-use crate::support::{TestGuest, TestLab, ready, vmid};
+use crate::support::{TestGuest, TestLab, lab_folder, ready, vmid};
 use infra::lab::{
     backend::{Backend, FirewallRule, FirewallScope, FirewallSnapshot},
     namespace::netns_path,
@@ -59,7 +59,7 @@ async fn rules_stop_packets_on_the_bridge_and_across_the_node_and_survive_a_powe
     if !ready() {
         return;
     }
-    let folder = tempfile::tempdir().expect("folder");
+    let folder = lab_folder();
     let lab = TestLab::build(folder.path());
     let one = TestGuest::new(&lab, 101, "vmbr0", "192.168.1.20", "192.168.1.1");
     let two = TestGuest::new(&lab, 102, "vmbr1", "10.10.10.2", "10.10.10.1");

@@ -1,6 +1,6 @@
 //! Guests and the node, through the backend.
 
-use crate::support::{TestGuest, TestLab, machine_now, ready, vmid};
+use crate::support::{TestGuest, TestLab, lab_folder, machine_now, ready, vmid};
 use infra::lab::{
     backend::{Backend, VmShare},
     namespace::{Names, remains},
@@ -13,7 +13,7 @@ async fn guests_boot_behind_the_node_keep_their_disks_and_leave_nothing() {
     if !ready() {
         return;
     }
-    let folder = tempfile::tempdir().expect("folder");
+    let folder = lab_folder();
     let names = Names::of(folder.path());
     let before = machine_now(names.id(), folder.path());
 

@@ -1,6 +1,6 @@
 //! A lab's life on the command line: up, crash, down, up, reset.
 
-use crate::support::{machine_now, ready};
+use crate::support::{lab_folder, machine_now, ready};
 use infra::lab::namespace::Names;
 use serde_json::Value;
 use std::{
@@ -52,7 +52,7 @@ fn a_lab_comes_up_dies_is_swept_and_comes_up_again() {
     if !ready() {
         return;
     }
-    let folder = tempfile::tempdir().expect("folder");
+    let folder = lab_folder();
     let folder = folder.path();
     let lab = folder.join("lab");
     let names = Names::of(&lab);

@@ -261,6 +261,14 @@ impl TestLab {
     }
 }
 
+/// A folder whose name says that a lab is in it, so that labs of other tests can be told from what one left behind.
+pub(crate) fn lab_folder() -> tempfile::TempDir {
+    tempfile::Builder::new()
+        .prefix("lab-")
+        .tempdir()
+        .expect("folder")
+}
+
 /// What the machine holds that a lab could have left: namespaces, mounts, loop devices, cgroups, interfaces, processes.
 /// Other labs, and images that are being built in the shared cache, may come and go at the same time and are left out.
 pub(crate) fn machine_now(own: &str, folder: &Path) -> BTreeSet<String> {
