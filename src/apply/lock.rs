@@ -148,12 +148,12 @@ pub async fn take_remote<'a, S: Shell>(
             .map_err(LockError::Shell)?
             .text();
         let answer = answer.trim();
-        if answer == "taken" {
+        if let Some(dead) = answer.strip_prefix("taken") {
             return Ok(RemoteLock {
                 shell,
                 folder,
                 token: holder.token.clone(),
-                replaced,
+                replaced: replaced.or_else(|| serde_json::from_str(dead.trim()).ok()),
             });
         }
         let text = answer.splitn(3, ' ').nth(2).unwrap_or_default();
@@ -187,7 +187,7 @@ pub async fn take_remote<'a, S: Shell>(
 }
 
 impl<S: Shell> RemoteLock<'_, S> {
-    /// The dead run of this machine whose lock was taken over.
+    /// The run whose lock was taken over: dead on this machine, or silent for too long on another one.
     pub fn replaced(&self) -> Option<&Holder> {
         self.replaced.as_ref()
     }

@@ -108,7 +108,7 @@ impl Locks {
         };
         if let Some(dead) = remote.as_ref().and_then(lock::RemoteLock::replaced) {
             context.terminal.tell(&format!(
-                "The last run did not end by itself: process {} of {}, since {}, is gone. Its lock is taken over.",
+                "The last run did not end by itself: process {} of {}, since {}, is gone or has been silent for minutes. Its lock is taken over.",
                 dead.pid, dead.who, dead.since
             ));
         }

@@ -1,5 +1,5 @@
 # infra-lock ACTION FOLDER TOKEN MAX_AGE ; the holder's description (one line of JSON) on stdin for `take`.
-# Prints `taken`, `held AGE DESCRIPTION`, `released` or `lost`. Callers come one at a time: flock of util-linux, which every
+# Prints `taken` (with the description of a dead holder whose lock was replaced), `held AGE DESCRIPTION`, `released` or `lost`. Callers come one at a time: flock of util-linux, which every
 # Debian has, so that a lock that was just taken is never taken for the stale one that was there before.
 set -eu
 action=$1 folder=$2 token=$3 max_age=$4
@@ -16,12 +16,13 @@ take)
     printf 'held %s %s\n' "$(age)" "$(cat "$folder/holder" 2>/dev/null || true)"
     exit 0
   fi
+  dead=$(cat "$folder/holder" 2>/dev/null || true)
   rm -rf "$folder"
   mkdir "$folder"
   printf '%s' "$description" >"$folder/holder"
   printf '%s' "$token" >"$folder/token"
   : >"$folder/beat"
-  echo taken
+  printf 'taken %s\n' "$dead"
   ;;
 break)
   # TOKEN is the dead holder's: it is removed only if it is still the one that holds.

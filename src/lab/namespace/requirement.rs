@@ -14,6 +14,11 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("mkfs.btrfs", "btrfs-progs"),
 ];
 
+/// What every guest needs, tried where it leaves nothing behind: a mount of its own in namespaces of its own.
+const TRIAL: &[&str] = &[
+    "unshare", "--mount", "--net", "--pid", "--fork", "mount", "-t", "tmpfs", "trial", "/mnt",
+];
+
 /// Why this machine cannot run a namespace lab.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Missing {
@@ -23,6 +28,10 @@ pub enum Missing {
     Package(&'static str),
     /// No cgroup v2 hierarchy.
     Cgroup,
+    /// Root in a container may be refused what root may do.
+    Namespaces,
+    /// A guest's disks and the node's pool are on loop devices.
+    LoopDevices,
 }
 
 impl Missing {
@@ -30,7 +39,7 @@ impl Missing {
     pub fn package(&self) -> Option<&'static str> {
         match self {
             Self::Package(name) => Some(name),
-            Self::Root | Self::Cgroup => None,
+            Self::Root | Self::Cgroup | Self::Namespaces | Self::LoopDevices => None,
         }
     }
 }
@@ -41,6 +50,8 @@ impl fmt::Display for Missing {
             Self::Root => f.write_str("root"),
             Self::Package(name) => write!(f, "the Debian package {name}"),
             Self::Cgroup => f.write_str("a cgroup v2 hierarchy"),
+            Self::Namespaces => f.write_str("the right to make namespaces and to mount"),
+            Self::LoopDevices => f.write_str("loop devices"),
         }
     }
 }
@@ -50,6 +61,11 @@ pub fn missing() -> Vec<Missing> {
     let mut missing = Vec::new();
     if !rustix::process::geteuid().is_root() {
         missing.push(Missing::Root);
+    } else if exec::run(TRIAL).is_err() {
+        missing.push(Missing::Namespaces);
+    }
+    if !Path::new("/dev/loop-control").exists() {
+        missing.push(Missing::LoopDevices);
     }
     let folders: Vec<&Path> = exec::PATH.split(':').map(Path::new).collect();
     let absent = |program: &str| !folders.iter().any(|folder| folder.join(program).exists());

@@ -354,15 +354,17 @@ impl ProxmoxError {
                 "wait for the backup, clone or migration to end, then run the same command again"
                     .to_owned(),
             ),
+            Self::Gateway { .. } | Self::Refused { .. } => Some(
+                "see why on the node: `journalctl -u pvedaemon -u pveproxy`, then run the command again"
+                    .to_owned(),
+            ),
             Self::BadCa { .. }
             | Self::Setup { .. }
             | Self::NotAParameter { .. }
             | Self::File { .. }
             | Self::NotInScope { .. }
             | Self::Interrupted { .. }
-            | Self::Gateway { .. }
             | Self::Parameters { .. }
-            | Self::Refused { .. }
             | Self::WorkerLost { .. }
             | Self::Garbled { .. }
             | Self::TaskFailed { .. }

@@ -286,12 +286,13 @@ pub(super) fn lock(machine: &mut Machine, arguments: &[String], call: &Call<'_>)
             )
         }
         "take" => {
+            let dead = machine.tree.text(&file("holder")).unwrap_or_default();
             machine.tree.remove_tree(folder);
             for (name, bytes) in [("token", token.as_bytes()), ("holder", call.input)] {
                 let _ = machine.tree.write(&file(name), bytes, 0, 0, 0o600);
             }
             keep(machine);
-            "taken".to_owned()
+            format!("taken {dead}")
         }
         "beat" if is_mine => {
             keep(machine);
