@@ -23,14 +23,30 @@ pub enum Firmware {
 }
 
 /// How a disk is attached. What is none stays as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DriveTuning {
+    /// Blocks that the guest frees are given back to the storage.
+    pub discard: bool,
+    /// A thread of its own in QEMU.
+    pub iothread: bool,
     /// Shown to the guest as a solid-state disk.
     pub ssd: Option<bool>,
     /// Part of Proxmox's backups.
     pub backup: Option<bool>,
     /// QEMU's cache mode.
     pub cache: Option<String>,
+}
+
+impl Default for DriveTuning {
+    fn default() -> Self {
+        Self {
+            discard: true,
+            iothread: true,
+            ssd: None,
+            backup: None,
+            cache: None,
+        }
+    }
 }
 
 /// A disk beside the root disk.

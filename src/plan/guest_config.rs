@@ -87,6 +87,11 @@ pub(crate) fn tuning(tuning: &DriveTuning) -> String {
         }
     };
     let switch = |on: bool| if on { "1" } else { "0" };
+    put(
+        "discard",
+        Some(if tuning.discard { "on" } else { "ignore" }),
+    );
+    put("iothread", Some(switch(tuning.iothread)));
     put("backup", tuning.backup.map(switch));
     put("cache", tuning.cache.as_deref());
     put("ssd", tuning.ssd.map(switch));
@@ -185,7 +190,7 @@ pub(crate) fn creation(
         "scsi0".to_owned(),
         // With import-from the size must be exactly 0; the disk is grown afterwards.
         format!(
-            "{}:0,import-from={volume},discard=on,iothread=1{}",
+            "{}:0,import-from={volume}{}",
             guest.disk.storage,
             tuning(&guest.disk.tuning)
         ),

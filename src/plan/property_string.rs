@@ -83,7 +83,8 @@ fn meant(name: &str, value: Option<&str>) -> Option<String> {
     let is_switch = on_by_default
         || matches!(
             name,
-            "enabled"
+            "discard"
+                | "enabled"
                 | "firewall"
                 | "iothread"
                 | "link_down"

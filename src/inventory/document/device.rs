@@ -13,6 +13,10 @@ pub(crate) struct Disk {
     pub(crate) storage: At<Text<StorageId>>,
     /// Size.
     pub(crate) size: At<Text<Bytes>>,
+    /// Blocks that the guest frees are given back to the storage; true unless given.
+    pub(crate) discard: May<bool>,
+    /// A thread of its own in QEMU; true unless given.
+    pub(crate) iothread: May<bool>,
     /// Shown as a solid-state disk.
     pub(crate) ssd: May<bool>,
     /// Part of Proxmox's backups.
@@ -32,6 +36,10 @@ pub(crate) struct NamedDisk {
     pub(crate) size: At<Text<Bytes>>,
     /// It outlives the guest, and a guest made anew takes it up again; true unless given.
     pub(crate) keep: May<bool>,
+    /// Blocks that the guest frees are given back to the storage; true unless given.
+    pub(crate) discard: May<bool>,
+    /// A thread of its own in QEMU; true unless given.
+    pub(crate) iothread: May<bool>,
     /// Shown as a solid-state disk.
     pub(crate) ssd: May<bool>,
     /// Part of Proxmox's backups.

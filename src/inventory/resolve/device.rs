@@ -49,7 +49,13 @@ pub(super) fn root_disk(raw: &document::Guest, scope: &mut Scope<'_>) -> Option<
             .at(disk.size.span, "at least 4GiB")
             .help("a bare number is bytes: write for example `32GiB`");
     }
-    let tuning = tuning(&disk.ssd, &disk.backup, &disk.cache, scope);
+    let tuning = DriveTuning {
+        discard: or(&disk.discard, true),
+        iothread: or(&disk.iothread, true),
+        ssd: may(&disk.ssd),
+        backup: may(&disk.backup),
+        cache: cache(&disk.cache, scope),
+    };
     Some(RootDisk {
         storage: storage?,
         size: size?,
@@ -57,12 +63,7 @@ pub(super) fn root_disk(raw: &document::Guest, scope: &mut Scope<'_>) -> Option<
     })
 }
 
-fn tuning(
-    ssd: &May<bool>,
-    backup: &May<bool>,
-    cache: &May<String>,
-    scope: &mut Scope<'_>,
-) -> DriveTuning {
+fn cache(cache: &May<String>, scope: &mut Scope<'_>) -> Option<String> {
     if let Some(at) = cache
         && let Some(mode) = at.value.as_deref()
         && !CACHES.contains(&mode)
@@ -74,11 +75,11 @@ fn tuning(
             )
             .at(at.span, format!("one of {}", CACHES.join(", ")));
     }
-    DriveTuning {
-        ssd: ssd.as_ref().and_then(|at| at.value),
-        backup: backup.as_ref().and_then(|at| at.value),
-        cache: text(cache),
-    }
+    text(cache)
+}
+
+fn may(switch: &May<bool>) -> Option<bool> {
+    switch.as_ref().and_then(|at| at.value)
 }
 
 /// The further disks, in the owner's order.
@@ -147,7 +148,13 @@ fn data_disk(
             "a disk that outlives its guest is known by its name in the whole system",
         );
     }
-    let tuning = tuning(&disk.ssd, &disk.backup, &disk.cache, scope);
+    let tuning = DriveTuning {
+        discard: or(&disk.discard, true),
+        iothread: or(&disk.iothread, true),
+        ssd: may(&disk.ssd),
+        backup: may(&disk.backup),
+        cache: cache(&disk.cache, scope),
+    };
     Some(DataDisk {
         name,
         storage: storage?,

@@ -58,7 +58,7 @@ fn kept(desired: &Desired, disk: &DataDisk, kind: &str) -> Kept {
 
 fn options(disk: &DataDisk) -> String {
     format!(
-        ",discard=on,iothread=1,serial={}{}",
+        ",serial={}{}",
         disk.name,
         guest_config::tuning(&disk.tuning)
     )

@@ -16,7 +16,7 @@ pub(super) fn all() -> Vec<Drift> {
             "a property of a dataset inherited again",
             (Node, "zfs inherit recordsize tank/photos"),
             &["pve: dataset tank/photos"],
-            &["recordsize: 131072 → 1048576"],
+            &["recordsize: 131072 → 1M"],
             (
                 Node,
                 "zfs get -Hp -o value recordsize tank/photos",

@@ -34,7 +34,7 @@ pub(super) fn all() -> Vec<Drift> {
                 "pve PUT /nodes/pve/qemu/111/config --data-urlencode \"net0=$(key 111 net0 | sed s/vmbr1/vmbr0/)\"",
             ),
             &["pve: guest 111 extranet"],
-            &["bridge=vmbr0"],
+            &["net0 bridge: vmbr0 → vmbr1"],
             (Desk, "pve GET /nodes/pve/qemu/111/pending | grep -o '{\"key\":\"net0\"[^}]*' | grep -o 'bridge=vmbr.' | tail -n 1", "bridge=vmbr1"),
         )
         .apart(),
@@ -45,7 +45,7 @@ pub(super) fn all() -> Vec<Drift> {
                 "pve PUT /nodes/pve/qemu/110/config --data-urlencode \"net0=$(key 110 net0 | sed s/,firewall=1//)\"",
             ),
             &["pve: guest 110 intranet"],
-            &["firewall=1"],
+            &["net0 firewall: 1"],
             (Desk, "pve GET /nodes/pve/qemu/110/pending | grep -o '{\"key\":\"net0\"[^}]*' | grep -c 'bridge=vmbr0,firewall=1\"$'", "1"),
         ),
         Drift::new(
@@ -63,7 +63,7 @@ pub(super) fn all() -> Vec<Drift> {
             ),
             &["pve: guest 111 extranet"],
             &["discard"],
-            (Desk, "pve GET /nodes/pve/qemu/111/pending | grep -o '{\"key\":\"scsi0\"[^}]*' | grep -o 'discard=on' | tail -n 1", "discard=on"),
+            (Desk, "pve GET /nodes/pve/qemu/111/pending | tr '{' '\\n' | grep '\"scsi0\"' | sed 's/.*\"pending\":\"//;t;s/.*\"value\":\"//' | grep -o 'discard=on'", "discard=on"),
         ),
         Drift::new(
             "a VM that does not start with the node",
@@ -76,7 +76,7 @@ pub(super) fn all() -> Vec<Drift> {
             "the order in which VMs start",
             (Desk, "pve PUT /nodes/pve/qemu/111/config --data-urlencode startup=order=7"),
             &["pve: guest 111 extranet"],
-            &["order=7"],
+            &["start order: 7 → 1"],
             (Desk, "key 111 startup", "order=1"),
         ),
         Drift::new(
