@@ -96,12 +96,15 @@ impl Lab {
             .to_string_lossy()
             .into_owned();
         let (id, secret, api) = (text("token_id"), text("token_secret"), text("api"));
+        let key = self.operator_key();
+        let key = key.display();
         let tools = format!(
             "set -eu\n\
              pve() {{ m=$1 p=$2; shift 2; printf 'header = \"Authorization: PVEAPIToken={id}={secret}\"' |\n\
              \x20 curl -sS --fail-with-body -k -K - -X \"$m\" \"https://{api}/api2/json$p\" \"$@\"; echo; }}\n\
              task() {{ upid=$(sed -n 's/.*\"data\":\"\\(UPID[^\"]*\\)\".*/\\1/p'); [ -n \"$upid\" ]\n\
              \x20 until pve GET \"/nodes/pve/tasks/$upid/status\" | grep -q '\"status\":\"stopped\"'; do sleep 0.2; done; }}\n\
+             on_node() {{ ssh -i {key} {SSH_OPTIONS} root@192.168.1.10 \"$@\"; }}\n\
              key() {{ pve GET \"/nodes/pve/qemu/$1/config\" | grep -o \"\\\"$2\\\":[^}}]*\" |\n\
              \x20 sed -e 's/^\"[^\"]*\":\"\\([^\"]*\\)\".*/\\1/;t' -e 's/^\"[^\"]*\":\\([^,}}]*\\).*/\\1/'; }}\n"
         );
@@ -130,6 +133,10 @@ impl Lab {
     /// Where the owner works.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    fn operator_key(&self) -> PathBuf {
+        self.folder.join("lab/operator_ed25519")
     }
 
     fn infra(&self, args: &[&str]) -> Output {
@@ -170,19 +177,8 @@ impl Lab {
         };
         let mut input = Vec::new();
         if let Some((login, shell)) = login {
-            command
-                .arg("ssh")
-                .arg("-i")
-                .arg(self.folder.join("lab/operator_ed25519"));
-            for option in [
-                "LogLevel=ERROR",
-                "UserKnownHostsFile=/dev/null",
-                "StrictHostKeyChecking=no",
-                "ConnectTimeout=10",
-            ] {
-                command.args(["-o", option]);
-            }
-            command.args([login, shell]);
+            command.args(["ssh", "-i"]).arg(self.operator_key());
+            command.args(SSH_OPTIONS.split(' ')).args([login, shell]);
         } else {
             command.args(["sh", "-s"]);
             input = fs::read(&self.desk).expect("the desk is open");
@@ -219,6 +215,9 @@ impl Drop for Lab {
         }
     }
 }
+
+/// The hands know the machines; what infra trusts is not theirs to test.
+const SSH_OPTIONS: &str = "-o LogLevel=ERROR -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o ConnectTimeout=10";
 
 const INVENTORY: &str = "inventory/media-server-home";
 
