@@ -173,7 +173,7 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
             .await;
         match proved {
             Ok(()) => self.end_closed(nodes.into_iter().collect(), notes).await,
-            Err(cause) => return Err(cover.take_back(cause).await),
+            Err(cause) => return Err(cover.take_back(cause).await.failure()),
         }
         Ok(())
     }
@@ -258,7 +258,7 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
             .await;
         match proved {
             Ok(()) => self.end_closed(vec![host.clone()], notes).await,
-            Err(cause) => return Err(cover.take_back(cause).await),
+            Err(cause) => return Err(cover.take_back(cause).await.failure()),
         }
         Ok(())
     }

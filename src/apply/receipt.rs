@@ -1,6 +1,6 @@
 //! The receipt: what was done, written even when a step failed.
 
-use super::event::StepOutcome;
+use super::{event::StepOutcome, guard::Ending, walk::StepFailure};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -64,16 +64,22 @@ impl Receipt {
         self.done() == self.changes.len()
     }
 
-    /// What the receipt says once a guard has taken back all of it.
+    /// What the receipt says once a guard has taken changes back; `ending` says of each change what became of it.
     #[must_use]
-    pub fn taken_back(mut self, why: &str, hint: Option<&str>) -> Self {
+    pub fn taken_back(mut self, failure: &StepFailure, ending: impl Fn(&str) -> Ending) -> Self {
         for change in &mut self.changes {
+            let reverted = match ending(&change.id) {
+                Ending::TakenBack | Ending::Counting => true,
+                Ending::Unknown => false,
+                // It was carried out, and it stays.
+                Ending::Stands => continue,
+            };
             // What had failed was undone as well: there is one story to tell.
             if !matches!(change.outcome, StepOutcome::Skipped { .. }) {
                 change.outcome = StepOutcome::Failed {
-                    why: why.to_owned(),
-                    hint: hint.map(str::to_owned),
-                    reverted: true,
+                    why: failure.why.clone(),
+                    hint: failure.hint.clone(),
+                    reverted,
                 };
             }
         }

@@ -5,11 +5,14 @@
 //! nothing, and every machine puts back what it had. What was done is kept only after [`World::prove_access`].
 //!
 //! Invariant: without an armed switch nothing that may cut access is written.
-//! Invariant: "taken back" is said only of what was seen to be taken back.
+//! Invariant: "taken back" is said only of what was seen to be taken back, machine by machine.
+//! Invariant: a machine forgets what it saved only after every machine has stopped counting.
 
 mod cover;
+mod ending;
 mod flush;
 mod proof;
 
-pub use cover::{Cover, Covered, GuardPolicy};
+pub use cover::{Cover, GuardPolicy, Way};
+pub use ending::{Ending, TakenBack};
 pub use flush::{Connection, Flushed};

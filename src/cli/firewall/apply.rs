@@ -4,7 +4,7 @@ use super::{part, probe};
 use crate::apply::{
     Receipt, StepFailure,
     event::StepOutcome,
-    guard::{Cover, Flushed, GuardPolicy},
+    guard::{Cover, Ending, Flushed, GuardPolicy, TakenBack},
 };
 use crate::cli::{
     context::Context,
@@ -16,12 +16,12 @@ use crate::cli::{
     up,
 };
 use crate::model::ids::HostName;
-use crate::plan::Plan;
+use crate::plan::{Plan, change::Change};
 use crate::providers::guard::GuardKind;
 use crate::view::human;
 use clap::Args;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -94,8 +94,12 @@ async fn apply(
     guarding.store(true, Ordering::SeqCst);
     let done = guarded(context, args, &session, &plan, &token).await;
     guarding.store(false, Ordering::SeqCst);
-    let done = done?;
+    let (done, taken) = done?;
     let code = show(context, &session, &plan, &done)?;
+    // Some machines keep the change, or may: that is no change that was reverted.
+    if taken.is_some_and(|taken| !taken.is_whole()) {
+        return Ok(exit::PARTIAL);
+    }
     if code == exit::DONE {
         let concerned: Vec<HostName> = part::machines(&plan).into_keys().collect();
         end_closed(context, &session, &concerned).await;
@@ -118,7 +122,7 @@ async fn guarded(
     session: &Session,
     plan: &Plan,
     token: &str,
-) -> Result<Receipt, Failure> {
+) -> Result<(Receipt, Option<TakenBack>), Failure> {
     let concerned = part::machines(plan);
     let world = &session.world;
     let mut machines = Vec::new();
@@ -178,21 +182,35 @@ async fn guarded(
         cover.keep().await
     };
     let outcome = cover.during(work).await;
-    let failed = match outcome {
+    let taken = match outcome {
         Ok(()) => None,
         Err(cause) => Some(cover.take_back(cause).await),
     };
     let receipt = receipt.ok_or_else(|| {
-        let cause = failed.clone();
-        cause.map_or_else(
+        taken.as_ref().map_or_else(
             || Failure::new(exit::FAILED, "the run ended before its first step"),
-            |failure| told(&failure),
+            |taken| told(&taken.failure()),
         )
     })?;
-    Ok(match failed {
-        Some(failure) => receipt.taken_back(&failure.why, failure.hint.as_deref()),
-        None => receipt,
-    })
+    let Some(taken) = taken else {
+        return Ok((receipt, None));
+    };
+    let receipt = receipt.taken_back(&taken.failure(), |id| {
+        let change = plan.changes.iter().find(|change| change.id == id);
+        change.map_or(Ending::Unknown, |change| ending(&taken, &concerned, change))
+    });
+    Ok((receipt, Some(taken)))
+}
+
+/// What became of one change: the files of all nodes are those that the first node's guard puts back.
+fn ending(taken: &TakenBack, concerned: &BTreeMap<HostName, GuardKind>, change: &Change) -> Ending {
+    let of_nodes = |host: &HostName| concerned.get(host) == Some(&GuardKind::Node);
+    let guard = if of_nodes(&change.host) {
+        taken.machines.iter().find(|(host, _)| of_nodes(host))
+    } else {
+        taken.machines.get_key_value(&change.host)
+    };
+    guard.map_or(Ending::Unknown, |(_, ending)| *ending)
 }
 
 /// A failure of the guard, as a command ends with it.

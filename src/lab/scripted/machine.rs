@@ -1,6 +1,7 @@
 //! A Debian in memory.
 
 use super::{
+    answer::Switch,
     debian,
     docker::Docker,
     error::ScriptedError,
@@ -89,8 +90,8 @@ pub(super) struct Machine {
     pub(super) sysctls: BTreeMap<String, String>,
     pub(super) mounts: BTreeMap<String, Mount>,
     pub(super) ufw: Ufw,
-    /// An armed dead-man switch: its token and what it would put back.
-    pub(super) guard: Option<(String, Ufw)>,
+    /// Its dead-man switch.
+    pub(super) guard: Option<Switch>,
     pub(super) docker: Docker,
     pub(super) zfs: Zfs,
     /// Directories that the node offers through virtiofs.

@@ -11,3 +11,6 @@ mod switch;
 
 pub use connections::{Connection, Tracked, connections, forget};
 pub use switch::{Armed, GuardError, GuardKind, Standing, Switch};
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,8 @@ pub enum Armed {
 pub enum Standing {
     /// It counts.
     Armed,
+    /// It no longer counts; what was there before can still be put back.
+    Held,
     /// It has fired: what was there before is there again.
     Reverted,
     /// It has fired, and what was there before is being put back.
@@ -138,7 +140,15 @@ impl<S: Shell> Switch<S> {
         self.call("renew", limit).await.map(drop)
     }
 
-    /// Keeps what is there now.
+    /// Stops the timer and keeps what was saved: until [`Switch::confirm`] it can still be put back.
+    ///
+    /// # Errors
+    /// [`GuardError::Fired`] when it was too late.
+    pub async fn hold(&self) -> Result<(), GuardError> {
+        self.call("hold", A_CALL).await.map(drop)
+    }
+
+    /// Forgets what was saved: what is there now stays.
     ///
     /// # Errors
     /// [`GuardError::Fired`] when it was too late.
@@ -162,6 +172,7 @@ impl<S: Shell> Switch<S> {
         let text = self.call("look", limit).await?;
         Ok(match text.trim() {
             "armed" => Standing::Armed,
+            "held" => Standing::Held,
             "reverting" => Standing::Reverting,
             "reverted" => Standing::Reverted,
             _ => Standing::None,

@@ -9,6 +9,8 @@ mod plain;
 mod snapshots;
 mod stack;
 
+pub(super) use guard::Switch;
+
 use super::{
     line::Request,
     machine::{Machine, Reply},

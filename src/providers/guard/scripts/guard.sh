@@ -1,7 +1,8 @@
 # The dead-man switch of one host. Arguments: VERB KIND TOKEN SECONDS.
 #   arm      saves what enforces the flow matrix here, and starts a timer that puts it back
 #   renew    starts the timer anew; asked over a new connection, so that it also proves one
-#   confirm  keeps what is there now
+#   hold     the timer no longer counts; what was saved stays, so that `revert` still works
+#   confirm  forgets what was saved
 #   revert   puts back what was saved, at once
 #   look     says what there is
 # KIND: node (/etc/pve's firewall files) or host (UFW, Docker's chain). Exit: 0; 3 when the timer has already fired; 4 when
@@ -87,25 +88,36 @@ UNIT
     fi
 }
 
-holds() { [ "$(cat "$dir/armed" 2>/dev/null)" = "$token" ]; }
+is() { [ "$(cat "$dir/$1" 2>/dev/null)" = "$token" ]; }
+
+hold() {
+    is held && return
+    is armed && claim held || exit 3
+    dismantle
+}
 
 case $verb in
     arm) arm ;;
     renew)
-        holds || exit 3
+        is armed || exit 3
         systemctl restart infra-guard.timer
         ;;
+    hold) hold ;;
     confirm)
-        holds && claim confirmed || exit 3
-        dismantle
+        hold
         rm -rf "$dir"
         ;;
     revert)
-        holds || exit 3
-        sh "$dir/restore.sh"
+        if is held; then
+            sh "$dir/restore.sh" held
+        elif is armed; then
+            sh "$dir/restore.sh"
+        else
+            exit 3
+        fi
         ;;
     look)
-        if holds; then echo armed; elif [ -e "$dir/reverting" ]; then echo reverting; elif [ -e "$dir/reverted" ]; then echo reverted; else echo none; fi
+        if is armed; then echo armed; elif is held; then echo held; elif [ -e "$dir/reverting" ]; then echo reverting; elif [ -e "$dir/reverted" ]; then echo reverted; else echo none; fi
         ;;
     *) exit 2 ;;
 esac

@@ -1,9 +1,9 @@
-# Puts back what `arm` saved. Run by the timer, at boot, or by infra. It goes on whatever fails: half a way in is better
-# than none.
+# Puts back what `arm` saved. Run by the timer, at boot, or by infra; by the latter also with `held`, when the timer no
+# longer counts. It goes on whatever fails: half a way in is better than none.
 set -u
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 dir=/var/lib/infra/guard
-mv "$dir/armed" "$dir/reverting" 2>/dev/null || exit 0
+mv "$dir/${1:-armed}" "$dir/reverting" 2>/dev/null || exit 0
 kind=$(cat "$dir/kind")
 
 for file in $(sh "$dir/files.sh" "$kind"); do
