@@ -2,7 +2,7 @@
 
 use super::{
     failure::plain,
-    guard::{Cover, Flushed, GuardPolicy},
+    guard::{Cover, GuardPolicy},
     hands::World,
     walk::{Notes, StepFailure},
 };
@@ -172,28 +172,8 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
             })
             .await;
         match proved {
-            Ok(()) => self.end_closed(nodes.into_iter().collect(), notes).await,
-            Err(cause) => return Err(cover.take_back(cause).await.failure()),
-        }
-        Ok(())
-    }
-
-    /// Ends connections that were opened before what they need was closed.
-    async fn end_closed(&self, machines: Vec<HostName>, notes: &Notes) {
-        for (machine, flushed) in self.flush(&machines).await {
-            match flushed {
-                Flushed::Ended(0) => {}
-                Flushed::Ended(count) => {
-                    notes.tell(format!(
-                        "{machine}: open connections that the matrix does not allow, ended: {count}"
-                    ));
-                }
-                Flushed::Unknown(why) => {
-                    notes.tell(format!(
-                        "{machine}: connections that are open stay open: {why}"
-                    ));
-                }
-            }
+            Ok(()) => Ok(()),
+            Err(cause) => Err(cover.take_back(cause).await.failure()),
         }
     }
 
@@ -257,9 +237,8 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
             })
             .await;
         match proved {
-            Ok(()) => self.end_closed(vec![host.clone()], notes).await,
-            Err(cause) => return Err(cover.take_back(cause).await.failure()),
+            Ok(()) => Ok(()),
+            Err(cause) => Err(cover.take_back(cause).await.failure()),
         }
-        Ok(())
     }
 }

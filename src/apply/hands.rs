@@ -2,7 +2,7 @@
 
 use super::{
     failure::plain,
-    guard::{Connection, GuardPolicy},
+    guard::GuardPolicy,
     host_keys::HostKeys,
     walk::{Hands, Notes, StepFailure},
 };
@@ -25,9 +25,6 @@ use crate::providers::{
 use crate::seed::HostKey;
 use std::{path::PathBuf, time::Duration};
 
-/// Says of a connection on a machine whether the flow matrix forbids it.
-pub type Forbidden = Box<dyn Fn(&HostName, &Connection) -> bool + Send + Sync>;
-
 /// Everything that a step may need to write.
 pub struct World<P> {
     /// The API; none for a system without Proxmox.
@@ -46,8 +43,6 @@ pub struct World<P> {
     pub reconnect: Box<dyn Fn() -> Option<P> + Send + Sync>,
     /// Who guards changes that may cut access.
     pub guard: GuardPolicy,
-    /// Whether the flow matrix has no place for a connection that a machine tracks. Never true of what it cannot judge.
-    pub forbidden: Forbidden,
 }
 
 impl<P> World<P> {

@@ -22,6 +22,6 @@ pub mod replica;
 mod tasks;
 mod walk;
 
-pub use hands::{Forbidden, World};
+pub use hands::World;
 pub use receipt::Receipt;
 pub use walk::{Hands, Interrupt, Notes, StepFailure, Walk};

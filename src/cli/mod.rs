@@ -8,13 +8,13 @@
 
 mod args;
 mod check;
+mod closed;
 mod context;
 mod doctor;
 mod env;
 mod exit;
 mod failure;
 mod firewall;
-mod forbidden;
 mod images;
 mod init;
 #[cfg(feature = "lab")]

@@ -1,6 +1,7 @@
 //! `infra plan`: look, compare, show.
 
 use super::{context::Context, exit, failure::Failure, live, session::Session};
+use crate::model::observed::Observed;
 use crate::plan::{Obstacle, Plan, change::Impact};
 use crate::view::human;
 use clap::{Args, ValueEnum};
@@ -59,7 +60,7 @@ pub(crate) fn run(context: &Context, args: &PlanArgs) -> Result<u8, Failure> {
 }
 
 async fn show(context: &Context, args: &PlanArgs, session: Session) -> Result<u8, Failure> {
-    let plan = make(context, &session).await?;
+    let (plan, _) = make(context, &session).await?;
     if let Some(file) = &args.out {
         let text = serde_json::to_string_pretty(&plan).map_err(|e| super::failure::failed(&e))?;
         std::fs::write(file, text + "\n").map_err(|error| {
@@ -96,14 +97,18 @@ async fn show(context: &Context, args: &PlanArgs, session: Session) -> Result<u8
     })
 }
 
-/// Looks and compares, narrowed to `--on`.
-pub(crate) async fn make(context: &Context, session: &Session) -> Result<Plan, Failure> {
+/// Looks and compares, narrowed to `--on`; what was seen comes with the plan.
+pub(crate) async fn make(
+    context: &Context,
+    session: &Session,
+) -> Result<(Plan, Observed), Failure> {
     let observed = session.look().await;
     let plan = session.plan(&observed)?;
-    match &context.global.on {
-        None => Ok(plan),
-        Some(text) => super::narrow::to(plan, text, &session.desired),
-    }
+    let plan = match &context.global.on {
+        None => plan,
+        Some(text) => super::narrow::to(plan, text, &session.desired)?,
+    };
+    Ok((plan, observed))
 }
 
 /// Refuses a plan with too much impact.

@@ -142,7 +142,6 @@ pub(crate) fn open(
                 seconds: GUARD_SECONDS,
                 token: format!("{:032x}", rand::random::<u128>()),
             },
-            forbidden: super::forbidden::of(&desired),
             reconnect: Box::new(move || {
                 api.as_ref()
                     .and_then(|api| Client::connect(api, &secrets_again, options).ok())

@@ -1,9 +1,11 @@
 //! `infra up`: plan, ask, apply, look again, verify.
 
 use super::{
+    closed,
     context::Context,
     exit,
     failure::{Failure, failed},
+    firewall::trackers,
     live,
     plan::{MaxImpact, make, refuse},
     session::Session,
@@ -188,7 +190,7 @@ async fn locked_up(
     walking: &AtomicBool,
 ) -> Result<u8, Failure> {
     wait_for_leftovers(context, &session).await?;
-    let plan = make(context, &session).await?;
+    let (plan, before) = make(context, &session).await?;
     let saved = args.file.as_ref().map(read_plan).transpose()?;
     if let Some(saved) = saved
         && saved.fingerprint != plan.fingerprint
@@ -229,13 +231,21 @@ async fn locked_up(
                 .terminal
                 .tell(human::receipt(&done, Some(&file), &format!("`{again}`")).trim_end());
         }
+        let trackers = trackers(&plan, &session.desired);
         if !done.is_complete() {
+            // What was closed on the way stays closed, for the connections of before too.
+            if !trackers.is_empty() {
+                let after = session.look().await;
+                closed::end(context, &session, &trackers, (&before, &after)).await;
+            }
             if context.global.json {
                 context.terminal.json(&done);
             }
             return Ok(ended(&done));
         }
-        prove_empty(context, &session).await?;
+        let (again, after) = make(context, &session).await?;
+        closed::end(context, &session, &trackers, (&before, &after)).await;
+        prove_empty(context, &again)?;
         receipt = Some(done);
     }
     if context.global.json {
@@ -256,12 +266,11 @@ async fn locked_up(
 }
 
 /// After a complete run nothing may differ any more; what does is told as a failure, not hidden.
-async fn prove_empty(context: &Context, session: &Session) -> Result<(), Failure> {
-    let again = make(context, session).await?;
+fn prove_empty(context: &Context, again: &Plan) -> Result<(), Failure> {
     if again.is_settled() {
         return Ok(());
     }
-    context.terminal.complain(&human::plan(&again, true));
+    context.terminal.complain(&human::plan(again, true));
     Err(Failure::new(
         exit::PARTIAL,
         "everything was carried out, and something still differs",

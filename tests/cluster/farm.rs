@@ -271,7 +271,6 @@ impl Farm {
             pause: Duration::from_millis(5),
             // No shell, so no machine on which a guard could be armed.
             guard: GuardPolicy::Covered,
-            forbidden: Box::new(|_, _| false),
             reconnect: Box::new(move || {
                 let options = ClientOptions::default().scaled(CLOCK);
                 Client::connect(api.as_ref()?, &secrets, options).ok()

@@ -7,6 +7,7 @@
 )]
 
 mod cases;
+mod closed;
 #[cfg(feature = "lab")]
 mod docker_packets;
 mod evaluator;

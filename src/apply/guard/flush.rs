@@ -1,10 +1,10 @@
-//! Connections that the matrix no longer allows are forgotten: rules let what is established pass.
+//! Connections of closed flows are forgotten: rules let what is established pass.
 
 use crate::apply::hands::World;
 use crate::model::ids::HostName;
 use crate::providers::guard;
 use futures_util::future::join_all;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use crate::providers::guard::Connection;
 
@@ -18,9 +18,13 @@ pub enum Flushed {
 }
 
 impl<P> World<P> {
-    /// Ends what the matrix does not allow on each machine. Whoever it cannot judge, it leaves alone; the way by which
-    /// the operator came in is allowed by the matrix itself.
-    pub async fn flush(&self, machines: &[HostName]) -> BTreeMap<HostName, Flushed> {
+    /// Ends, on each machine, the connections of which `is_closed` says so.
+    pub async fn flush(
+        &self,
+        machines: &BTreeSet<HostName>,
+        is_closed: impl Fn(&HostName, &Connection) -> bool,
+    ) -> BTreeMap<HostName, Flushed> {
+        let is_closed = &is_closed;
         let each = machines.iter().map(|machine| async move {
             let Ok(shell) = self.shell(machine) else {
                 return (machine.clone(), Flushed::Ended(0));
@@ -32,7 +36,7 @@ impl<P> World<P> {
                 let gone: Vec<Connection> = all
                     .connections
                     .into_iter()
-                    .filter(|connection| (self.forbidden)(machine, connection))
+                    .filter(|connection| is_closed(machine, connection))
                     .collect();
                 if gone.is_empty() {
                     return Ok(Flushed::Ended(0));

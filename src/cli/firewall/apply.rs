@@ -4,9 +4,10 @@ use super::{part, probe};
 use crate::apply::{
     Receipt, StepFailure,
     event::StepOutcome,
-    guard::{Cover, Ending, Flushed, GuardPolicy, TakenBack},
+    guard::{Cover, Ending, GuardPolicy, TakenBack},
 };
 use crate::cli::{
+    closed,
     context::Context,
     exit,
     failure::Failure,
@@ -64,7 +65,7 @@ async fn apply(
     mut session: Session,
     guarding: &AtomicBool,
 ) -> Result<u8, Failure> {
-    let plan = part::plan(context, &session).await?;
+    let (plan, before) = part::plan(context, &session).await?;
     if !context.global.json {
         let verbose = context.terminal.loudness().verbose;
         context.terminal.answer(&human::plan(&plan, verbose));
@@ -101,9 +102,9 @@ async fn apply(
         return Ok(exit::PARTIAL);
     }
     if code == exit::DONE {
-        let concerned: Vec<HostName> = part::machines(&plan).into_keys().collect();
-        end_closed(context, &session, &concerned).await;
-        let again = part::plan(context, &session).await?;
+        let (again, after) = part::plan(context, &session).await?;
+        let trackers = part::trackers(&plan, &session.desired);
+        closed::end(context, &session, &trackers, (&before, &after)).await;
         if !again.is_empty() {
             context.terminal.complain(&human::plan(&again, true));
             return Err(Failure::new(
@@ -242,19 +243,4 @@ fn show(context: &Context, session: &Session, plan: &Plan, done: &Receipt) -> Re
     } else {
         up::ended(done)
     })
-}
-
-/// Ends connections that were opened before their flow was closed.
-async fn end_closed(context: &Context, session: &Session, machines: &[HostName]) {
-    for (machine, flushed) in session.world.flush(machines).await {
-        match flushed {
-            Flushed::Ended(0) => {}
-            Flushed::Ended(count) => context.terminal.tell(&format!(
-                "{machine}: open connections that the matrix does not allow, ended: {count}."
-            )),
-            Flushed::Unknown(why) => context.terminal.tell(&format!(
-                "{machine}: connections that are open stay open: {why}."
-            )),
-        }
-    }
 }

@@ -13,4 +13,5 @@ mod probe;
 mod prove;
 mod verbs;
 
+pub(crate) use part::trackers;
 pub(crate) use verbs::{FirewallVerb, run};

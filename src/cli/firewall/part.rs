@@ -2,17 +2,20 @@
 
 use crate::cli::{context::Context, exit, failure::Failure, session::Session};
 use crate::firewall::DOCKER_UNIT;
-use crate::model::ids::HostName;
+use crate::model::{desired::Desired, ids::HostName, observed::Observed};
 use crate::plan::{
     Plan,
     change::{Change, Operation},
 };
 use crate::providers::guard::GuardKind;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The firewall's part of what differs. What it needs from outside its part must have been done before.
-pub(super) async fn plan(context: &Context, session: &Session) -> Result<Plan, Failure> {
-    let whole = crate::cli::plan::make(context, session).await?;
+pub(super) async fn plan(
+    context: &Context,
+    session: &Session,
+) -> Result<(Plan, Observed), Failure> {
+    let (whole, observed) = crate::cli::plan::make(context, session).await?;
     let chosen: Vec<&Change> = whole
         .changes
         .iter()
@@ -37,7 +40,7 @@ pub(super) async fn plan(context: &Context, session: &Session) -> Result<Plan, F
         .map_err(|error| crate::cli::failure::failed(&error))?;
     plan.unmanaged
         .retain(|text| text.starts_with("firewall of ") || text.contains(": ufw "));
-    Ok(plan)
+    Ok((plan, observed))
 }
 
 /// What of a machine a change of the firewall concerns; none for any other change.
@@ -60,6 +63,15 @@ fn layer(change: &Change) -> Option<GuardKind> {
     } else {
         None
     }
+}
+
+/// The machines that track connections which a change concerns: those on which something is written, and every node when
+/// it is Proxmox' rules that change.
+pub(crate) fn trackers(plan: &Plan, desired: &Desired) -> BTreeSet<HostName> {
+    let concerned = machines(plan);
+    let of_nodes = concerned.values().any(|kind| *kind == GuardKind::Node);
+    let nodes = desired.nodes.keys().filter(|_| of_nodes);
+    concerned.keys().chain(nodes).cloned().collect()
 }
 
 /// The machines on which something is written, and what of them.

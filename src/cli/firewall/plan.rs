@@ -27,7 +27,7 @@ pub(crate) struct PlanArgs {
 pub(crate) fn run(context: &Context, args: &PlanArgs) -> Result<u8, Failure> {
     live::with(context, |session| {
         Box::pin(async move {
-            let plan = part::plan(context, &session).await?;
+            let (plan, _) = part::plan(context, &session).await?;
             if context.global.json {
                 context.terminal.json(&plan);
             } else {

@@ -140,15 +140,24 @@ impl Chain {
 
     /// What happens to one packet, and by which rule.
     pub(crate) fn decide(&self, pool: &Pool, from: IpAddr, to: IpAddr, port: Port) -> (bool, &str) {
-        let hit = self.clauses.iter().find(|clause| {
-            clause.ports.contains(port)
-                && pool.sets()[clause.from].contains(from)
-                && pool.sets()[clause.to].contains(to)
-        });
-        match hit {
+        match self.hit(pool, from, to, port) {
             Some(clause) => (clause.passes, &clause.words),
             None => (self.otherwise, &self.otherwise_words),
         }
+    }
+
+    /// What a rule says about one packet; none when only the policy speaks of it.
+    pub(crate) fn rule(&self, pool: &Pool, from: IpAddr, to: IpAddr, port: Port) -> Option<bool> {
+        let hit = self.hit(pool, from, to, port);
+        hit.map(|clause| clause.passes)
+    }
+
+    fn hit(&self, pool: &Pool, from: IpAddr, to: IpAddr, port: Port) -> Option<&Clause> {
+        self.clauses.iter().find(|clause| {
+            clause.ports.contains(port)
+                && pool.sets()[clause.from].contains(from)
+                && pool.sets()[clause.to].contains(to)
+        })
     }
 }
 

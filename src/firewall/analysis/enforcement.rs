@@ -222,34 +222,59 @@ impl Enforcement {
 
     /// The way of one packet, layer by layer.
     pub fn path(&self, packet: Packet) -> Vec<Step> {
+        let way = self.way(packet).into_iter();
+        way.map(|(layer, host, chain)| {
+            let (passes, by) = chain.decide(&self.pool, packet.from, packet.to, packet.port);
+            Step {
+                layer,
+                host: host.clone(),
+                passes,
+                by: by.to_owned(),
+            }
+        })
+        .collect()
+    }
+
+    /// Whether a connection is closed now where a rule used to let it pass. What no rule spoke of before, because a
+    /// firewall was off or its default was to allow, was nobody's flow; and where a rule cannot be read now, that one
+    /// may allow it.
+    pub fn closed_since(&self, before: &Self, packet: Packet) -> bool {
+        let earlier = before.way(packet);
+        let ruled = |layer: Layer, host: &HostName| {
+            let same = |(l, h, _): &&(Layer, &HostName, &Chain)| *l == layer && *h == host;
+            let chain = earlier.iter().find(same).map(|(_, _, chain)| chain);
+            chain.is_some_and(|chain| {
+                chain.rule(&before.pool, packet.from, packet.to, packet.port) == Some(true)
+            })
+        };
+        self.way(packet).into_iter().any(|(layer, host, chain)| {
+            let (passes, _) = chain.decide(&self.pool, packet.from, packet.to, packet.port);
+            !passes && chain.unread.is_empty() && ruled(layer, host)
+        })
+    }
+
+    /// The chains that a packet has to pass.
+    fn way<'a>(&'a self, packet: Packet) -> Vec<(Layer, &'a HostName, &'a Chain)> {
         let owner = |address: IpAddr| {
             self.gates
                 .iter()
                 .find(|(_, gates)| gates.addresses.contains(address))
         };
         let mut out = Vec::new();
-        let mut ask = |layer: Layer, host: &HostName, chain: Option<&Chain>| {
-            if let Some(chain) = chain {
-                let (passes, by) = chain.decide(&self.pool, packet.from, packet.to, packet.port);
-                out.push(Step {
-                    layer,
-                    host: host.clone(),
-                    passes,
-                    by: by.to_owned(),
-                });
-            }
+        let mut ask = |layer, host, chain: &'a Option<Chain>| {
+            out.extend(chain.as_ref().map(|chain| (layer, host, chain)));
         };
         if let Some((host, gates)) = owner(packet.from) {
-            ask(Layer::SourceUfw, host, gates.ufw_out.as_ref());
-            ask(Layer::SourceProxmox, host, gates.proxmox_out.as_ref());
+            ask(Layer::SourceUfw, host, &gates.ufw_out);
+            ask(Layer::SourceProxmox, host, &gates.proxmox_out);
         }
         if let Some((host, gates)) = owner(packet.to) {
-            ask(Layer::TargetProxmox, host, gates.proxmox_in.as_ref());
+            ask(Layer::TargetProxmox, host, &gates.proxmox_in);
             if gates.published.contains(packet.port) {
-                let chain = gates.docker[usize::from(packet.to.is_ipv6())].as_ref();
+                let chain = &gates.docker[usize::from(packet.to.is_ipv6())];
                 ask(Layer::TargetDocker, host, chain);
             } else {
-                ask(Layer::TargetUfw, host, gates.ufw_in.as_ref());
+                ask(Layer::TargetUfw, host, &gates.ufw_in);
             }
         }
         out

@@ -11,6 +11,7 @@
 
 mod agreement;
 mod chain;
+mod closed;
 mod enforcement;
 mod explain;
 mod flaw;
@@ -23,6 +24,7 @@ mod read_ufw;
 mod table;
 
 pub use agreement::{Disagreement, disagreements, verify};
+pub use closed::is_closed;
 pub use enforcement::{Enforcement, Layer, Packet, Step};
 pub use explain::{Explanation, explain};
 pub(crate) use flaw::flaws;
