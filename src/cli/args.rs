@@ -86,6 +86,12 @@ pub(crate) enum Verb {
     /// Snapshots, what is kept of them, and the health of zpools
     #[command(subcommand)]
     Zfs(super::zfs::ZfsVerb),
+    /// Secrets: where they come from, who uses them, new values
+    #[command(subcommand)]
+    Secrets(super::secrets::SecretsVerb),
+    /// Compose stacks: deploy, look at, take back
+    #[command(subcommand)]
+    Stack(super::stack::StackVerb),
     /// Try everything without a server: a Proxmox node with real guests on this machine
     #[cfg(feature = "lab")]
     #[command(subcommand)]

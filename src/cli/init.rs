@@ -151,7 +151,7 @@ fn fill_secrets(
     let names: Vec<String> = made.secrets.keys().cloned().collect();
     if !names.is_empty() {
         map.extend(made.secrets);
-        let text = secrets::encrypt(&map, public_key).map_err(|why| {
+        let text = secrets::encrypt(&map, &[public_key.to_owned()]).map_err(|why| {
             Failure::new(exit::FAILED, format!("failed to encrypt secrets: {why}"))
         })?;
         private(&file, &text).map_err(|error| {

@@ -70,9 +70,10 @@ async fn show(context: &Context, args: &PlanArgs, session: Session) -> Result<u8
     if context.global.json {
         context.terminal.json(&plan);
     } else {
-        context
-            .terminal
-            .answer(&human::plan(&plan, context.terminal.loudness().verbose));
+        let verbose = context.terminal.loudness().verbose;
+        let diffs = super::rendered::diffs(&session, &plan).await;
+        context.terminal.answer(&human::file_diffs(&diffs, verbose));
+        context.terminal.answer(&human::plan(&plan, verbose));
         if let Some(file) = &args.out {
             let again = context.again(&format!("up {}", file.display()));
             context

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::apply::{World, guard::GuardPolicy, host_keys::HostKeys};
 use crate::diagnostic::Diagnostic;
-use crate::inventory::codes;
+use crate::inventory::{IMAGE_LOCK, codes};
 use crate::model::{
     desired::{ApiAuth, Desired},
     ids::HostName,
@@ -33,6 +33,8 @@ pub(crate) struct Session {
     pub(crate) compiled: Compiled,
     pub(crate) world: World<Client>,
     pub(crate) hosts: BTreeMap<HostName, SshHost>,
+    /// The `images.lock` of this environment.
+    pub(crate) images_lock: PathBuf,
     /// Journal, receipts, lock.
     pub(crate) state: PathBuf,
     pub(crate) lab: bool,
@@ -72,12 +74,15 @@ pub(crate) fn open(
         addresses: BTreeMap::new(),
     };
     let mut state = context.env.state.join(desired.system.as_str());
+    let mut images_lock = folder.join(IMAGE_LOCK);
     let mut options = ClientOptions::default();
     let mut pause = Duration::from_millis(500);
     let mut substitutes = super::substitute::Substitutes::default();
     if let Some(lab) = lab {
         substitutes = super::substitute::into(&mut desired, lab, &mut fleet)?;
         state = super::substitute::runs(lab).join(desired.system.as_str());
+        images_lock = state.join(IMAGE_LOCK);
+        super::substitute::digests(&mut desired, &images_lock)?;
         let clock = super::substitute::clock(lab);
         options = options.scaled(clock);
         pause = Duration::from_millis(200).min(pause.mul_f64(clock.max(0.1)));
@@ -129,6 +134,7 @@ pub(crate) fn open(
         unready,
         compiled,
         hosts,
+        images_lock,
         lab: lab.is_some(),
         nobody_here: substitutes.nobody_here,
         world: World {
@@ -177,7 +183,7 @@ fn unready(diagnostics: &[Diagnostic]) -> Vec<String> {
 }
 
 /// Where the operator's age keys may be: infra's own file, and the ones that SOPS knows.
-fn key_files(context: &Context) -> Vec<PathBuf> {
+pub(crate) fn key_files(context: &Context) -> Vec<PathBuf> {
     let named = ["INFRA_AGE_KEY_FILE", "SOPS_AGE_KEY_FILE"];
     let named = named
         .iter()

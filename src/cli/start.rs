@@ -42,6 +42,11 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> u8 {
     {
         global.on.get_or_insert_with(|| narrow.to_owned());
     }
+    if let Verb::Stack(verb) = &cli.command
+        && let Some(narrow) = verb.narrows_to()
+    {
+        global.on.get_or_insert(narrow);
+    }
     let context = Context {
         global,
         env,
@@ -63,6 +68,8 @@ fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Images(verb) => super::images::run(context, &verb),
         Verb::Vm(verb) => super::vm::run(context, &verb),
         Verb::Zfs(verb) => super::zfs::run(context, &verb),
+        Verb::Secrets(verb) => super::secrets::run(context, &verb),
+        Verb::Stack(verb) => super::stack::run(context, &verb),
         #[cfg(feature = "lab")]
         Verb::Lab(verb) => super::lab::run(context, &verb),
         Verb::Schema => Ok(super::manual::schema(context)),

@@ -73,6 +73,24 @@ pub(super) fn into(
     Ok(substitutes)
 }
 
+/// The lab's registries serve images of their own, so it has a lock of its own.
+pub(super) fn digests(desired: &mut Desired, lock: &std::path::Path) -> Result<(), Failure> {
+    let own = match std::fs::read_to_string(lock) {
+        Ok(text) => crate::inventory::ImageLock::parse(&text).map_err(|why| {
+            Failure::new(
+                exit::FAILED,
+                format!("{} cannot be read: {why}", lock.display()),
+            )
+            .hint("Remove it: `infra --lab stack update` writes it anew.")
+        })?,
+        Err(_) => crate::inventory::ImageLock::default(),
+    };
+    for stack in desired.stacks.values_mut() {
+        stack.digests = own.digests();
+    }
+    Ok(())
+}
+
 /// The lab's nodes are known from its state; guests are pinned by infra itself, in the same file.
 #[cfg(feature = "lab")]
 fn pin_nodes(path: &std::path::Path, lines: &[String]) -> Result<(), Failure> {

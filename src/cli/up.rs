@@ -202,8 +202,10 @@ async fn locked_up(
         .hint(format!("Look again: `{}`.", context.again("plan"))));
     }
     if !context.global.json {
-        let text = human::plan(&plan, context.terminal.loudness().verbose);
-        context.terminal.answer(&text);
+        let verbose = context.terminal.loudness().verbose;
+        let diffs = super::rendered::diffs(&session, &plan).await;
+        context.terminal.answer(&human::file_diffs(&diffs, verbose));
+        context.terminal.answer(&human::plan(&plan, verbose));
     }
     refuse(&plan, args.max_impact)?;
     if let Some(failure) = blocked(&plan) {

@@ -1,7 +1,7 @@
 //! `infra verify`: the system's own checks, asked of the live system.
 
 use super::{context::Context, exit, failure::Failure, live, session::Session};
-use crate::model::ids::HostName;
+use crate::model::{check::Check, ids::HostName};
 use crate::providers::local::LocalShell;
 use crate::verify::{self, Local, Verdict};
 use crate::view::human;
@@ -23,7 +23,16 @@ pub(crate) async fn show(
     session: &Session,
     patience: Duration,
 ) -> Result<u8, Failure> {
-    let checks = &session.desired.checks;
+    shown(context, session, &session.desired.checks, patience).await
+}
+
+/// Runs these checks and shows them.
+pub(super) async fn shown(
+    context: &Context,
+    session: &Session,
+    checks: &[Check],
+    patience: Duration,
+) -> Result<u8, Failure> {
     if checks.is_empty() {
         context
             .terminal

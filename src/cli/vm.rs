@@ -196,6 +196,21 @@ pub(super) async fn terminal(
     tty: bool,
     command: &[&str],
 ) -> Result<u8, Failure> {
+    let status = ssh(session, name, tty)?.args(command).status().await;
+    let status = status.map_err(|error| {
+        Failure::of(exit::FAILED, &error)
+            .hint("Install OpenSSH's client: `apt install openssh-client`.")
+    })?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.unwrap_or(exit::FAILED))
+}
+
+/// The system's own ssh to a host, with infra's pins; what it shall run is still to be added.
+pub(super) fn ssh(
+    session: &Session,
+    name: &HostName,
+    tty: bool,
+) -> Result<tokio::process::Command, Failure> {
     let Some(shell) = session.hosts.get(name) else {
         let names: Vec<&str> = session.hosts.keys().map(HostName::as_str).collect();
         return Err(
@@ -228,12 +243,6 @@ pub(super) async fn terminal(
         ssh.arg("-J")
             .arg(format!("{}@{}:{}", jump.user, jump.address, jump.port));
     }
-    ssh.arg(format!("{}@{}", target.user, target.address))
-        .args(command);
-    let status = ssh.status().await.map_err(|error| {
-        Failure::of(exit::FAILED, &error)
-            .hint("Install OpenSSH's client: `apt install openssh-client`.")
-    })?;
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    Ok(code.unwrap_or(exit::FAILED))
+    ssh.arg(format!("{}@{}", target.user, target.address));
+    Ok(ssh)
 }

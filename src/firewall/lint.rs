@@ -267,13 +267,13 @@ fn published_ports(desired: &Desired, matrix: &Matrix, out: &mut Vec<Diagnostic>
                 to && others && row.ports.iter().any(|open| overlap(*open, publish.port))
             });
             if !reached {
-                let (name, on, port) = (&stack.name, &stack.on, publish.port);
+                let (on, port) = (&stack.on, publish.port);
                 out.push(
                     Diagnostic::error(
                         UNREACHED_PORT,
                         format!(
-                            "stack `{name}` publishes {port} ({}) on `{on}`, and no flow lets anybody reach it",
-                            publish.service
+                            "{}, and no flow lets anybody reach it",
+                            publish.words(stack)
                         ),
                     )
                     .help(format!(

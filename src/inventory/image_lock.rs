@@ -14,6 +14,19 @@ pub struct ImageLock {
     /// Image -> pin.
     #[serde(default)]
     pub images: BTreeMap<String, Pin>,
+    /// Container images by reference, as templates write them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub containers: BTreeMap<String, ContainerPin>,
+}
+
+/// What a tag stood for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContainerPin {
+    /// Digest of its manifest, or of its list of manifests: `sha256:...`.
+    pub digest: String,
+    /// When, in UTC.
+    pub since: String,
 }
 
 /// What a URL served.
@@ -43,6 +56,13 @@ impl ImageLock {
         text + "\n"
     }
 
+    /// The digests of container images by reference.
+    pub fn digests(&self) -> BTreeMap<String, String> {
+        let pins = self.containers.iter();
+        pins.map(|(reference, pin)| (reference.clone(), pin.digest.clone()))
+            .collect()
+    }
+
     /// The checksum that is pinned for an image at a URL.
     pub fn pin(&self, image: &str, url: &str) -> Option<&Checksum> {
         self.images
@@ -68,6 +88,7 @@ mod tests {
         };
         let lock = ImageLock {
             images: BTreeMap::from([("debian".to_owned(), pin.clone())]),
+            ..ImageLock::default()
         };
         assert_eq!(ImageLock::parse(&lock.print()), Ok(lock.clone()));
         assert_eq!(lock.pin("debian", &pin.url), Some(&pin.checksum));

@@ -34,7 +34,7 @@ mod word;
 mod written;
 
 pub use error::LoadError;
-pub use image_lock::{IMAGE_LOCK, ImageLock, Pin};
+pub use image_lock::{ContainerPin, IMAGE_LOCK, ImageLock, Pin};
 pub use load::{BuiltinTemplates, Loaded, load};
 pub use schema::{schema, template_schema};
 pub use select::{InvalidSelector, Selector, Subject};

@@ -29,6 +29,9 @@ pub struct Release {
     pub services: Vec<ReleaseService>,
     /// Directories made before the start.
     pub directories: Vec<StackDirectory>,
+    /// Relative paths that lead to `<ROOT>/<stack>/data`, where they outlive every release.
+    #[serde(default)]
+    pub data: Vec<StackDirectory>,
     /// Paths that must be real mounts before the start.
     pub needs_mounts: Vec<String>,
     /// Stacks that must be healthy first.
@@ -68,6 +71,11 @@ impl Release {
     /// `<ROOT>/<stack>/releases/<id>`.
     pub fn path(&self) -> String {
         format!("{}/releases/{}", self.folder(), self.id)
+    }
+
+    /// `<ROOT>/<stack>/data/<path>`.
+    pub fn data_path(&self, path: &str) -> String {
+        format!("{}/data/{path}", self.folder())
     }
 
     /// `<ROOT>/<stack>/current`, a link to the release that runs.

@@ -22,6 +22,9 @@ pub struct Stack {
     pub variables: BTreeMap<String, serde_json::Value>,
     /// Image references by name, from `templates/images.yaml`: the one list of tags.
     pub images: BTreeMap<String, String>,
+    /// Digests by image reference, from `images.lock`: what a tag stood for when its owner last looked.
+    #[serde(default)]
+    pub digests: BTreeMap<String, String>,
     /// Where the datasets that the stack was given are mounted on its host: name in the template -> absolute path.
     pub mounts: BTreeMap<String, String>,
     /// Ports published on the host.
@@ -32,6 +35,9 @@ pub struct Stack {
     pub needs: Vec<StackName>,
     /// Directories made on the host before the stack starts.
     pub directories: Vec<StackDirectory>,
+    /// Relative paths of the compose file at which containers write: kept beside the releases and outliving each of them.
+    #[serde(default)]
+    pub data: Vec<StackDirectory>,
     /// Seconds that services without a healthcheck must stay up without a restart.
     pub settle_seconds: u32,
     /// Seconds until health must be reached.
@@ -68,10 +74,20 @@ pub struct Publish {
     pub address: Option<IpAddr>,
 }
 
+impl Publish {
+    /// What it is about, in the words that begin every message about it.
+    pub fn words(&self, stack: &Stack) -> String {
+        format!(
+            "stack `{}` publishes {} ({}) on `{}`",
+            stack.name, self.port, self.service, stack.on
+        )
+    }
+}
+
 /// A directory that a stack needs on its host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct StackDirectory {
-    /// Absolute path once rendered: `{{ mounts.appdata }}/jellyfin`.
+    /// Absolute path once rendered: `{{ mounts.appdata }}/jellyfin`; a relative one for data beside the releases.
     pub path: String,
     /// Numeric owner.
     pub uid: u32,

@@ -9,6 +9,7 @@ use crate::model::{
     release::Release,
     resource::Resource,
     secret::SecretValues,
+    stack::Publish,
 };
 use crate::release;
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ pub struct Compiled {
 /// Compiles the matrix, the baseline and the stacks. Without secret values the releases only tell whether they render.
 pub fn compile(desired: &Desired, secrets: &SecretValues) -> (Compiled, Vec<Diagnostic>) {
     let (firewall, mut diagnostics) = firewall::compile(desired);
+    locate_ports(desired, &mut diagnostics);
     let mut resources = baseline::resources(desired);
     for (host, rules) in &firewall.docker {
         resources
@@ -50,4 +52,21 @@ pub fn compile(desired: &Desired, secrets: &SecretValues) -> (Compiled, Vec<Diag
         },
         diagnostics,
     )
+}
+
+/// What the matrix says about a published port has its line in the compose file, which the matrix does not know.
+fn locate_ports(desired: &Desired, diagnostics: &mut [Diagnostic]) {
+    let open = |problem: &&mut Diagnostic| problem.labels.is_empty();
+    for problem in diagnostics.iter_mut().filter(open) {
+        let found = desired.stacks.values().find_map(|stack| {
+            let is_about = |publish: &Publish| problem.summary.starts_with(&publish.words(stack));
+            let at = stack.publish.iter().position(is_about)?;
+            release::published_places(desired, stack)
+                .into_iter()
+                .nth(at)?
+        });
+        if let Some(place) = found {
+            *problem = problem.clone().at(&place, "published here");
+        }
+    }
 }

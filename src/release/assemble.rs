@@ -1,13 +1,15 @@
 //! Stack + system -> release.
 
 use super::{
-    compose::{Compose, Entry},
+    code::BAD_COMPOSE,
+    compose::{Compose, Entry, Texts},
     context::context,
     hash,
     lint::{self, COMPOSE, OVERRIDE},
-    mounted, unit,
+    mounted, published, unit,
+    written::Written,
 };
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Place, Severity};
 use crate::model::{
     desired::Desired,
     ids::SecretName,
@@ -42,20 +44,23 @@ pub fn render(
     if has_errors(&found) {
         return (None, found);
     }
-    // A template without the file is refused by the inventory; here it is one that names no service.
-    let main = files
+    let texts: Texts = files
         .iter()
-        .find(|file| file.path == COMPOSE)
-        .map(|main| hash::marked(&desired.system, &main.content, values))
-        .unwrap_or_default();
-    let compose = match Compose::parse(COMPOSE, &main) {
-        Ok(compose) => compose,
+        .map(|file| {
+            (
+                file.path.clone(),
+                hash::marked(&desired.system, &file.content, values),
+            )
+        })
+        .collect();
+    let (compose, problems) = match read(desired, stack, &context, &known, &files, &texts) {
+        Ok(pair) => pair,
         Err(problem) => {
             found.push(problem);
             return (None, found);
         }
     };
-    found.extend(lint::rendered(desired, stack, &compose, &files));
+    found.extend(problems);
     if has_errors(&found) {
         return (None, found);
     }
@@ -65,7 +70,7 @@ pub fn render(
         .collect();
     let services: Vec<ReleaseService> = compose
         .services()
-        .map(|entry| service(&compose, entry, &digests))
+        .map(|entry| service(stack, &compose, entry, &digests))
         .collect();
     let labels = labels(desired, stack, &services);
     let id = hash::id(&json!({ "stack": stack.name, "files": digests, "labels": labels }));
@@ -90,6 +95,7 @@ pub fn render(
         images: images.into_iter().collect(),
         services,
         directories,
+        data: stack.data.clone(),
         needs_mounts: stack.needs_mounts.clone(),
         needs: stack.needs.clone(),
         settle_seconds: stack.settle_seconds,
@@ -97,6 +103,61 @@ pub fn render(
         unit: unit::unit(desired, stack),
     };
     (Some(release), found)
+}
+
+/// Where each port of a stack is published in its compose file, in the order of [`Stack::publish`]; none where that cannot be
+/// told.
+pub fn published_places(desired: &Desired, stack: &Stack) -> Vec<Option<Place>> {
+    let nothing = || vec![None; stack.publish.len()];
+    let context = context(desired, stack);
+    let known: BTreeSet<SecretName> = desired.secrets.keys().cloned().collect();
+    let Some(main) = stack.files.iter().find(|file| file.path == COMPOSE) else {
+        return nothing();
+    };
+    let Ok(content) = rendered(main, &context, &known) else {
+        return nothing();
+    };
+    let text = content.redacted();
+    let (Ok(written), Ok(compose)) = (
+        Written::read(main, text.clone(), &context, &known),
+        Compose::parse(&main.origin, &text, &Texts::new()),
+    ) else {
+        return nothing();
+    };
+    published::places(stack, &written, &compose)
+}
+
+/// The compose file with everything that is wrong with it.
+fn read(
+    desired: &Desired,
+    stack: &Stack,
+    context: &Value,
+    known: &BTreeSet<SecretName>,
+    files: &[ReleaseFile],
+    texts: &Texts,
+) -> Result<(Compose, Vec<Diagnostic>), Diagnostic> {
+    let main = stack.files.iter().find(|file| file.path == COMPOSE);
+    let content = files.iter().find(|file| file.path == COMPOSE);
+    // A template without the file is refused by the inventory.
+    let (Some(main), Some(content)) = (main, content) else {
+        let text = format!("`{COMPOSE}` names no service");
+        return Err(Diagnostic::error(BAD_COMPOSE, text));
+    };
+    let text = content.content.redacted();
+    let written = Written::read(main, text, context, known).map_err(|both| {
+        let (written, broken) = *both;
+        let text = format!("`{}` is not a compose file: {}", main.origin, broken.why);
+        let problem = Diagnostic::error(BAD_COMPOSE, text);
+        let problem = written.label(problem, &broken.range, "here");
+        match broken.first {
+            Some(first) => written.label(problem, &first, "first here"),
+            None => problem,
+        }
+    })?;
+    let marked = texts.get(COMPOSE).map_or("", String::as_str);
+    let compose = Compose::parse(&main.origin, marked, texts)?;
+    let problems = lint::rendered(desired, stack, &written, &compose, files);
+    Ok((compose, problems))
 }
 
 fn has_errors(found: &[Diagnostic]) -> bool {
@@ -179,29 +240,43 @@ fn digest(desired: &Desired, file: &ReleaseFile, values: &SecretValues) -> Value
     ])
 }
 
-fn service(compose: &Compose, entry: Entry<'_>, digests: &BTreeMap<&str, Value>) -> ReleaseService {
+fn service(
+    stack: &Stack,
+    compose: &Compose,
+    entry: Entry<'_>,
+    digests: &BTreeMap<&str, Value>,
+) -> ReleaseService {
     let files = files_of(compose, entry, digests);
     let parent = entry.shares_network_of();
     // Its dependants lose their network with it, so they are made anew together.
     let parent_release = parent
         .and_then(|name| compose.services().find(|other| other.name == name))
         .filter(|other| other.shares_network_of().is_none())
-        .map(|other| service(compose, other, digests).release);
+        .map(|other| service(stack, compose, other, digests).release);
     let used: BTreeMap<&str, &Value> = digests
         .iter()
         .filter(|(path, _)| files.iter().any(|file| file == *path))
         .map(|(path, digest)| (*path, digest))
         .collect();
-    let release = hash::id(&json!({
+    let image = entry.text("image").unwrap_or_default();
+    let pinned = stack
+        .digests
+        .get(image)
+        .map(|digest| format!("{image}@{digest}"));
+    let mut made_from = json!({
         "service": entry.value,
         "surroundings": compose.surroundings(),
         "files": used,
         "parent": parent_release,
-    }));
+    });
+    if let Some(pinned) = &pinned {
+        made_from["pinned"] = json!(pinned);
+    }
+    let release = hash::id(&made_from);
     ReleaseService {
         name: entry.name.to_owned(),
         release,
-        image: entry.text("image").unwrap_or_default().to_owned(),
+        image: pinned.unwrap_or_else(|| image.to_owned()),
         one_shot: entry.is_one_shot(),
         healthcheck: entry.has_healthcheck(),
         shares_network_of: parent.map(str::to_owned),
@@ -213,7 +288,7 @@ fn service(compose: &Compose, entry: Entry<'_>, digests: &BTreeMap<&str, Value>)
 fn files_of(compose: &Compose, entry: Entry<'_>, digests: &BTreeMap<&str, Value>) -> Vec<String> {
     let sources: Vec<String> = mounted::sources(compose, entry)
         .iter()
-        .filter_map(|source| mounted::inside(source))
+        .filter_map(|source| mounted::inside(&source.path))
         .collect();
     digests
         .keys()
@@ -226,6 +301,7 @@ fn files_of(compose: &Compose, entry: Entry<'_>, digests: &BTreeMap<&str, Value>
         .collect()
 }
 
+/// What is ours and what it was made from; images by the digests that their tags stood for.
 fn labels(desired: &Desired, stack: &Stack, services: &[ReleaseService]) -> String {
     let entries = services.iter().map(|service| {
         let labels = json!({
@@ -233,7 +309,16 @@ fn labels(desired: &Desired, stack: &Stack, services: &[ReleaseService]) -> Stri
             "infra.stack": stack.name,
             "infra.release": service.release,
         });
-        format!("  {}:\n    labels: {labels}\n", json!(service.name))
+        let is_pinned = stack
+            .digests
+            .values()
+            .any(|digest| service.image.ends_with(&format!("@{digest}")));
+        let image = if is_pinned {
+            format!("    image: {}\n", json!(service.image))
+        } else {
+            String::new()
+        };
+        format!("  {}:\n{image}    labels: {labels}\n", json!(service.name))
     });
     let head = "# Made by infra: what is ours, and what it was made from.\nservices:\n";
     std::iter::once(head.to_owned()).chain(entries).collect()
@@ -265,7 +350,7 @@ services:
     <<: *base
     image: docker.io/x/web:1
     volumes: [./web:/etc/web:ro, data:/data, {type: bind, source: /mnt/tank/media/films, target: /films}]
-    environment: {NAME: no}
+    environment: {NAME: \"no\"}
   init:
     image: docker.io/x/init@sha256:00
 volumes: {data: {}}
@@ -316,6 +401,8 @@ secrets:
             settle_seconds: 5,
             timeout_seconds: 60,
             waivers: BTreeMap::new(),
+            data: vec![],
+            digests: BTreeMap::new(),
         }
     }
 
@@ -481,6 +568,29 @@ secrets:
         assert!(!shown.contains("hunter2"));
     }
 
+    #[test]
+    fn a_locked_tag_runs_by_its_digest() {
+        let tag = "docker.io/x/torrent:1";
+        let digest = format!("sha256:{}", "ab".repeat(32));
+        let before = release(|_| {}, "k");
+        let locked = release(
+            |s| drop(s.digests.insert(tag.to_owned(), digest.clone())),
+            "k",
+        );
+        assert_eq!(changed(&before, &locked), ["torrent"]);
+        let wanted = format!("{tag}@{digest}");
+        assert_eq!(locked.services[1].image, wanted);
+        assert!(locked.images.contains(&wanted) && !locked.images.contains(&tag.to_owned()));
+        let labels = locked
+            .files
+            .last()
+            .expect("the override")
+            .content
+            .redacted();
+        assert!(labels.contains(&format!("image: \"{wanted}\"")), "{labels}");
+        assert_eq!(labels.matches("image:").count(), 1);
+    }
+
     /// REL002.
     #[test]
     fn a_stack_without_a_usable_compose_file_is_refused() {
@@ -490,11 +600,11 @@ secrets:
         );
         assert_eq!(
             problems(|s| s.files[0].text = "services: {}".to_owned()),
-            ["REL002 `compose.yaml` names no service"]
+            ["REL002 `templates/vpn/compose.yaml` names no service"]
         );
         let found = problems(|s| s.files[0].text = "services:\n  a: [1\n".to_owned());
         assert!(
-            found[0].starts_with("REL002 `compose.yaml` renders to bad YAML (line "),
+            found[0].starts_with("REL002 `templates/vpn/compose.yaml` is not a compose file: "),
             "{found:?}"
         );
     }
@@ -580,7 +690,7 @@ secrets:
     /// REL011.
     #[test]
     fn a_secret_in_the_compose_file_is_a_warning_and_still_counts() {
-        let inline = |s: &mut Stack| compose(s, "NAME: no", "NAME: \"{{ secrets.vpn_key }}\"");
+        let inline = |s: &mut Stack| compose(s, "NAME: \"no\"", "NAME: \"{{ secrets.vpn_key }}\"");
         assert_eq!(
             problems(inline),
             [

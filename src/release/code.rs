@@ -22,6 +22,12 @@ pub const FOREIGN_MOUNT: Code = Code("REL010");
 pub const SECRET_IN_COMPOSE: Code = Code("REL011");
 /// A path that leaves where it must stay.
 pub const PATH: Code = Code("REL012");
+/// A variable that compose fills in with nothing.
+pub const UNSET: Code = Code("REL013");
+/// A word that older YAML reads as something else.
+pub const YAML_SURPRISE: Code = Code("REL014");
+/// A top-level key that compose does not know.
+pub const UNKNOWN_KEY: Code = Code("REL015");
 
 /// All of them.
 pub const ALL: &[Code] = &[
@@ -35,4 +41,7 @@ pub const ALL: &[Code] = &[
     FOREIGN_MOUNT,
     SECRET_IN_COMPOSE,
     PATH,
+    UNSET,
+    YAML_SURPRISE,
+    UNKNOWN_KEY,
 ];

@@ -3,14 +3,15 @@
 use super::{
     code::{BUILDS, FOREIGN_MOUNT, MISSING_FILE, PATH, RESERVED, SECRET_IN_COMPOSE, UNPINNED},
     compose::{Compose, Entry},
-    context, mounted, published,
+    context, mounted, published, surprise,
+    written::Written,
 };
 use crate::diagnostic::Diagnostic;
 use crate::model::{desired::Desired, ids::DatasetName, release::ReleaseFile, stack::Stack};
 use std::path::{Component, Path};
 
 /// The file that infra writes itself.
-pub(super) const OVERRIDE: &str = "compose.infra.yaml";
+pub const OVERRIDE: &str = "compose.infra.yaml";
 /// The file that a template must have.
 pub(super) const COMPOSE: &str = "compose.yaml";
 
@@ -61,29 +62,23 @@ pub(super) fn written(stack: &Stack) -> Vec<Diagnostic> {
 pub(super) fn rendered(
     desired: &Desired,
     stack: &Stack,
+    written: &Written<'_>,
     compose: &Compose,
     files: &[ReleaseFile],
 ) -> Vec<Diagnostic> {
-    let origin = stack
-        .files
-        .iter()
-        .find(|file| file.path == COMPOSE)
-        .map_or(COMPOSE, |file| &file.origin);
-    let mut out = published::check(stack, origin, compose);
-    if files
-        .iter()
-        .any(|file| file.path == COMPOSE && file.content.has_secrets())
-    {
-        out.push(
-            Diagnostic::warning(
-                SECRET_IN_COMPOSE,
-                format!("`{origin}` holds a secret, which `docker inspect` then shows"),
-            )
-            .help("put it into a file of its own and name that file under `secrets`; most images read NAME_FILE variables"),
-        );
+    let mut out = published::check(stack, written, compose);
+    out.extend(surprise::check(written, compose));
+    if let Some(at) = written.text().find("<secret:") {
+        let origin = written.origin();
+        let problem = Diagnostic::warning(
+            SECRET_IN_COMPOSE,
+            format!("`{origin}` holds a secret, which `docker inspect` then shows"),
+        )
+        .help("put it into a file of its own and name that file under `secrets`; most images read NAME_FILE variables");
+        out.push(written.label(problem, &(at..at), "filled in here"));
     }
     for entry in compose.services() {
-        out.extend(service(desired, stack, origin, compose, entry, files));
+        out.extend(service(desired, stack, written, compose, entry, files));
     }
     out
 }
@@ -91,47 +86,85 @@ pub(super) fn rendered(
 fn service(
     desired: &Desired,
     stack: &Stack,
-    origin: &str,
+    written: &Written<'_>,
     compose: &Compose,
     entry: Entry<'_>,
     files: &[ReleaseFile],
 ) -> Vec<Diagnostic> {
     let mut out = Vec::new();
-    let name = entry.name;
+    let (name, origin) = (entry.name, written.origin());
+    let label = |problem: Diagnostic, key: &str, item: Option<usize>, text: &str| match entry
+        .range(written, key, item)
+    {
+        Some(range) => written.label(problem, &range, text),
+        None => problem,
+    };
+    let image = entry.text("image").unwrap_or_default();
     if entry.has("build") {
-        out.push(
-            Diagnostic::error(
-                BUILDS,
-                format!("`{origin}`: service `{name}` is built on its host"),
-            )
-            .help("publish an image and name it: what runs must be what was checked"),
-        );
-    } else if !is_pinned(entry.text("image").unwrap_or_default()) {
-        let image = entry.text("image").unwrap_or("nothing");
-        out.push(
-            Diagnostic::warning(
-                UNPINNED,
-                format!("`{origin}`: service `{name}` runs `{image}`, which is not one version"),
-            )
-            .help("write a tag other than `latest`, best in templates/images.yaml"),
-        );
+        let summary = format!("`{origin}`: service `{name}` is built on its host");
+        let problem = if image.is_empty() {
+            Diagnostic::error(BUILDS, summary)
+        } else {
+            let summary =
+                format!("`{origin}`: service `{name}` has `build`, and infra pulls its `image`");
+            Diagnostic::warning(BUILDS, summary)
+        };
+        let problem =
+            problem.help("publish an image and name it: what runs must be what was checked");
+        out.push(label(problem, "build", None, "infra builds nothing"));
+    }
+    let is_only_built = entry.has("build") && image.is_empty();
+    if !is_only_built && !is_pinned(image) {
+        let shown = if image.is_empty() { "nothing" } else { image };
+        let problem = Diagnostic::warning(
+            UNPINNED,
+            format!("`{origin}`: service `{name}` runs `{shown}`, which is not one version"),
+        )
+        .help("write a tag other than `latest`, best in templates/images.yaml");
+        out.push(label(problem, "image", None, "moves without a word"));
     }
     for source in mounted::sources(compose, entry) {
-        if source.starts_with('/') {
-            out.extend(foreign(desired, stack, origin, name, &source));
+        let path = &source.path;
+        if path.starts_with('/') {
+            if let Some(problem) = foreign(desired, stack, origin, name, path) {
+                out.push(label(problem, source.key, source.item, "mounted here"));
+            }
             continue;
         }
         // What compose fills in itself cannot be judged here.
-        let known = mounted::inside(&source)
-            .is_some_and(|path| files.iter().any(|file| mounted::covers(&path, &file.path)));
-        if !known && !source.contains('$') {
-            out.push(
-                Diagnostic::error(
-                    MISSING_FILE,
-                    format!("`{origin}`: service `{name}` uses `{source}`, which is no file of the template"),
-                )
-                .help("data lives under an absolute path, outside the release"),
-            );
+        if path.contains('$') {
+            continue;
+        }
+        let Some(inside) = mounted::inside(path) else {
+            let problem = Diagnostic::error(
+                PATH,
+                format!(
+                    "`{origin}`: service `{name}` uses `{path}`, which is outside of the stack"
+                ),
+            )
+            .help("no such path goes to the host with the stack: name data by an absolute path");
+            out.push(label(
+                problem,
+                source.key,
+                source.item,
+                "leaves the stack's folder",
+            ));
+            continue;
+        };
+        let is_file = files
+            .iter()
+            .any(|file| mounted::covers(&inside, &file.path));
+        let is_data = stack
+            .data
+            .iter()
+            .any(|data| mounted::covers(&data.path, &inside));
+        if !is_file && !is_data {
+            let problem = Diagnostic::error(
+                MISSING_FILE,
+                format!("`{origin}`: service `{name}` uses `{path}`, which is no file of the template"),
+            )
+            .help("add the file; data lives under an absolute path, or under a path that `data` in stack.yaml names");
+            out.push(label(problem, source.key, source.item, "no such file"));
         }
     }
     out

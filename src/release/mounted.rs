@@ -3,22 +3,39 @@
 use super::compose::{Compose, Entry};
 use serde_json::Value;
 
+/// A path that a service uses, and the key and item that name it.
+pub(super) struct Source {
+    pub(super) path: String,
+    pub(super) key: &'static str,
+    pub(super) item: Option<usize>,
+}
+
 /// Every path of the host that a service mounts or reads, as written: relative ones are release files.
-pub(super) fn sources(compose: &Compose, entry: Entry<'_>) -> Vec<String> {
-    let mut out: Vec<String> = entry.list("volumes").iter().filter_map(volume).collect();
+pub(super) fn sources(compose: &Compose, entry: Entry<'_>) -> Vec<Source> {
+    let source = |path: String, key: &'static str, item: Option<usize>| Source { path, key, item };
+    let volumes = entry.list("volumes").iter().enumerate();
+    let mut out: Vec<Source> = volumes
+        .filter_map(|(number, item)| Some(source(volume(item)?, "volumes", Some(number))))
+        .collect();
     match entry.value.get("env_file") {
-        Some(Value::String(path)) => out.push(relative(path)),
-        Some(Value::Array(list)) => out.extend(list.iter().filter_map(|item| {
-            let path = item.as_str().or_else(|| item.get("path")?.as_str())?;
-            Some(relative(path))
-        })),
+        Some(Value::String(path)) => out.push(source(relative(path), "env_file", None)),
+        Some(Value::Array(list)) => {
+            out.extend(list.iter().enumerate().filter_map(|(number, item)| {
+                // One that may be missing is compose's business.
+                if item.get("required").and_then(Value::as_bool) == Some(false) {
+                    return None;
+                }
+                let path = item.as_str().or_else(|| item.get("path")?.as_str())?;
+                Some(source(relative(path), "env_file", Some(number)))
+            }));
+        }
         Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => {}
     }
     for kind in ["secrets", "configs"] {
-        for item in entry.list(kind) {
+        for (number, item) in entry.list(kind).iter().enumerate() {
             let name = item.as_str().or_else(|| item.get("source")?.as_str());
             if let Some(path) = name.and_then(|name| compose.file_of(kind, name)) {
-                out.push(relative(path));
+                out.push(source(relative(path), kind, Some(number)));
             }
         }
     }
@@ -27,7 +44,7 @@ pub(super) fn sources(compose: &Compose, entry: Entry<'_>) -> Vec<String> {
         .get("extends")
         .and_then(|from| from.get("file")?.as_str())
     {
-        out.push(relative(file));
+        out.push(source(relative(file), "extends", None));
     }
     out
 }

@@ -3,38 +3,48 @@
 use super::{
     code::{NOT_PUBLISHED, UNDECLARED},
     compose::{Compose, Entry},
+    written::Written,
 };
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Place};
 use crate::model::{
     address::{Port, PortRange, Proto},
-    stack::Stack,
+    stack::{Publish, Stack},
 };
 use serde_json::Value;
-use std::net::IpAddr;
+use std::{net::IpAddr, ops::Range};
 
 /// A published port of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Published {
+pub(super) struct Published {
     /// None when Docker would choose one.
-    port: Option<Port>,
-    address: Option<IpAddr>,
+    pub(super) port: Option<Port>,
+    pub(super) address: Option<IpAddr>,
 }
 
-/// Compares both lists. A port on loopback need not be named; a service in the host's own network publishes nothing that
-/// compose knows of, so with one of those a named port may be missing.
-pub(super) fn check(stack: &Stack, file: &str, compose: &Compose) -> Vec<Diagnostic> {
+/// Compares both lists. A port on loopback need not be named; a service in the host's own
+/// network publishes nothing that compose knows of, so with one of those a named port may be missing.
+pub(super) fn check(stack: &Stack, written: &Written<'_>, compose: &Compose) -> Vec<Diagnostic> {
+    let file = written.origin();
     let mut out = Vec::new();
     let mut seen = Vec::new();
     for entry in compose.services() {
-        for item in entry.list("ports") {
+        for (number, item) in entry.list("ports").iter().enumerate() {
+            let range = entry.range(written, "ports", Some(number));
+            let label = |problem: Diagnostic, text: &str| match &range {
+                Some(range) => written.label(problem, range, text),
+                None => problem,
+            };
             let Some(published) = parse(item) else {
-                out.push(Diagnostic::error(
+                let problem = Diagnostic::error(
                     UNDECLARED,
                     format!("`{file}`: {item} of service `{}` is not a port", entry.name),
-                ));
+                );
+                out.push(label(problem, "not `[ADDRESS:]HOST:CONTAINER[/tcp|udp]`"));
                 continue;
             };
-            out.extend(undeclared(stack, file, entry, &published));
+            if let Some(problem) = undeclared(stack, file, entry, &published) {
+                out.push(label(problem, "published here"));
+            }
             seen.push(published);
         }
     }
@@ -59,33 +69,62 @@ pub(super) fn check(stack: &Stack, file: &str, compose: &Compose) -> Vec<Diagnos
     out
 }
 
+/// Where compose publishes each named port; none for one of a service in the host's own network.
+pub(super) fn places(
+    stack: &Stack,
+    written: &Written<'_>,
+    compose: &Compose,
+) -> Vec<Option<Place>> {
+    let ports: Vec<(Published, Option<Range<usize>>)> = compose
+        .services()
+        .flat_map(|entry| {
+            let items = entry.list("ports").iter().enumerate();
+            items.filter_map(move |(number, item)| {
+                Some((parse(item)?, entry.range(written, "ports", Some(number))))
+            })
+        })
+        .collect();
+    let place = |publish: &Publish| {
+        let named = Published {
+            port: Some(publish.port),
+            address: publish.address,
+        };
+        let (_, range) = ports.iter().find(|(published, _)| *published == named)?;
+        written.place(range.as_ref()?)
+    };
+    stack.publish.iter().map(place).collect()
+}
+
 fn undeclared(
     stack: &Stack,
     file: &str,
     entry: Entry<'_>,
     published: &Published,
 ) -> Option<Diagnostic> {
-    let is_named = stack.publish.iter().any(|publish| {
-        published.port == Some(publish.port) && published.address == publish.address
-    });
+    let Some(port) = published.port else {
+        let problem = format!(
+            "`{file}`: service `{}` leaves the port on its host to Docker",
+            entry.name
+        );
+        return Some(Diagnostic::warning(UNDECLARED, problem).help(
+            "nothing opens a port that nobody can name: write the host side too, and name it under `publish` in stack.yaml",
+        ));
+    };
+    let is_named = stack
+        .publish
+        .iter()
+        .any(|publish| port == publish.port && published.address == publish.address);
     let is_local = published
         .address
         .is_some_and(|address| address.is_loopback());
     if is_named || is_local {
         return None;
     }
-    let problem = if published.port.is_none() {
-        format!(
-            "`{file}`: service `{}` leaves the port on its host to Docker",
-            entry.name
-        )
-    } else {
-        format!(
-            "`{file}`: service `{}` publishes {}, which the manifest does not name",
-            entry.name,
-            shown(published)
-        )
-    };
+    let problem = format!(
+        "`{file}`: service `{}` publishes {}, which the manifest does not name",
+        entry.name,
+        shown(published)
+    );
     let help = "name it under `publish` in the template's stack.yaml: flows are written by that name, and nothing else opens it";
     Some(Diagnostic::error(UNDECLARED, problem).help(help))
 }
@@ -100,7 +139,8 @@ fn shown(published: &Published) -> String {
     }
 }
 
-fn parse(item: &Value) -> Option<Published> {
+/// Reads one entry of `ports`.
+pub(super) fn parse(item: &Value) -> Option<Published> {
     match item {
         Value::String(text) => short(text),
         Value::Object(long) => {

@@ -1,6 +1,9 @@
 //! Where a stack keeps what it writes.
 
-use super::{compose::Compose, lint::COMPOSE};
+use super::{
+    compose::{Compose, Texts},
+    lint::COMPOSE,
+};
 use crate::model::release::Release;
 use serde_json::Value;
 
@@ -19,10 +22,13 @@ const SYSTEM: &[&str] = &[
 
 /// Docker's own volumes by name, and absolute paths of the host that a service may write to, each once and in order.
 pub fn volumes(release: &Release) -> Vec<String> {
-    let main = release.files.iter().find(|file| file.path == COMPOSE);
-    let Some(compose) =
-        main.and_then(|file| Compose::parse(COMPOSE, &file.content.redacted()).ok())
-    else {
+    let texts: Texts = release
+        .files
+        .iter()
+        .map(|file| (file.path.clone(), file.content.redacted()))
+        .collect();
+    let main = texts.get(COMPOSE);
+    let Some(compose) = main.and_then(|text| Compose::parse(COMPOSE, text, &texts).ok()) else {
         return Vec::new();
     };
     let mut out: Vec<String> = compose
@@ -31,6 +37,7 @@ pub fn volumes(release: &Release) -> Vec<String> {
         .filter_map(place)
         .filter(|place| !is_system(place))
         .collect();
+    out.extend(release.data.iter().map(|own| release.data_path(&own.path)));
     out.sort();
     out.dedup();
     out

@@ -34,6 +34,18 @@ impl Identities {
         self.keys.iter().map(|key| key as &dyn age::Identity)
     }
 
+    /// Their public keys, each once.
+    pub fn public_keys(&self) -> Vec<String> {
+        let mut out: Vec<String> = self
+            .keys
+            .iter()
+            .map(|key| key.to_public().to_string())
+            .collect();
+        out.sort();
+        out.dedup();
+        out
+    }
+
     /// Where keys were looked for, for messages.
     pub(super) fn looked(&self) -> String {
         let files: Vec<String> = self

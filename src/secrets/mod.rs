@@ -8,9 +8,11 @@ mod age_file;
 mod error;
 mod identity;
 mod resolve;
+mod scratch;
 mod sops;
 
-pub use age_file::{decrypt, encrypt};
+pub use age_file::{decrypt, encrypt, print, read};
 pub use error::SecretError;
 pub use identity::{Identities, generate_identity};
 pub use resolve::{Surroundings, resolve};
+pub use scratch::Scratch;

@@ -13,9 +13,11 @@
 pub mod code;
 mod filter;
 mod name;
+mod origin;
 mod place;
 mod secret;
 mod text;
 mod token;
 
+pub use origin::origins;
 pub use text::render;

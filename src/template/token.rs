@@ -42,6 +42,17 @@ pub(super) struct Tag<'a> {
 
 /// Every tag of a template that Tera has accepted already, comments and raw blocks left out.
 pub(super) fn tags(text: &str) -> Vec<Tag<'_>> {
+    scan(text, |_| {})
+}
+
+/// Where the tags and comments of a template stand; a raw block is two tags with text between them.
+pub(super) fn ranges(text: &str) -> Vec<Range<usize>> {
+    let mut out = Vec::new();
+    scan(text, |range| out.push(range));
+    out
+}
+
+fn scan(text: &str, mut saw: impl FnMut(Range<usize>)) -> Vec<Tag<'_>> {
     let mut tags = Vec::new();
     let mut at = 0;
     while let Some(open) = text[at..].find('{').map(|found| at + found) {
@@ -52,6 +63,7 @@ pub(super) fn tags(text: &str) -> Vec<Tag<'_>> {
                 at = text[open..]
                     .find("#}")
                     .map_or(text.len(), |end| open + end + 2);
+                saw(open..at);
                 continue;
             }
             Some(_) | None => {
@@ -61,6 +73,7 @@ pub(super) fn tags(text: &str) -> Vec<Tag<'_>> {
         };
         let (tokens, end) = tokens(text, open + 2, close);
         at = end;
+        saw(open..end);
         let statement = close == "%}";
         if statement && tokens.first().is_some_and(|word| word.is("raw")) {
             at = raw_end(text, at);

@@ -7,4 +7,6 @@
 
 mod folder;
 mod reference;
+mod secrets;
+mod stack_add;
 mod words;

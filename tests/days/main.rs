@@ -11,3 +11,4 @@ mod crash;
 mod hosts;
 mod lab;
 mod lock;
+mod stacks;

@@ -319,5 +319,7 @@ fn empty_stack(name: StackName, on: HostName) -> Stack {
         settle_seconds: 0,
         timeout_seconds: 0,
         waivers: BTreeMap::new(),
+        data: vec![],
+        digests: BTreeMap::new(),
     }
 }

@@ -523,6 +523,7 @@ fn release(id: &str, label: &str, image: &str) -> Release {
             shares_network_of: None,
         }],
         directories: Vec::new(),
+        data: Vec::new(),
         needs_mounts: Vec::new(),
         needs: Vec::new(),
         settle_seconds: 0,

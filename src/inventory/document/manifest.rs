@@ -24,6 +24,9 @@ pub(crate) struct Manifest {
     pub(crate) needs_mounts: May<Vec<At<String>>>,
     /// Directories made on the host before it starts.
     pub(crate) directories: May<Vec<At<Directory>>>,
+    /// Relative paths of the compose file at which its containers write, each with its owner. They are kept beside the
+    /// releases of the stack, outlive every one of them, and stay when the stack is removed.
+    pub(crate) data: May<Vec<At<Directory>>>,
     /// What is special about single files.
     pub(crate) files: May<Entries<File>>,
     /// How long services without a healthcheck must stay up; `10s` unless given.

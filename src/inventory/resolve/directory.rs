@@ -56,6 +56,31 @@ pub(super) fn of_stack(at: &At<Directory>, scope: &mut Scope<'_>) -> Option<Stac
     })
 }
 
+/// A relative path of a compose file that holds data.
+pub(super) fn of_data(at: &At<Directory>, scope: &mut Scope<'_>) -> Option<StackDirectory> {
+    let directory = at.value.as_ref()?;
+    let written = directory.path.value.clone()?;
+    let path = written.strip_prefix("./").unwrap_or(&written).to_owned();
+    let inside = !path.contains(['\n', '\r'])
+        && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    if !inside {
+        scope
+            .error(
+                codes::INVALID_PATH,
+                format!("`{written}` is not a path inside the stack"),
+            )
+            .at(directory.path.span, "not inside")
+            .help("write the path as the compose file has it, such as `./config`; absolute paths belong under `directories`");
+        return None;
+    }
+    Some(StackDirectory {
+        path,
+        uid: or(&directory.uid, 0),
+        gid: or(&directory.gid, 0),
+        mode: directory_mode(directory, scope),
+    })
+}
+
 fn directory_mode(directory: &Directory, scope: &mut Scope<'_>) -> u32 {
     scope
         .parse_may(&directory.mode)

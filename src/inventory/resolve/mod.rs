@@ -79,7 +79,7 @@ pub(crate) fn resolve(
     };
     desired.sets = network::members(sets, &desired, scope);
     group::fill(document, &mut desired, scope);
-    desired.stacks = stack::stacks(document, folders, &desired, &mut services, scope);
+    desired.stacks = stack::stacks(document, folders, &desired, lock, &mut services, scope);
     desired.services = services.plain();
     desired.flows = flow::flows(document, &desired, scope);
     desired.nevers = flow::nevers(document, &desired, scope);

@@ -10,6 +10,7 @@ use super::{
 use crate::inventory::{
     codes,
     document::{self, Document, File, FullPublish, Manifest},
+    image_lock::ImageLock,
     nearest::{did_you_mean, listed},
     source::Span,
     written::{At, Short},
@@ -37,9 +38,11 @@ pub(super) fn stacks(
     document: &Document,
     folders: &Folders,
     desired: &Desired,
+    lock: &ImageLock,
     services: &mut Services,
     scope: &mut Scope<'_>,
 ) -> BTreeMap<StackName, Stack> {
+    let digests = lock.digests();
     let mut out = BTreeMap::new();
     let mut taken = Taken::default();
     for (key, raw) in entries(&document.stacks) {
@@ -88,6 +91,7 @@ pub(super) fn stacks(
                 template,
                 variables: writer.variables(scope),
                 images: folders.images.clone(),
+                digests: digests.clone(),
                 needs_mounts: mounts
                     .values()
                     .cloned()
@@ -100,6 +104,10 @@ pub(super) fn stacks(
                 directories: items(&manifest.directories)
                     .iter()
                     .filter_map(|at| directory::of_stack(at, scope))
+                    .collect(),
+                data: items(&manifest.data)
+                    .iter()
+                    .filter_map(|at| directory::of_data(at, scope))
                     .collect(),
                 settle_seconds: scope
                     .parse_may(&manifest.settle)

@@ -136,6 +136,16 @@ impl Docker {
         Ok(())
     }
 
+    /// What a tag stands for, as its registry says.
+    pub(super) fn tag(&self, reference: &str) -> Result<String, String> {
+        let mut there = Self {
+            is_cut_off: self.is_cut_off,
+            ..Self::default()
+        };
+        there.pull(reference)?;
+        Ok(digest(&format!("manifest of {reference}")))
+    }
+
     /// Containers that start again by themselves, as at a boot.
     pub(super) fn start_engine(&mut self) {
         for container in self

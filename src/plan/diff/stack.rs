@@ -18,6 +18,7 @@ pub(in crate::plan) fn paths(release: &Release) -> Vec<String> {
             .iter()
             .map(|file| format!("{}/{}", release.path(), file.path)),
     );
+    out.extend(release.data.iter().map(|own| release.data_path(&own.path)));
     out.extend(
         release
             .directories
@@ -57,6 +58,9 @@ pub(super) fn diff(draft: &mut Draft, release: &Release, facts: &HostFacts) {
         }
     } else {
         fields.push(Field::new("release", current, Some(&release.id)));
+        if current.is_some() {
+            touched(release, &mine, &mut fields);
+        }
     }
     for container in &mine {
         if !release
@@ -93,6 +97,26 @@ pub(super) fn diff(draft: &mut Draft, release: &Release, facts: &HostFacts) {
     );
 }
 
+/// Which services another release touches; the others go on as they are.
+fn touched(release: &Release, mine: &[&ContainerFact], fields: &mut Vec<Field>) {
+    for service in &release.services {
+        let own = mine
+            .iter()
+            .find(|container| container.service == service.name);
+        let name = format!("service {}", service.name);
+        match own {
+            None => fields.push(Field::new(&name, None, Some("made"))),
+            Some(own) if own.image != service.image => {
+                fields.push(Field::new(&name, Some(&own.image), Some(&service.image)));
+            }
+            Some(own) if own.release.as_deref() != Some(service.release.as_str()) => {
+                fields.push(Field::new(&name, Some("runs"), Some("made anew")));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
 fn files(release: &Release, facts: &HostFacts, fields: &mut Vec<Field>) {
     for file in &release.files {
         let path = format!("{}/{}", release.path(), file.path);
@@ -118,6 +142,13 @@ fn files(release: &Release, facts: &HostFacts, fields: &mut Vec<Field>) {
                 Some(&show(seen.uid, seen.gid, seen.mode)),
                 Some(&show(file.uid, file.gid, file.mode)),
             ));
+        }
+    }
+    for data in &release.data {
+        let path = release.data_path(&data.path);
+        let seen = facts.paths.get(&path).and_then(Option::as_ref);
+        if seen.is_none() {
+            fields.push(Field::new(&path, None, Some("directory")));
         }
     }
     for directory in &release.directories {

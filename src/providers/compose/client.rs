@@ -1,10 +1,13 @@
 //! The scripts, run and understood.
 
 use super::{
-    ComposeRead, ComposeWrite, command,
+    ComposeRead, ComposeWrite,
+    command::{self, LogRequest},
     error::ComposeError,
+    history::{self, History},
     parse::{self, Health, PulledImage, Staged},
     redact::redact,
+    registry::{self, Tags},
     script,
 };
 use crate::model::{
@@ -13,6 +16,10 @@ use crate::model::{
     secret::SecretValues,
 };
 use crate::providers::shell::{Command, Output, Shell, ShellError, short};
+use std::collections::BTreeMap;
+
+/// A stack without a folder of its own.
+const NEVER_DEPLOYED: i32 = 81;
 
 /// Compose on the host of a shell.
 #[derive(Debug)]
@@ -97,6 +104,52 @@ impl<S: Shell> ComposeRead for Compose<'_, S> {
             return Err(self.failed(&name, &output));
         }
         Ok(output)
+    }
+
+    async fn history(&self, stack: &StackName) -> Result<Option<History>, ComposeError> {
+        let output = self.shell.run(command::history(stack)).await?;
+        if output.code == NEVER_DEPLOYED {
+            return Ok(None);
+        }
+        if !output.is_success() {
+            return Err(self.failed(script::HISTORY_NAME, &output));
+        }
+        history::parse(&output.text())
+            .map(Some)
+            .map_err(|why| self.garbled(script::HISTORY_NAME, why))
+    }
+
+    async fn logs(
+        &self,
+        request: &LogRequest<'_>,
+        secrets: &SecretValues,
+    ) -> Result<String, ComposeError> {
+        let output = self.shell.run(command::logs(request)).await?;
+        if output.is_success() {
+            Ok(redact(&output.text(), secrets))
+        } else {
+            Err(self.failed(script::LOGS_NAME, &output))
+        }
+    }
+
+    async fn tags(&self, images: &[String]) -> Result<Tags, ComposeError> {
+        let output = self.shell.run(command::digests(images)).await?;
+        if !output.is_success() {
+            return Err(self.failed(script::DIGESTS_NAME, &output));
+        }
+        registry::parse(&output.text()).map_err(|why| self.garbled(script::DIGESTS_NAME, why))
+    }
+
+    async fn files(
+        &self,
+        stack: &StackName,
+        paths: &[String],
+    ) -> Result<BTreeMap<String, String>, ComposeError> {
+        let output = self.shell.run(command::files(stack, paths)).await?;
+        if !output.is_success() {
+            return Err(self.failed(script::FILES_NAME, &output));
+        }
+        parse::files(&output.stdout).map_err(|why| self.garbled(script::FILES_NAME, why))
     }
 
     async fn health(

@@ -23,6 +23,10 @@ pub(super) fn stage(release: &Release, secrets: &SecretValues) -> Result<Command
         let record = format!("directory {:04o} {} {} {}\n", d.mode, d.uid, d.gid, d.path);
         input.extend_from_slice(record.as_bytes());
     }
+    for d in &release.data {
+        let record = format!("data {:04o} {} {} {}\n", d.mode, d.uid, d.gid, d.path);
+        input.extend_from_slice(record.as_bytes());
+    }
     for file in &release.files {
         let bytes = file.content.filled(secrets)?;
         let (mode, uid, gid) = (file.mode, file.uid, file.gid);
@@ -82,6 +86,60 @@ pub fn exec(stack: &StackName, service: &str, argv: &[String]) -> Command {
     Command::script(script::EXEC_NAME, script::EXEC)
         .args([stack.as_str(), service])
         .args(argv)
+}
+
+/// Runs a command in the running container of a service, on a terminal.
+pub fn enter(stack: &StackName, service: &str, argv: &[String]) -> Command {
+    Command::script(script::ENTER_NAME, script::ENTER)
+        .args([stack.as_str(), service])
+        .args(argv)
+}
+
+/// Which lines of a stack's log.
+#[derive(Debug, Clone, Copy)]
+pub struct LogRequest<'a> {
+    /// Stack.
+    pub stack: &'a StackName,
+    /// Services; empty for all.
+    pub services: &'a [String],
+    /// How many lines of each.
+    pub lines: u32,
+    /// Only since then: RFC 3339, or `10m`.
+    pub since: Option<&'a str>,
+}
+
+pub(super) fn logs(request: &LogRequest<'_>) -> Command {
+    log(request, "0").timeout(UP_MARGIN)
+}
+
+/// The log as it grows, until somebody ends it. Secrets are in it.
+pub fn follow(request: &LogRequest<'_>) -> Command {
+    log(request, "1")
+}
+
+fn log(request: &LogRequest<'_>, follow: &str) -> Command {
+    Command::script(script::LOGS_NAME, script::LOGS)
+        .args([request.stack.to_string(), request.lines.to_string()])
+        .args([request.since.unwrap_or("-"), follow])
+        .args(request.services)
+}
+
+pub(super) fn history(stack: &StackName) -> Command {
+    Command::script(script::HISTORY_NAME, script::HISTORY).args([stack.as_str()])
+}
+
+pub(super) fn digests(images: &[String]) -> Command {
+    Command::script(script::DIGESTS_NAME, script::DIGESTS)
+        .args(images)
+        .timeout(PULL_TIMEOUT)
+}
+
+pub(super) fn files(stack: &StackName, paths: &[String]) -> Command {
+    let mut input = paths.join("\n");
+    input.push('\n');
+    Command::script(script::FILES_NAME, script::FILES)
+        .args([stack.as_str()])
+        .stdin(input)
 }
 
 fn seconds(n: u32) -> Duration {

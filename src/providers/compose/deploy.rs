@@ -119,6 +119,47 @@ async fn unhealthy<C: ComposeWrite>(
     })
 }
 
+/// Goes back to an earlier release because somebody asked for it; when it is not well in time, what ran is started again.
+///
+/// # Errors
+/// [`ComposeError::RolledBack`] when the release asked for failed and what ran before runs again.
+pub async fn go_back<C: ComposeWrite>(
+    compose: &C,
+    release: &Release,
+    secrets: &SecretValues,
+    to: &str,
+    from: Option<&str>,
+    mut report: impl FnMut(Step) + Send,
+) -> Result<(), ComposeError> {
+    report(Step::Up);
+    let failure = match compose.back_to(release, to).await {
+        Ok(()) => {
+            report(Step::Health);
+            let there = earlier(release, to);
+            unhealthy(compose, &there, secrets, release.timeout_seconds).await?
+        }
+        Err(failure @ ComposeError::NotStarted { .. }) => Some(failure),
+        Err(other) => return Err(other),
+    };
+    match (failure, from) {
+        (None, _) => Ok(()),
+        (Some(failure), Some(from)) if from != to => {
+            report(Step::RollBack);
+            Err(roll_back(compose, release, secrets, from.to_owned(), failure).await)
+        }
+        (Some(failure), _) => Err(failure),
+    }
+}
+
+/// Which services an earlier release has is for its files to say: whatever they start must be well.
+fn earlier(release: &Release, id: &str) -> Release {
+    Release {
+        id: id.to_owned(),
+        services: vec![],
+        ..release.clone()
+    }
+}
+
 async fn roll_back<C: ComposeWrite>(
     compose: &C,
     release: &Release,
@@ -126,12 +167,7 @@ async fn roll_back<C: ComposeWrite>(
     previous: String,
     failure: ComposeError,
 ) -> ComposeError {
-    // Which services that release had is for its files to say: whatever they start must be well.
-    let before = Release {
-        id: previous.clone(),
-        services: vec![],
-        ..release.clone()
-    };
+    let before = earlier(release, &previous);
     let back = match compose.back_to(release, &previous).await {
         Ok(()) => match unhealthy(compose, &before, secrets, release.timeout_seconds).await {
             Ok(failure) => failure,
@@ -226,6 +262,7 @@ mod tests {
             images: vec!["docker.io/test/tiny:1".to_owned()],
             services: vec![service("web", &["web.conf"]), service("side", &[])],
             directories: vec![],
+            data: vec![],
             needs_mounts: vec!["/mnt/tank".to_owned()],
             needs: vec![],
             settle_seconds: 5,

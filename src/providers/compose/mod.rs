@@ -19,15 +19,20 @@ mod client;
 mod command;
 mod deploy;
 mod error;
+mod history;
 mod parse;
 mod redact;
+mod registry;
 pub mod script;
 
 pub use client::Compose;
-pub use command::exec;
-pub use deploy::{Deployed, Step, deploy};
+pub use command::{LogRequest, enter, exec, follow};
+pub use deploy::{Deployed, Step, deploy, go_back};
 pub use error::ComposeError;
+pub use history::{Flip, History};
 pub use parse::{Ailing, Health, PulledImage, Staged, parse_facts};
+pub use redact::redact;
+pub use registry::{Tag, Tags};
 pub use script::FACTS;
 
 use crate::model::{
@@ -35,7 +40,7 @@ use crate::model::{
     release::Release,
     secret::SecretValues,
 };
-use std::future::Future;
+use std::{collections::BTreeMap, future::Future};
 
 /// What changes nothing.
 pub trait ComposeRead: Send + Sync {
@@ -46,6 +51,29 @@ pub trait ComposeRead: Send + Sync {
         service: &str,
         argv: &[String],
     ) -> impl Future<Output = Result<crate::providers::shell::Output, ComposeError>> + Send;
+
+    /// The releases that the stack had; none when it was never deployed.
+    fn history(
+        &self,
+        stack: &StackName,
+    ) -> impl Future<Output = Result<Option<History>, ComposeError>> + Send;
+
+    /// What the containers of a stack wrote, secrets replaced by their names.
+    fn logs(
+        &self,
+        request: &LogRequest<'_>,
+        secrets: &SecretValues,
+    ) -> impl Future<Output = Result<String, ComposeError>> + Send;
+
+    /// What tags stand for today, asked of their registries by the host's engine.
+    fn tags(&self, images: &[String]) -> impl Future<Output = Result<Tags, ComposeError>> + Send;
+
+    /// The texts of files of the release that runs; a file that is not there is absent.
+    fn files(
+        &self,
+        stack: &StackName,
+        paths: &[String],
+    ) -> impl Future<Output = Result<BTreeMap<String, String>, ComposeError>> + Send;
 
     /// Waits until every service of the release is well, or says which is not. `seconds` may be 0 for a single look.
     fn health(

@@ -2,7 +2,7 @@
 
 use crate::model::facts::{ContainerFact, DockerFacts};
 use serde::Deserialize;
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 /// What staging had to do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -89,6 +89,29 @@ pub fn parse_facts(text: &str) -> Result<Option<DockerFacts>, String> {
     }
     facts.containers.sort_by(|a, b| a.name.cmp(&b.name));
     Ok((!facts.version.is_empty()).then_some(facts))
+}
+
+/// Reads what [`super::script::FILES`] printed.
+pub(super) fn files(mut bytes: &[u8]) -> Result<BTreeMap<String, String>, String> {
+    let mut out = BTreeMap::new();
+    loop {
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let (line, rest) = bytes.split_at(end.ok_or("the files end early")?);
+        let line = String::from_utf8_lossy(line);
+        if line == "end" {
+            return Ok(out);
+        }
+        let record = line
+            .strip_prefix("file ")
+            .and_then(|record| record.split_once(' '))
+            .and_then(|(count, path)| Some((count.parse::<usize>().ok()?, path)));
+        let (count, path) = record.ok_or_else(|| format!("`{line}` is no file"))?;
+        let (text, rest) = rest[1..]
+            .split_at_checked(count)
+            .ok_or("a file ends early")?;
+        out.insert(path.to_owned(), String::from_utf8_lossy(text).into_owned());
+        bytes = rest;
+    }
 }
 
 /// A container as the template of the facts script prints it; a label that is not there is an empty text.
@@ -271,6 +294,14 @@ mod tests {
                 .iter()
                 .all(|c| c.image_id.starts_with("sha256:") && c.started_at.starts_with("20"))
         );
+    }
+
+    #[test]
+    fn files_are_read_by_their_length() {
+        let found = files(b"file 6 a.conf\nx\nend\nfile 0 b/c\nend\n").expect("readable");
+        assert_eq!(found["a.conf"], "x\nend\n");
+        assert_eq!(found["b/c"], "");
+        assert!(files(b"file 9 a\nx\nend\n").is_err() && files(b"file 1 a\nx").is_err());
     }
 
     #[test]

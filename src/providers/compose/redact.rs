@@ -6,7 +6,7 @@ use crate::model::secret::SecretValues;
 const SHORTEST: usize = 4;
 
 /// The text with `<secret:name>` in place of every known value, also of a value's single lines.
-pub(super) fn redact(text: &str, secrets: &SecretValues) -> String {
+pub fn redact(text: &str, secrets: &SecretValues) -> String {
     let mut found: Vec<(&str, String)> = Vec::new();
     for name in secrets.names() {
         let Some(value) = secrets.expose(name) else {

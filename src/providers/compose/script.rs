@@ -7,7 +7,8 @@
 /// `failed` before `end` when containers could not be read.
 pub const FACTS: &str = include_str!("scripts/facts.sh");
 
-/// `infra-stack-stage STACK ID`. stdin: records `mount PATH`, `directory MODE UID GID PATH`, `file MODE UID GID BYTES PATH`
+/// `infra-stack-stage STACK ID`. stdin: records `mount PATH`, `directory MODE UID GID PATH`, `data MODE UID GID PATH` (a link
+/// in the release to what outlives it), `file MODE UID GID BYTES PATH`
 /// followed by exactly that many bytes, and `end`. stdout: `new PATH` and `changed PATH` for each file that was not as given.
 /// Exit 21 after `missing-mount PATH`; 22 when the input ends early.
 pub const STAGE: &str = concat!(
@@ -27,7 +28,8 @@ pub const PULL: &str = concat!(
 pub const PULL_NAME: &str = "infra-stack-pull";
 
 /// `infra-stack-up STACK ID SERVICE...`: the services are made anew. stdin: text of the stack's unit, or nothing to leave it as
-/// it is. stdout: `previous ID`, without an id the first time. Exit 41 when compose fails.
+/// it is. stdout: `previous ID`, without an id the first time. Exit 41 when compose fails. A release other than the one before
+/// becomes a line of the stack's history: `deploy` with a unit, `back` without.
 pub const UP: &str = concat!(
     include_str!("scripts/preamble.sh"),
     include_str!("scripts/up.sh")
@@ -60,3 +62,45 @@ pub const EXEC: &str = concat!(
 );
 /// Name of [`EXEC`].
 pub const EXEC_NAME: &str = "infra-stack-exec";
+
+/// `infra-stack-history STACK`. stdout: `current ID`, `staged ID SECONDS` for each release that is still there, youngest
+/// first, `flip TIME deploy|back ID` for each time that another release became current, oldest first, and `end`. Exit 81 when
+/// the stack was never deployed.
+pub const HISTORY: &str = concat!(
+    include_str!("scripts/preamble.sh"),
+    include_str!("scripts/history.sh")
+);
+/// Name of [`HISTORY`].
+pub const HISTORY_NAME: &str = "infra-stack-history";
+
+/// `infra-stack-logs STACK LINES SINCE|- FOLLOW(0|1) SERVICE...`. stdout: what the containers wrote, secrets and all. Exit 81
+/// when the stack was never deployed.
+pub const LOGS: &str = concat!(
+    include_str!("scripts/preamble.sh"),
+    include_str!("scripts/logs.sh")
+);
+/// Name of [`LOGS`].
+pub const LOGS_NAME: &str = "infra-stack-logs";
+
+/// `infra-stack-digests REFERENCE...`. stdout: `platform OS/ARCH`, `answer REFERENCE JSON` with what the engine's
+/// `/distribution/REFERENCE/json` says, and `end`.
+pub const DIGESTS: &str = concat!("set -u\n", include_str!("scripts/digests.sh"));
+/// Name of [`DIGESTS`].
+pub const DIGESTS_NAME: &str = "infra-stack-digests";
+
+/// `infra-stack-enter STACK SERVICE ARGV...`: as [`EXEC`], on a terminal.
+pub const ENTER: &str = concat!(
+    include_str!("scripts/preamble.sh"),
+    include_str!("scripts/enter.sh")
+);
+/// Name of [`ENTER`].
+pub const ENTER_NAME: &str = "infra-stack-enter";
+
+/// `infra-stack-files STACK`. stdin: paths inside the release that runs, one a line. stdout: `file BYTES PATH` followed by
+/// exactly that many bytes for each that is there, and `end`.
+pub const FILES: &str = concat!(
+    include_str!("scripts/preamble.sh"),
+    include_str!("scripts/files.sh")
+);
+/// Name of [`FILES`].
+pub const FILES_NAME: &str = "infra-stack-files";

@@ -109,6 +109,28 @@ pub fn remote_line(command: &Command, login: &str) -> Result<RemoteLine, Unsenda
     })
 }
 
+/// The same for a person's own terminal: no limit of the far side's, whose `timeout` would take the terminal away.
+///
+/// # Errors
+/// [`Unsendable`].
+pub fn terminal_line(command: &Command, login: &str) -> Result<String, Unsendable> {
+    if command.argv.is_empty() {
+        return Err(Unsendable::Empty);
+    }
+    if command.argv.iter().any(|word| word.contains('\0')) {
+        return Err(Unsendable::Nul);
+    }
+    let mut words: Vec<String> = ["exec", "env", "LC_ALL=C.UTF-8"].map(str::to_owned).into();
+    if command.root && login != "root" {
+        words.extend(["sudo", "-n", "--"].map(str::to_owned));
+    }
+    let line = quote_all(words.iter().chain(&command.argv));
+    if line.len() > LINE_LIMIT {
+        return Err(Unsendable::TooLong);
+    }
+    Ok(line)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

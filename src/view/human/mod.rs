@@ -5,6 +5,7 @@
 mod cells;
 mod diagnostic;
 mod doctor;
+mod file_diff;
 mod matrix;
 mod plan;
 mod run;
@@ -13,6 +14,7 @@ mod status;
 pub(crate) use cells::{cell, cells};
 pub use diagnostic::diagnostics;
 pub use doctor::doctor;
+pub use file_diff::{FileDiff, file_diffs};
 pub use matrix::{disagreements, explanations, matrix, probes};
 pub use plan::{plan, summary};
 pub use run::{checks, receipt};

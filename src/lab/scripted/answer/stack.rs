@@ -44,6 +44,7 @@ pub(super) fn stage(machine: &mut Machine, arguments: &[String], input: &[u8]) -
             }
             "mount" => Ok(()),
             "directory" => directory(machine, rest),
+            "data" => data(machine, &release, stack, rest, &mut listed),
             "file" => file(machine, &release, rest, &mut input, &mut out, &mut listed),
             kind => Err(format!("unknown record {kind}")),
         };
@@ -88,6 +89,26 @@ fn directory(machine: &mut Machine, rest: &str) -> Result<(), String> {
         return Ok(());
     }
     make_directory(machine, path, uid, gid, mode)
+}
+
+/// A folder beside the releases, and the link to it.
+fn data(
+    machine: &mut Machine,
+    release: &str,
+    stack: &str,
+    rest: &str,
+    listed: &mut BTreeSet<String>,
+) -> Result<(), String> {
+    let (mode, uid, gid, path) = head(rest)?;
+    let place = format!("{ROOT}/{stack}/data/{path}");
+    if !machine.tree.is_directory(&place) {
+        make_directory(machine, &place, uid, gid, mode)?;
+    }
+    let link = format!("{release}/{path}");
+    machine.tree.make_parents(&link)?;
+    machine.tree.place(&link, Kind::Link(place), 0, 0, 0o777);
+    listed.insert(path.to_owned());
+    Ok(())
 }
 
 fn file(
@@ -164,8 +185,10 @@ pub(super) fn up(machine: &mut Machine, arguments: &[String], call: &Call<'_>) -
     let previous = machine
         .tree
         .link(&current)
-        .and_then(|target| target.rsplit('/').next());
-    let said = format!("previous {}\n", previous.unwrap_or_default());
+        .and_then(|target| target.rsplit('/').next())
+        .unwrap_or_default()
+        .to_owned();
+    let said = format!("previous {previous}\n");
     let unit = format!("infra-stack-{stack}.service");
     if !call.input.is_empty() {
         if let Err(why) = machine.tree.write(
@@ -178,6 +201,19 @@ pub(super) fn up(machine: &mut Machine, arguments: &[String], call: &Call<'_>) -
             return Reply::failed(1, why);
         }
         machine.enable(&unit, true);
+    }
+    let word = if call.input.is_empty() {
+        "back"
+    } else {
+        "deploy"
+    };
+    if previous != *id {
+        let file = format!("{base}/history");
+        let mut text = machine.tree.text(&file).unwrap_or_default();
+        say(&mut text, &call.now.to_string(), &format!("{word} {id}"));
+        if let Err(why) = machine.tree.write(&file, text.as_bytes(), 0, 0, 0o600) {
+            return Reply::failed(1, why);
+        }
     }
     machine
         .tree
@@ -217,6 +253,96 @@ pub(super) fn health(machine: &mut Machine, arguments: &[String]) -> Reply {
         Reply::said("healthy\n")
     } else {
         Reply::told(51, ailing)
+    }
+}
+
+/// `infra-stack-digests REFERENCE...`: a tag stands for what its name makes of it.
+pub(super) fn digests(machine: &Machine, arguments: &[String]) -> Reply {
+    let mut out = String::from("platform linux/amd64\n");
+    for image in arguments {
+        let answer = match machine.docker.tag(image) {
+            Ok(digest) => serde_json::json!({
+                "Descriptor": {"digest": digest},
+                "Platforms": [{"architecture": "amd64", "os": "linux"}],
+            }),
+            Err(why) => serde_json::json!({ "message": why }),
+        };
+        say(&mut out, "answer", &format!("{image} {answer}"));
+    }
+    out.push_str("end\n");
+    Reply::said(out)
+}
+
+/// `infra-stack-history STACK`
+pub(super) fn history(machine: &Machine, arguments: &[String]) -> Reply {
+    let [stack] = arguments else {
+        return Reply::failed(2, "infra-stack-history: a stack is needed");
+    };
+    let base = format!("{ROOT}/{stack}");
+    if !machine.tree.is_directory(&format!("{base}/releases")) {
+        return Reply::failed(81, "");
+    }
+    let current = machine.tree.link(&format!("{base}/current"));
+    let current = current.and_then(|target| target.rsplit('/').next());
+    let mut out = format!("current {}\n", current.unwrap_or_default());
+    let below = machine.tree.below(&format!("{base}/releases"));
+    for id in below.keys().filter(|path| !path.contains('/')) {
+        say(&mut out, "staged", &format!("{id} 0"));
+    }
+    let flips = machine.tree.text(&format!("{base}/history"));
+    for line in flips.unwrap_or_default().lines() {
+        say(&mut out, "flip", line);
+    }
+    out.push_str("end\n");
+    Reply::said(out)
+}
+
+/// `infra-stack-logs STACK LINES SINCE FOLLOW SERVICE...`: containers here say what they are.
+pub(super) fn logs(machine: &Machine, arguments: &[String]) -> Reply {
+    let [stack, _, _, _, services @ ..] = arguments else {
+        return Reply::failed(2, "infra-stack-logs: a stack and three words are needed");
+    };
+    let chosen = |c: &Container| {
+        c.project == *stack && (services.is_empty() || services.contains(&c.service))
+    };
+    let mut out = String::new();
+    for (name, container) in &machine.docker.containers {
+        if chosen(container) {
+            say(&mut out, &format!("{name}  |"), container.state);
+        }
+    }
+    Reply::said(out)
+}
+
+/// `infra-stack-files STACK`
+pub(super) fn files(machine: &Machine, arguments: &[String], input: &[u8]) -> Reply {
+    let [stack] = arguments else {
+        return Reply::failed(2, "infra-stack-files: a stack is needed");
+    };
+    let mut input = Input(input);
+    let mut out = String::new();
+    while let Some(path) = input.line() {
+        if let Some(text) = machine.tree.text(&format!("{ROOT}/{stack}/current/{path}")) {
+            say(&mut out, "file", &format!("{} {path}", text.len()));
+            out.push_str(&text);
+        }
+    }
+    out.push_str("end\n");
+    Reply::said(out)
+}
+
+/// `infra-stack-exec STACK SERVICE ARGV...`: there is no process to run anything, so `true` is all that is known.
+pub(super) fn exec(machine: &Machine, arguments: &[String]) -> Reply {
+    let [stack, service, argv @ ..] = arguments else {
+        return Reply::failed(2, "infra-stack-exec: a stack and a service are needed");
+    };
+    if !machine.docker.runs(stack, service) {
+        let why = format!("service {service} of stack {stack} does not run");
+        return Reply::failed(71, why);
+    }
+    match argv {
+        [program] if program == "true" => Reply::default(),
+        _ => Reply::failed(127, "a scripted container runs nothing but `true`"),
     }
 }
 

@@ -29,4 +29,9 @@ fi
 docker network ls --quiet --filter "label=com.docker.compose.project=$stack" | while IFS= read -r network; do
   docker network rm "$network" >/dev/null
 done
-rm -rf "$base"
+# What containers wrote beside the releases is not ours to remove.
+if [ -d "$base/data" ]; then
+  find "$base" -mindepth 1 -maxdepth 1 ! -name data -exec rm -rf {} +
+else
+  rm -rf "$base"
+fi

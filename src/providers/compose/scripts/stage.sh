@@ -25,6 +25,18 @@ while IFS= read -r line; do
     # A mode that a container gave its own data is left alone.
     [ -d "$path" ] || install -d -m "$mode" -o "$uid" -g "$gid" "$path"
     ;;
+  data)
+    mode=${rest%% *} rest=${rest#* }
+    uid=${rest%% *} rest=${rest#* }
+    gid=${rest%% *} path=${rest#* }
+    case $path in */*) (umask 022 && mkdir -p "$base/data/${path%/*}" "$release/${path%/*}") ;; *) install -d -m 0755 "$base/data" ;; esac
+    [ -e "$base/data/$path" ] || install -d -m "$mode" -o "$uid" -g "$gid" "$base/data/$path"
+    if [ "$(readlink "$release/$path" || true)" != "$base/data/$path" ]; then
+      rm -rf "${release:?}/$path"
+      ln -s "$base/data/$path" "$release/$path"
+    fi
+    printf '%s\n' "$path" >>"$list"
+    ;;
   file)
     mode=${rest%% *} rest=${rest#* }
     uid=${rest%% *} rest=${rest#* }

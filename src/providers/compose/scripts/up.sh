@@ -5,7 +5,9 @@ previous=$(readlink "$current" || true)
 echo "previous ${previous##*/}"
 unit=/etc/systemd/system/infra-stack-$stack.service
 cat >"$base/.unit"
+word=back
 if [ -s "$base/.unit" ]; then
+  word=deploy
   if ! cmp -s "$base/.unit" "$unit"; then
     chmod 0644 "$base/.unit"
     mv -f "$base/.unit" "$unit"
@@ -20,6 +22,9 @@ fi
 rm -f "$base/.unit"
 ln -sfn "releases/$id" "$base/.current"
 mv -T "$base/.current" "$current"
+if [ "${previous##*/}" != "$id" ]; then
+  printf '%s %s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$word" "$id" >>"$base/history"
+fi
 start() {
   if ! why=$(compose "$current" up --detach --no-build --pull never "$@" 2>&1); then
     # Lines of progress begin with a space.
