@@ -16,7 +16,8 @@ use crate::providers::{
     compose::{self, Compose},
     host::{DirectoryWrite, FileWrite, HostWrite as _, UnitVerb},
     proxmox::{
-        CloneOptions, ConfigChange, GuestRead, GuestWrite, NewVolume, ProxmoxRead, ProxmoxWrite,
+        CloneOptions, ClusterRead, ClusterWrite, ConfigChange, GuestRead, GuestWrite, NewVolume,
+        ProxmoxRead, ProxmoxWrite,
     },
     shell::{Command, Shell as _},
     ssh::{self, Fleet, SshHost},
@@ -233,7 +234,10 @@ pub(super) fn misplaced(operation: &Operation) -> StepFailure {
     )
 }
 
-impl<P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite> Hands for World<P> {
+impl<P> Hands for World<P>
+where
+    P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite + ClusterRead + ClusterWrite,
+{
     async fn carry_out(&self, changes: Vec<Change>, notes: Notes) -> Result<(), StepFailure> {
         match changes.first().map(|change| &change.operation) {
             Some(
@@ -254,7 +258,10 @@ impl<P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite> Hands for World<P> 
     }
 }
 
-impl<P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite> World<P> {
+impl<P> World<P>
+where
+    P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite + ClusterRead + ClusterWrite,
+{
     async fn one(&self, change: &Change, notes: &Notes) -> Result<(), StepFailure> {
         let host = &change.host;
         match &change.operation {
@@ -359,6 +366,29 @@ impl<P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite> World<P> {
                 disk,
                 size,
             } => self.grow_disk(node, *vmid, disk, *size, notes).await,
+            Operation::MigrateGuest {
+                from,
+                to,
+                vmid,
+                guest,
+                drive,
+                stop,
+            } => {
+                self.migrate_guest((from, to), (*vmid, guest), drive.as_deref(), *stop, notes)
+                    .await
+            }
+            Operation::EmptyDrive {
+                node,
+                vmid,
+                guest,
+                seed,
+            } => {
+                self.empty_drive(node, *vmid, guest, seed.as_deref(), notes)
+                    .await
+            }
+            Operation::WriteEntry { kind, id, write } => {
+                self.write_entry(*kind, id, write, notes).await
+            }
             Operation::StartGuest { node, vmid, guest } => {
                 self.start_guest(node, *vmid, guest, notes).await
             }

@@ -7,6 +7,7 @@
 //! Invariant: a failed step stops what needs it and nothing else; the receipt is written in every case.
 //! Invariant: an operation that fails half-way is safe to run again after a new plan.
 
+mod cluster;
 mod disks;
 pub mod event;
 mod failure;

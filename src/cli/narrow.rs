@@ -30,8 +30,12 @@ fn chosen(change: &Change, selector: &Selector, desired: &Desired) -> bool {
         Operation::UploadBootSeed { seed, .. } | Operation::SealSeed { seed, .. } => {
             Subject::Host(&seed.guest)
         }
-        Operation::StartGuest { guest, .. } | Operation::RestartGuest { guest, .. } => {
-            Subject::Host(guest)
+        Operation::StartGuest { guest, .. }
+        | Operation::RestartGuest { guest, .. }
+        | Operation::MigrateGuest { guest, .. }
+        | Operation::EmptyDrive { guest, .. } => Subject::Host(guest),
+        Operation::WriteEntry { kind, id, .. } => {
+            Subject::Host(crate::plan::entry_guest(desired, *kind, id).unwrap_or(&change.host))
         }
         Operation::CreateGuest { vmid, .. }
         | Operation::CloneGuest { vmid, .. }

@@ -92,6 +92,24 @@ pub fn needs(desired: &Desired) -> Vec<Need> {
             need("SDN.Use", bridge, "connect cards to bridges");
         }
     }
+    let guests = || desired.guests.values();
+    if guests().any(|guest| guest.ha.is_some()) {
+        need(
+            "Sys.Console",
+            "/".to_owned(),
+            "put guests under high availability",
+        );
+    }
+    for guest in guests().filter(|guest| !guest.replicas.is_empty()) {
+        let path = format!("/vms/{}", guest.vmid);
+        need("VM.Replicate", path, "keep copies of disks on other nodes");
+    }
+    if desired.nodes.len() > 1 {
+        for guest in guests() {
+            let path = format!("/vms/{}", guest.vmid);
+            need("VM.Migrate", path, "move guests between nodes");
+        }
+    }
     if desired.guests.values().any(shares) {
         for (privilege, purpose) in [
             ("Mapping.Audit", "see directory mappings"),

@@ -157,6 +157,10 @@ codes! {
     DEVICE_WITHOUT_PLACE = "INV076";
     /// Not a cloud-init document, or a key in it that infra writes.
     INVALID_CLOUD_INIT = "INV077";
+    /// A guest that cannot live, or be copied to, where it is told to.
+    PLACEMENT = "INV078";
+    /// An HA rule that Proxmox would refuse, or that cannot be kept.
+    HA_RULE = "INV079";
 
     /// Stacks that wait for each other.
     NEEDS_LOOP = "INV080";

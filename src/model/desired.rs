@@ -2,13 +2,14 @@
 
 use super::{
     check::Check,
+    cluster::HaRule,
     dataset::{Dataset, Zpool},
     flow::{AddressSet, Flow, Never, Service, Zone},
     guest::Guest,
     host::{ExternalHost, Node, SshAccess},
     ids::{
-        DatasetName, HostName, ImageName, SecretName, ServiceName, SetName, StackName, SystemName,
-        Vmid, ZoneName, ZpoolName,
+        DatasetName, HaRuleName, HostName, ImageName, SecretName, ServiceName, SetName, StackName,
+        SystemName, Vmid, ZoneName, ZpoolName,
     },
     image::Image,
     secret::SecretSource,
@@ -28,6 +29,8 @@ pub struct Desired {
     pub nodes: BTreeMap<HostName, Node>,
     /// Guests.
     pub guests: BTreeMap<HostName, Guest>,
+    /// Rules of the HA manager.
+    pub ha_rules: BTreeMap<HaRuleName, HaRule>,
     /// Machines that Proxmox does not run.
     pub hosts: BTreeMap<HostName, ExternalHost>,
     /// Guest images.

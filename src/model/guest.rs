@@ -3,6 +3,7 @@
 use super::{
     address::Mac,
     cloud_init::CloudInit,
+    cluster::{HighAvailability, Replica},
     device::{DataDisk, DriveTuning, Firmware, PciDevice, UsbDevice},
     host::SshAccess,
     ids::{BridgeName, DatasetName, HostName, ImageName, PoolName, StorageId, Vmid, ZoneName},
@@ -21,6 +22,12 @@ pub struct Guest {
     pub vmid: Vmid,
     /// Node where it is created. It is found wherever it lives.
     pub node: HostName,
+    /// Further nodes on which it is right; one that lives elsewhere is moved to [`Guest::node`].
+    pub homes: Vec<HostName>,
+    /// How the HA manager treats it; where it then lives is the manager's business.
+    pub ha: Option<HighAvailability>,
+    /// Copies of its disks on other nodes.
+    pub replicas: Vec<Replica>,
     /// Image that its root disk is imported from, once.
     pub image: ImageName,
     /// Virtual cores.
@@ -82,6 +89,11 @@ pub struct Guest {
 }
 
 impl Guest {
+    /// Whether it may live on more than one node without anybody asking infra.
+    pub fn roams(&self) -> bool {
+        self.ha.is_some() || !self.homes.is_empty()
+    }
+
     /// The address by which the guest is reached: the first of its first network card.
     pub fn address(&self) -> Option<IpAddr> {
         self.nics

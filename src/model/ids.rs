@@ -142,6 +142,13 @@ name! {
             && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')))
 }
 name! {
+    /// A rule of Proxmox's HA manager.
+    HaRuleName, "HA rule name", "a letter, then letters, digits, `-` and `_`, at least two",
+    |t| (2..=64).contains(&t.len())
+        && t.starts_with(|c: char| c.is_ascii_alphabetic())
+        && t.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+name! {
     /// A Linux bridge on a node.
     BridgeName, "bridge name", "at most 15 letters, digits, `_` and `.`, starting with a letter",
     |t| (1..=15).contains(&t.len())

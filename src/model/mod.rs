@@ -9,6 +9,7 @@
 pub mod address;
 pub mod check;
 pub mod cloud_init;
+pub mod cluster;
 pub mod dataset;
 pub mod desired;
 pub mod device;

@@ -1,6 +1,7 @@
 //! What was seen, with what could not be.
 
 use super::{
+    cluster::{Entry, EntryKind},
     facts::HostFacts,
     firewall::PveFirewall,
     firewall_step::PveLevel,
@@ -63,6 +64,8 @@ pub enum Question {
     UsbMappings,
     /// Resource pools.
     Pools,
+    /// Entries of the cluster's own configuration.
+    Entries(EntryKind),
     /// The configuration of a guest.
     Guest(Vmid),
     /// One level of the firewall; the cluster's holds the groups too.
@@ -79,6 +82,7 @@ impl fmt::Display for Question {
             Self::PciMappings => f.write_str("the PCI mappings"),
             Self::UsbMappings => f.write_str("the USB mappings"),
             Self::Pools => f.write_str("the pools"),
+            Self::Entries(kind) => write!(f, "the cluster's {kind}s"),
             Self::Guest(vmid) => write!(f, "the configuration of guest {vmid}"),
             Self::Firewall(level) => write!(f, "the firewall of {level}"),
         }
@@ -113,6 +117,8 @@ pub struct ObservedProxmox {
     pub usb_mappings: BTreeMap<String, Vec<String>>,
     /// Pools; none when nobody asked.
     pub pools: Option<Vec<String>>,
+    /// Entries of the cluster's own configuration, of the kinds that were asked for, by their id.
+    pub entries: BTreeMap<EntryKind, BTreeMap<String, Entry>>,
     /// Cluster, groups, nodes, and the guests that were asked for.
     pub firewall: PveFirewall,
     /// What Proxmox itself finds wrong, one sentence each: rules that it skips because their alias or set is gone.

@@ -101,6 +101,7 @@ fn request(wanted: &ProxmoxQuestions) -> ProxmoxRequest {
         guests: wanted.guests.clone(),
         firewall: true,
         pools: wanted.pools,
+        entries: wanted.entries.clone(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The closed set of everything we can change, and what each change means to the owner.
 
 use crate::model::{
+    cluster::{EntryKind, EntryWrite},
     dataset::DatasetDirectory,
     firewall_step::PveStep,
     host::GuestSeed,
@@ -252,6 +253,41 @@ pub enum Operation {
         delete: Vec<String>,
         /// Digest of what was seen.
         digest: Option<String>,
+    },
+    /// Moves a guest to another node.
+    MigrateGuest {
+        /// Node where it lives.
+        from: HostName,
+        /// Node where it shall live.
+        to: HostName,
+        /// Id.
+        vmid: Vmid,
+        /// Its host, waited for when it had to stop.
+        guest: HostName,
+        /// What lies in its drive: Proxmox moves no guest that holds an image of one node's storage.
+        drive: Option<String>,
+        /// It is stopped for the move, because a device or directory of its node is passed through.
+        stop: bool,
+    },
+    /// Takes the seed out of the drive of a guest that has read it, and deletes it.
+    EmptyDrive {
+        /// Node where it was made.
+        node: HostName,
+        /// Id.
+        vmid: Vmid,
+        /// Its host, which must have answered.
+        guest: HostName,
+        /// Volume to delete afterwards, if it is ours.
+        seed: Option<String>,
+    },
+    /// Writes an entry of the cluster's own configuration.
+    WriteEntry {
+        /// Its kind.
+        kind: EntryKind,
+        /// Its id.
+        id: String,
+        /// What is written.
+        write: EntryWrite,
     },
     /// Grows a disk to a size.
     GrowDisk {

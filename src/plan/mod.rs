@@ -19,6 +19,7 @@ mod property_string;
 mod questions;
 
 pub use compile::{Compiled, compile};
+pub use diff::entry_guest;
 pub use document::{Plan, VERSION, fingerprint, plan};
 pub use draft::{Blocked, Obstacle};
 pub use guest_config::drive;

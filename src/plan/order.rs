@@ -11,7 +11,7 @@ use super::{
     change::{Change, Operation},
     diff,
 };
-use crate::model::{desired::Desired, ids::HostName};
+use crate::model::{cluster::EntryKind, desired::Desired, ids::HostName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -93,11 +93,18 @@ fn lane(change: &Change) -> String {
         | Operation::ConfigureGuest { .. }
         | Operation::GrowDisk { .. }
         | Operation::MoveDisk { .. }
+        | Operation::MigrateGuest { .. }
+        | Operation::EmptyDrive { .. }
         | Operation::StartGuest { .. }
         | Operation::RestartGuest { .. } => {
             let name = change.subject.split(' ').nth(2).unwrap_or(&change.subject);
             format!("guest/{name}")
         }
+        // Each of these files of the cluster has a lock of its own.
+        Operation::WriteEntry { kind, .. } => match kind {
+            EntryKind::HaResource | EntryKind::HaRule => "ha".to_owned(),
+            EntryKind::Replication => "replication".to_owned(),
+        },
         Operation::MapDirectory { .. } => "mappings".to_owned(),
         Operation::Firewall { .. } | Operation::EnableFirewall { .. } => "firewall".to_owned(),
         Operation::CreateDataset { .. }
@@ -159,6 +166,9 @@ fn batch(operation: &Operation) -> Option<&'static str> {
         | Operation::CreateGuest { .. }
         | Operation::ConfigureGuest { .. }
         | Operation::GrowDisk { .. }
+        | Operation::MigrateGuest { .. }
+        | Operation::EmptyDrive { .. }
+        | Operation::WriteEntry { .. }
         | Operation::StartGuest { .. }
         | Operation::RestartGuest { .. }
         | Operation::MapDirectory { .. }

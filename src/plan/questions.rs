@@ -2,6 +2,7 @@
 
 use super::diff;
 use crate::model::{
+    cluster::EntryKind,
     desired::Desired,
     facts::FactsRequest,
     host::Node,
@@ -34,6 +35,8 @@ pub struct ProxmoxQuestions {
     pub guests: BTreeMap<Vmid, HostName>,
     /// Whether the pools are listed.
     pub pools: bool,
+    /// The kinds of the cluster's own entries that are listed.
+    pub entries: BTreeSet<EntryKind>,
 }
 
 /// The questions of an inventory.
@@ -103,6 +106,7 @@ pub fn questions<'a>(
                 .map(|guest| (guest.vmid, guest.node.clone()))
                 .chain(templates(desired))
                 .collect(),
+            entries: entries(desired),
             pools: desired.guests.values().any(|guest| guest.pool.is_some()),
         }),
         hosts,
@@ -112,6 +116,22 @@ pub fn questions<'a>(
             .map(|(name, guest)| (name.clone(), guest.vmid))
             .collect(),
     }
+}
+
+/// What the cluster does for guests. A single node does none of it, unless somebody wants it to.
+fn entries(desired: &Desired) -> BTreeSet<EntryKind> {
+    let wanted = desired
+        .guests
+        .values()
+        .any(|guest| guest.ha.is_some() || !guest.replicas.is_empty());
+    if desired.nodes.len() < 2 && !wanted {
+        return BTreeSet::new();
+    }
+    BTreeSet::from([
+        EntryKind::HaResource,
+        EntryKind::HaRule,
+        EntryKind::Replication,
+    ])
 }
 
 /// What is looked for on a node's storages: seeds, images, and disks that outlive guests.

@@ -412,6 +412,7 @@ secrets:
             proxmox: None,
             nodes: BTreeMap::new(),
             guests: BTreeMap::new(),
+            ha_rules: BTreeMap::new(),
             hosts: BTreeMap::new(),
             images: BTreeMap::new(),
             zones: BTreeMap::new(),

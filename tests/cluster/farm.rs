@@ -164,18 +164,38 @@ fn config(folder: &Path, desired: &Desired) -> WorldConfig {
     config
 }
 
+/// Reads an inventory; its image is the lab's.
+fn wish(folder: &Path, text: &str) -> Desired {
+    let own = folder.join("inventory");
+    std::fs::create_dir_all(&own).expect("made");
+    std::fs::write(own.join("farm.yaml"), text).expect("written");
+    let today = jiff::civil::date(2026, 11, 20);
+    let loaded = load(&own, today, &BuiltinTemplates::new()).expect("readable");
+    assert!(!loaded.has_errors(), "{:?}", loaded.diagnostics);
+    let mut desired = loaded.desired.expect("a valid inventory");
+    for image in desired.images.values_mut() {
+        if let ImageSource::Download(download) = &mut image.source {
+            download.checksum = Some(Checksum {
+                algorithm: "sha256".to_owned(),
+                hex: sha256(&qcow2(2 << 30)),
+            });
+        }
+    }
+    desired
+}
+
 impl Farm {
     /// A cluster without guests, and the inventory that wants them. Needs a tokio runtime.
     pub(crate) fn new(nodes: usize, guests: usize) -> Self {
+        Self::with(&inventory(nodes, guests), |_| {})
+    }
+
+    /// The same for another inventory, and a cluster that is changed before it is there.
+    pub(crate) fn with(text: &str, prepare: impl FnOnce(&mut WorldConfig)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let own = folder.path().join("inventory");
-        std::fs::create_dir_all(&own).expect("made");
-        std::fs::write(own.join("farm.yaml"), inventory(nodes, guests)).expect("written");
-        let today = jiff::civil::date(2026, 11, 20);
-        let loaded = load(&own, today, &BuiltinTemplates::new()).expect("readable");
-        assert!(!loaded.has_errors(), "{:?}", loaded.diagnostics);
-        let mut desired = loaded.desired.expect("a valid inventory");
-        let config = config(folder.path(), &desired);
+        let mut desired = wish(folder.path(), text);
+        let mut config = config(folder.path(), &desired);
+        prepare(&mut config);
         let lab = World::new(config).expect("a world");
         let certificate = Certificate::generate(&["pve1".to_owned()]).expect("certificate");
         let listener = TcpListener::bind("127.0.0.1:0").expect("socket");
@@ -193,14 +213,6 @@ impl Farm {
         };
         let mut secrets = SecretValues::default();
         secrets.insert(secret.clone(), SECRET.to_owned().into());
-        for image in desired.images.values_mut() {
-            if let ImageSource::Download(download) = &mut image.source {
-                download.checksum = Some(Checksum {
-                    algorithm: "sha256".to_owned(),
-                    hex: sha256(&qcow2(2 << 30)),
-                });
-            }
-        }
         let (firewall, _) = firewall::compile(&desired);
         Self {
             lab,
@@ -210,6 +222,14 @@ impl Farm {
             folder,
             _handle: handle,
         }
+    }
+
+    /// Another wish for the same cluster.
+    pub(crate) fn wish(&mut self, text: &str) {
+        let api = self.desired.proxmox.take();
+        self.desired = wish(self.folder.path(), text);
+        self.desired.proxmox = api;
+        self.firewall = firewall::compile(&self.desired).0;
     }
 
     /// The second wish: another memory, and a flow less.
@@ -313,6 +333,16 @@ impl Hands for FarmHands {
             {
                 self.0
                     .seal_read_seed(node, *vmid, storage, seed, replaces.as_deref(), &notes)
+                    .await?;
+            } else if let Operation::EmptyDrive {
+                node,
+                vmid,
+                guest,
+                seed,
+            } = &change.operation
+            {
+                self.0
+                    .empty_read_drive(node, *vmid, guest, seed.as_deref(), &notes)
                     .await?;
             } else if let Operation::EnableFirewall { steps, nodes } = change.operation.clone() {
                 // Without shells nothing can prove that we still come in.

@@ -95,7 +95,7 @@ async fn stock(farm: &Farm) -> Vec<String> {
             .map(|guest| (guest.vmid, guest.node.clone()))
             .collect(),
         firewall: false,
-        pools: false,
+        ..ProxmoxRequest::default()
     };
     let seen = farm.client().observe(&request).await.expect("seen");
     let guests = seen.guests.iter().map(|(vmid, guest)| {

@@ -5,6 +5,7 @@
     reason = "tests make their own folders and sockets"
 )]
 
+mod availability;
 mod farm;
 mod faults;
 mod requests;

@@ -46,9 +46,10 @@ async fn a_plan_asks_by_node_and_by_guest_and_never_by_object() {
         };
         assert!(
             count.is_multiple_of(per)
-                && count / per == small[name] / if of_guest(name) { 2 } else { 1 },
-            "{name}: {} for 1 node and 2 guests, {count} for 3 nodes and 8 guests",
-            small[name]
+                && count / per
+                    == small.get(name).copied().unwrap_or(1) / if of_guest(name) { 2 } else { 1 },
+            "{name}: {:?} for 1 node and 2 guests, {count} for 3 nodes and 8 guests",
+            small.get(name)
         );
     }
     // The configuration of a guest is one question; the rest is its firewall.

@@ -148,6 +148,7 @@ fn request() -> ProxmoxRequest {
         guests: BTreeMap::from([(vmid(), node())]),
         firewall: true,
         pools: false,
+        entries: BTreeSet::new(),
     }
 }
 

@@ -57,8 +57,13 @@ pub(crate) struct Ssh {
 pub(crate) struct Guest {
     /// Proxmox's id, 100 to 999999999. It never changes.
     pub(crate) vmid: At<u32>,
-    /// Node where it is created; may be left out when there is one node.
-    pub(crate) node: May<String>,
+    /// Node where it is created and lives. Several: it is created on the first and may live on any of them. May be left out
+    /// when there is one node, or when an HA rule says `on` which nodes it runs.
+    pub(crate) node: May<Many<String>>,
+    /// High availability: Proxmox starts it again, on another node if need be, and decides where it lives.
+    pub(crate) ha: May<HighAvailability>,
+    /// Copies of its disks on other nodes, kept by Proxmox's ZFS replication.
+    pub(crate) replicate: May<Vec<At<Replicate>>>,
     /// Image that its root disk is made from, once; may be left out when there is one image. Another image later changes
     /// nothing: a guest is never made anew.
     pub(crate) image: May<String>,
@@ -118,6 +123,66 @@ pub(crate) struct Guest {
     pub(crate) nameservers: May<Many<String>>,
     /// What cloud-init does at the first boot, beside letting infra in.
     pub(crate) cloud_init: May<super::cloud_init::CloudInit>,
+}
+
+/// High availability.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HighAvailability {
+    /// `started`, or `ignored` while somebody works on it by hand; `started` unless given.
+    pub(crate) state: May<HaState>,
+    /// Tries to start it again on its node, 1 unless given.
+    pub(crate) max_restart: May<u32>,
+    /// Tries on other nodes after that, 1 unless given.
+    pub(crate) max_relocate: May<u32>,
+    /// It goes back when a node that its rules prefer returns; true unless given.
+    pub(crate) failback: May<bool>,
+}
+
+/// What the HA manager does with a guest.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum HaState {
+    /// It keeps it running.
+    Started,
+    /// It leaves it alone.
+    Ignored,
+}
+
+/// A copy of a guest's disks.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Replicate {
+    /// Node that gets the copy.
+    pub(crate) to: At<String>,
+    /// How often, as Proxmox writes calendar events; `*/15` unless given.
+    pub(crate) every: May<String>,
+    /// Limit in megabytes a second; no limit unless given.
+    pub(crate) rate: May<String>,
+}
+
+/// A rule of the HA manager. Either `on` or `keep`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HaRule {
+    /// Guests with `ha`.
+    pub(crate) guests: At<Many<String>>,
+    /// Nodes on which they run, each with its priority: the highest that is there is taken.
+    pub(crate) on: May<Entries<u32>>,
+    /// They run nowhere but on those nodes; false unless given.
+    pub(crate) strict: May<bool>,
+    /// `together` on one node, or `apart` on one each.
+    pub(crate) keep: May<Keep>,
+}
+
+/// How guests stand to each other.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Keep {
+    /// On one node.
+    Together,
+    /// On one node each.
+    Apart,
 }
 
 /// A network card.

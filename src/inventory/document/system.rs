@@ -1,7 +1,8 @@
 //! The top level.
 
 use super::{
-    Check, Flow, Guest, Host, Image, Never, Node, Profile, Retention, Secret, Stack, Zone, Zpool,
+    Check, Flow, Guest, HaRule, Host, Image, Never, Node, Profile, Retention, Secret, Stack, Zone,
+    Zpool,
 };
 use crate::inventory::{
     word::Fingerprint,
@@ -28,6 +29,8 @@ pub(crate) struct Document {
     pub(crate) nodes: May<Entries<Node>>,
     /// Virtual machines that infra creates.
     pub(crate) guests: May<Entries<Guest>>,
+    /// Rules of Proxmox's HA manager, by name.
+    pub(crate) ha_rules: May<Entries<HaRule>>,
     /// Machines that Proxmox does not run: a Raspberry Pi, a rented server.
     pub(crate) hosts: May<Entries<Host>>,
     /// Images that guests are made from.

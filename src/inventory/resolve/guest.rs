@@ -1,7 +1,7 @@
 //! Virtual machines.
 
 use super::{
-    Noun, Scope,
+    Noun, Scope, availability,
     card::Cards,
     cloud_init, device, machine, named,
     names::{entries, items},
@@ -73,10 +73,7 @@ impl GuestKey<'_> {
         scope: &mut Scope<'_>,
     ) -> Option<Guest> {
         let vmid = self.vmid(raw, scope);
-        let node: Option<HostName> = match &raw.node {
-            Some(at) => scope.refer(Noun::Node, at),
-            None => scope.only(Noun::Node, self.key.span, "node"),
-        };
+        let (node, homes) = availability::homes(self.document, self.key, raw, scope);
         let image: Option<ImageName> = match &raw.image {
             Some(at) => scope.refer(Noun::Image, at),
             None => scope.only(Noun::Image, self.key.span, "image"),
@@ -131,10 +128,14 @@ impl GuestKey<'_> {
         let ssh = machine::ssh(&raw.ssh, "infra", scope);
         let nameservers = nameservers(self.document, raw, nics.first(), zones, scope);
         let tags = tags(raw, scope);
+        availability::check_ties(self.key, raw, scope);
         Some(Guest {
             name: HostName::new(self.name()).ok()?,
             vmid: vmid?,
+            ha: availability::high(raw),
+            replicas: availability::replicas(self.name(), node.as_ref(), raw, scope),
             node: node?,
+            homes,
             image: image?,
             cores,
             cpu: text(&raw.cpu).unwrap_or_else(|| "host".to_owned()),

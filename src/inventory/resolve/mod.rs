@@ -6,6 +6,7 @@
 //! Invariant: pure. The day is an input, files were read before.
 
 mod api;
+mod availability;
 mod card;
 mod check;
 mod cloud_init;
@@ -53,6 +54,7 @@ pub(crate) fn resolve(
     let hosts = machine::hosts(document, &zones, scope);
     let (zpools, datasets) = storage::pools(document, scope);
     let guests = guest::guests(document, system.as_ref(), &zones, &datasets, scope);
+    let ha_rules = availability::rules(document, &guests, scope);
     let sets = network::sets(document, scope);
     let operators = network::operators(document, scope);
     let mut services = network::services(document, scope);
@@ -61,6 +63,7 @@ pub(crate) fn resolve(
         proxmox: api::proxmox(document, &nodes, scope),
         nodes,
         guests,
+        ha_rules,
         hosts,
         images,
         zones: network::plain(zones),

@@ -280,7 +280,10 @@ impl Desk<'_> {
         let given = if is_checked {
             let path: Vec<_> = PATH
                 .iter()
-                .filter(|param| captures.contains_key(param.name))
+                .filter(|param| {
+                    let own = crate::lab::api::table::param::find(self.endpoint.params, param.name);
+                    captures.contains_key(param.name) && own.is_none()
+                })
                 .copied()
                 .collect();
             check_all(self.endpoint, &path, &all)?

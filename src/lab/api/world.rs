@@ -181,11 +181,14 @@ impl World {
         *lock(&self.0.counted).entry(name).or_default() += 1;
     }
 
-    /// Switches a member off, or on again. Its guests stay its own, as without HA.
+    /// Switches a member off, or on again. Its guests stay its own, except for those that the HA manager starts elsewhere.
     pub fn switch(&self, node: &str, on: bool) {
         self.change(|model| {
             if let Some(node) = model.nodes.get_mut(node) {
                 node.is_off = !on;
+            }
+            if !on {
+                model.recover(node);
             }
             model.count();
         });

@@ -109,9 +109,7 @@ pub(super) fn create(
         },
     );
     let started = start(draft, guest, node.name.clone(), vec![grown]);
-    let sealed = drive::seed(desired, guest);
-    let boot = guest_config::boot_seed_name(&desired.system, guest.vmid);
-    drive::seal(draft, guest, node, sealed, Some(boot), vec![started]);
+    drive::sealed(draft, desired, guest, node, vec![started]);
 }
 
 fn summary(guest: &Guest, node: &Node) -> Proposal {

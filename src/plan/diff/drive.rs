@@ -24,6 +24,41 @@ pub(super) fn seed(desired: &Desired, guest: &Guest) -> GuestSeed {
     )
 }
 
+/// What stays in the drive after the first boot.
+pub(super) fn sealed(
+    draft: &mut Draft,
+    desired: &Desired,
+    guest: &Guest,
+    node: &Node,
+    needs: Vec<String>,
+) {
+    let boot = guest_config::boot_seed_name(&desired.system, guest.vmid);
+    if guest.roams() {
+        empty(draft, guest, node, Some(boot), needs);
+    } else {
+        seal(draft, guest, node, seed(desired, guest), Some(boot), needs);
+    }
+}
+
+/// Takes the seed out of the drive of a guest that may live on several nodes: Proxmox neither moves nor starts elsewhere
+/// what holds an image of one node's storage.
+fn empty(draft: &mut Draft, guest: &Guest, node: &Node, seed: Option<String>, needs: Vec<String>) {
+    let seed = seed.map(|name| format!("{}:iso/{name}", node.iso_storage));
+    draft.propose(
+        &node.name,
+        &format!("{} seed", subject(guest)),
+        Proposal::update("it may live on several nodes, and an image of one node would tie it")
+            .field("ide2", seed.as_deref(), Some("none"))
+            .after(needs),
+        Operation::EmptyDrive {
+            node: node.name.clone(),
+            vmid: guest.vmid,
+            guest: guest.name.clone(),
+            seed,
+        },
+    );
+}
+
 /// Puts the sealed seed into the drive and deletes the one that it replaces.
 pub(super) fn seal(
     draft: &mut Draft,
@@ -57,12 +92,17 @@ pub(super) fn diff(
     guest: &Guest,
     node: &Node,
     config: &BTreeMap<String, String>,
+    moved: bool,
     needs: Vec<String>,
 ) {
     let sealed = seed(desired, guest);
-    let want = format!("{}:iso/{}", node.iso_storage, sealed.filename);
+    let want = if guest.roams() {
+        "none".to_owned()
+    } else {
+        format!("{}:iso/{}", node.iso_storage, sealed.filename)
+    };
     let in_drive = config.get("ide2").and_then(|value| value.split(',').next());
-    if in_drive == Some(want.as_str()) {
+    if in_drive == Some(want.as_str()) && (!moved || guest.roams()) {
         return;
     }
     // Only our own seeds are deleted; another ISO in the drive is the owner's and only taken out.
@@ -74,7 +114,22 @@ pub(super) fn diff(
         .filter(|volume| volume.starts_with(&ours))
         .and_then(|volume| volume.split_once(":iso/"))
         .map(|(_, name)| name.to_owned());
-    seal(draft, guest, node, sealed, replaces, needs);
+    if guest.roams() {
+        // A move has emptied it.
+        if !moved {
+            empty(draft, guest, node, replaces, needs);
+        }
+        return;
+    }
+    // A move has taken out and deleted what was in it.
+    seal(
+        draft,
+        guest,
+        node,
+        sealed,
+        replaces.filter(|_| !moved),
+        needs,
+    );
 }
 
 /// A seed of ours that lies beside the one in the drive: a deletion that failed, and perhaps a private key.
@@ -87,7 +142,11 @@ pub(super) fn leftover(
     seen: &ObservedProxmox,
 ) {
     let sealed = seed(desired, guest);
-    let want = format!("{}:iso/{}", node.iso_storage, sealed.filename);
+    let want = if guest.roams() {
+        "none".to_owned()
+    } else {
+        format!("{}:iso/{}", node.iso_storage, sealed.filename)
+    };
     let in_drive = config.get("ide2").and_then(|value| value.split(',').next());
     let ours = format!(
         "{}:iso/infra-{}-{}-",
@@ -103,7 +162,12 @@ pub(super) fn leftover(
         })
         .and_then(|volume| volume.split_once(":iso/"))
         .map(|(_, name)| name.to_owned());
-    if in_drive == Some(want.as_str()) && stray.is_some() {
+    if in_drive != Some(want.as_str()) || stray.is_none() {
+        return;
+    }
+    if guest.roams() {
+        empty(draft, guest, node, stray, Vec::new());
+    } else {
         seal(draft, guest, node, sealed, stray, Vec::new());
     }
 }

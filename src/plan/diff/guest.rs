@@ -1,6 +1,6 @@
 //! Guests: what is created, configured, grown, started.
 
-use super::{creation, disk, drive, holding};
+use super::{creation, disk, drive, holding, migration};
 use crate::model::{
     desired::Desired,
     guest::Guest,
@@ -31,7 +31,9 @@ pub(in crate::plan) fn running(guest: &Guest) -> [String; 2] {
 pub(super) fn boots_first(draft: &Draft, system: &SystemName, guest: &Guest) -> bool {
     let boot_seed = guest_config::boot_seed_name(system, guest.vmid);
     draft.changes.iter().any(|change| {
-        matches!(&change.operation, Operation::SealSeed { replaces: Some(volume), .. }
+        matches!(&change.operation,
+            Operation::SealSeed { replaces: Some(volume), .. }
+            | Operation::EmptyDrive { seed: Some(volume), .. }
             if volume.ends_with(&boot_seed))
     })
 }
@@ -254,12 +256,12 @@ fn update(
     if !on {
         needs.push(start(draft, guest, lives_on(node, found), needs.clone()));
     }
+    let moved = migration::diff(draft, guest, node, found, config, seen, &needs);
+    needs.extend(moved.clone());
     if is_unfinished {
-        let sealed = drive::seed(desired, guest);
-        let boot = guest_config::boot_seed_name(&desired.system, guest.vmid);
-        drive::seal(draft, guest, node, sealed, Some(boot), needs);
+        drive::sealed(draft, desired, guest, node, needs);
     } else {
-        drive::diff(draft, desired, guest, node, config, needs);
+        drive::diff(draft, desired, guest, node, config, moved.is_some(), needs);
     }
 }
 

@@ -6,16 +6,19 @@ mod creation;
 mod dataset;
 mod disk;
 mod drive;
+mod entry;
 mod firewall;
 mod firewall_reason;
 mod guest;
 mod holding;
 mod image;
 mod mapping;
+mod migration;
 mod resource;
 mod stack;
 
 pub(super) use dataset::path as directory;
+pub use entry::guest as entry_guest;
 pub(super) use guest::running;
 pub(super) use stack::paths as stack_paths;
 
@@ -40,6 +43,7 @@ pub(super) fn all(draft: &mut Draft, inputs: &Inputs<'_>) {
             }
             mapping::diff(draft, desired, seen);
             guest::diff(draft, desired, seen);
+            entry::diff(draft, desired, seen);
             firewall::diff(draft, inputs, seen);
         }
         Some(Reading::Failed { why, hint }) => {

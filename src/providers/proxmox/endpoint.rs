@@ -206,6 +206,45 @@ const GUEST_OPTIONS: &[&str] = &[
     "digest",
 ];
 
+const HA_RESOURCE: &[&str] = &[
+    "sid",
+    "state",
+    "max_restart",
+    "max_relocate",
+    "failback",
+    "comment",
+];
+const HA_RESOURCE_CHANGE: &[&str] = &[
+    "state",
+    "max_restart",
+    "max_relocate",
+    "failback",
+    "comment",
+    "delete",
+    "digest",
+];
+const HA_RULE: &[&str] = &[
+    "rule",
+    "type",
+    "resources",
+    "nodes",
+    "strict",
+    "affinity",
+    "comment",
+    "disable",
+];
+const HA_RULE_CHANGE: &[&str] = &[
+    "type",
+    "resources",
+    "nodes",
+    "strict",
+    "affinity",
+    "comment",
+    "disable",
+    "delete",
+    "digest",
+];
+
 macro_rules! endpoints {
     ($($name:ident = $method:ident $path:literal $repeat:ident $parameters:expr $(, $vm:ident)?;)*) => {
         $(pub(super) static $name: Endpoint = Endpoint {
@@ -254,6 +293,21 @@ endpoints! {
     POOLS = Get "/pools" Always &[];
     POOL_CREATE = Post "/pools" Never &["poolid", "comment"];
     POOL_UPDATE = Put "/pools" AfterLock &["poolid", "vms", "allow-move"];
+
+    HA_RESOURCES = Get "/cluster/ha/resources" Always &["type"];
+    HA_RESOURCE_CREATE = Post "/cluster/ha/resources" Never HA_RESOURCE;
+    HA_RESOURCE_UPDATE = Put "/cluster/ha/resources/{sid}" AfterLock HA_RESOURCE_CHANGE;
+    HA_RESOURCE_DELETE = Delete "/cluster/ha/resources/{sid}" Never &["purge"];
+    HA_RULES = Get "/cluster/ha/rules" Always &["type", "resource"];
+    HA_RULE_CREATE = Post "/cluster/ha/rules" Never HA_RULE;
+    HA_RULE_UPDATE = Put "/cluster/ha/rules/{rule}" AfterLock HA_RULE_CHANGE;
+    HA_RULE_DELETE = Delete "/cluster/ha/rules/{rule}" Never &[];
+    REPLICATION_JOBS = Get "/cluster/replication" Always &[];
+    REPLICATION_JOB_CREATE = Post "/cluster/replication" Never
+        &["id", "type", "target", "schedule", "rate", "comment", "disable"];
+    REPLICATION_JOB_UPDATE = Put "/cluster/replication/{id}" AfterLock
+        &["schedule", "rate", "comment", "disable", "delete", "digest"];
+    REPLICATION_JOB_DELETE = Delete "/cluster/replication/{id}" Never &["keep"];
 
     NODE_GUESTS = Get "/nodes/{node}/qemu" Always &[];
     VM_CREATE = Post "/nodes/{node}/qemu" Never &["vmid", "pool"], vm_options;

@@ -14,6 +14,7 @@ mod change;
 mod client;
 mod encode;
 mod endpoint;
+mod entry;
 mod error;
 mod firewall;
 mod guest_calls;
@@ -33,6 +34,7 @@ mod write;
 mod tests;
 
 pub use client::{Client, ClientOptions};
+pub use entry::{ClusterRead, ClusterWrite};
 pub use error::{Delivery, ProxmoxError, Refusal};
 pub use guest_life::{AgentOutput, CloneOptions, GuestRead, GuestWrite, NewVolume, Snapshot};
 pub use read::{ProxmoxRead, ProxmoxRequest};

@@ -4,6 +4,7 @@ use super::{
     answer,
     client::Client,
     encode, endpoint,
+    entry::ClusterRead as _,
     error::ProxmoxError,
     read::{ProxmoxRead, ProxmoxRequest},
     request::Request,
@@ -41,13 +42,16 @@ impl ProxmoxRead for Client {
         let dirs = Request::new(&endpoint::DIR_MAPPINGS, &[]);
         let pcis = Request::new(&endpoint::PCI_MAPPINGS, &[]);
         let usbs = Request::new(&endpoint::USB_MAPPINGS, &[]);
-        let (resources, version, dirs, pcis, usbs, pools, nodes, cluster) = tokio::join!(
+        let kinds = request.entries.iter();
+        let entries = kinds.map(|kind| async move { (*kind, self.entries(*kind).await) });
+        let (resources, version, dirs, pcis, usbs, pools, entries, nodes, cluster) = tokio::join!(
             self.fetch::<Vec<Resource>>(&resources),
             self.fetch::<Version>(&version),
             self.fetch::<Vec<DirMapping>>(&dirs),
             self.fetch::<Vec<PciMapping>>(&pcis),
             self.fetch::<Vec<UsbMapping>>(&usbs),
             self.pools(request),
+            join_all(entries),
             join_all(request.nodes.iter().map(|name| self.node(name, request))),
             self.firewall_of_cluster(request),
         );
@@ -78,6 +82,12 @@ impl ProxmoxRead for Client {
                 .map(|mapping| (mapping.id, mapping.map))
                 .collect(),
             pools: open.answer(Question::Pools, pools).flatten(),
+            entries: entries
+                .into_iter()
+                .filter_map(|(kind, entries)| {
+                    Some((kind, open.answer(Question::Entries(kind), entries)?))
+                })
+                .collect(),
             guests: guests(&resources),
             nodes: node_states(&resources),
             firewall: cluster.firewall,

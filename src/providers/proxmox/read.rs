@@ -6,6 +6,7 @@ use super::{
     write::FirewallScope,
 };
 use crate::model::{
+    cluster::EntryKind,
     firewall::PveRules,
     ids::{HostName, StorageId, Vmid},
     observed::{ObservedGuest, ObservedProxmox},
@@ -31,6 +32,8 @@ pub struct ProxmoxRequest {
     pub firewall: bool,
     /// Whether the pools are wanted.
     pub pools: bool,
+    /// The kinds of the cluster's own entries that are wanted.
+    pub entries: BTreeSet<EntryKind>,
 }
 
 /// Looks at a cluster. Nothing here changes anything.

@@ -42,6 +42,7 @@ impl Open {
                 | Question::PciMappings
                 | Question::UsbMappings
                 | Question::Pools
+                | Question::Entries(_)
                 | Question::Guest(_)
                 | Question::Firewall(_) => None,
             };

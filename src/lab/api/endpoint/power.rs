@@ -110,7 +110,7 @@ pub(crate) fn reboot(model: &Model, call: &Call) -> Answer {
     ))
 }
 
-/// Guests with local devices or with CD-ROMs that the target does not have stay where they are.
+/// Guests with local devices stay where they are; what else ties one to its node comes out in the task.
 pub(crate) fn migrate(model: &Model, call: &Call) -> Answer {
     let (vmid, target) = (call.vmid(), call.text("target"));
     let there = model
@@ -139,18 +139,6 @@ pub(crate) fn migrate(model: &Model, call: &Call) -> Answer {
     if let Some(local) = local.filter(|_| guest.running.is_some()) {
         return Err(Refusal::Failed(format!(
             "can't migrate VM which uses local devices: {local}"
-        )));
-    }
-    let missing = guest.drives().into_values().find(|drive| {
-        drive.is_cdrom()
-            && !drive.is_cloudinit()
-            && drive.file.contains(':')
-            && model.shelved(target, &drive.file).is_none()
-    });
-    if let Some(drive) = missing {
-        return Err(Refusal::Failed(format!(
-            "can't migrate local cdrom '{}'",
-            drive.file
         )));
     }
     let work = Work::Migrate {

@@ -64,6 +64,12 @@ pub(crate) struct Model {
     pub(crate) pools: BTreeMap<String, Pool>,
     /// HA resources: `vm:150` -> options.
     pub(crate) ha: BTreeMap<String, BTreeMap<String, String>>,
+    /// HA rules by name, with their options; `order` counts them.
+    #[serde(default)]
+    pub(crate) ha_rules: BTreeMap<String, BTreeMap<String, String>>,
+    /// Replication jobs: `150-0` -> options.
+    #[serde(default)]
+    pub(crate) replication: BTreeMap<String, BTreeMap<String, String>>,
     pub(crate) access: Access,
     pub(crate) tasks: Tasks,
 }
@@ -196,7 +202,9 @@ impl Model {
         let mut log = Vec::new();
         if purge {
             log.push(format!("purging VM {vmid} from related configurations.."));
-            if self.ha.remove(&format!("vm:{vmid}")).is_some() {
+            self.replication
+                .retain(|id, _| !id.starts_with(&format!("{vmid}-")));
+            if self.unmanage(&format!("vm:{vmid}")) {
                 log.push(format!(
                     "NOTE: removed VM {vmid} from HA resource configuration."
                 ));
@@ -211,6 +219,86 @@ impl Model {
         self.firewall.guests.remove(&vmid);
         self.guests.remove(&vmid);
         Ok(log)
+    }
+
+    /// Takes a guest out of HA and out of its rules; a rule without guests goes too.
+    pub(crate) fn unmanage(&mut self, sid: &str) -> bool {
+        for rule in self.ha_rules.values_mut() {
+            if let Some(resources) = rule.get_mut("resources") {
+                let left: Vec<&str> = resources.split(',').filter(|one| *one != sid).collect();
+                *resources = left.join(",");
+            }
+        }
+        self.ha_rules
+            .retain(|_, rule| rule.get("resources").is_none_or(|left| !left.is_empty()));
+        self.ha.remove(sid).is_some()
+    }
+
+    /// What the HA manager does once a node is gone: its guests go where their rules and their disks allow.
+    pub(crate) fn recover(&mut self, gone: &str) {
+        let lost: Vec<u32> = self
+            .guests
+            .iter()
+            .filter(|(_, guest)| guest.node == gone)
+            .map(|(vmid, _)| *vmid)
+            .collect();
+        for vmid in lost {
+            let sid = format!("vm:{vmid}");
+            let is_managed = self
+                .ha
+                .get(&sid)
+                .is_some_and(|options| options.get("state").is_none_or(|state| state == "started"));
+            if is_managed
+                && let Some(node) = self.refuge(vmid, &sid)
+                && let Some(guest) = self.guests.get_mut(&vmid)
+            {
+                guest.node = node;
+            }
+        }
+    }
+
+    fn refuge(&self, vmid: u32, sid: &str) -> Option<String> {
+        let guest = self.guests.get(&vmid)?;
+        let disks: Vec<&str> = guest
+            .drives()
+            .values()
+            .filter(|drive| drive.is_disk())
+            .filter_map(|drive| Some(drive.volume()?.0.to_owned()))
+            .filter_map(|storage| self.storages.all.get_key_value(&storage))
+            .filter(|(_, storage)| !storage.shared)
+            .map(|(id, _)| id.as_str())
+            .collect();
+        let has_disks = |node: &str| {
+            disks.is_empty()
+                || self.replication.iter().any(|(id, job)| {
+                    id.starts_with(&format!("{vmid}-"))
+                        && job.get("target").map(String::as_str) == Some(node)
+                })
+        };
+        let rule = self.ha_rules.values().find(|rule| {
+            rule.get("type").map(String::as_str) == Some("node-affinity")
+                && rule
+                    .get("resources")
+                    .is_some_and(|all| all.split(',').any(|one| one == sid))
+        });
+        let priority = |node: &str| -> Option<u32> {
+            rule?.get("nodes")?.split(',').find_map(|entry| {
+                let (name, priority) = entry.split_once(':').unwrap_or((entry, "0"));
+                (name == node).then(|| priority.parse().unwrap_or(0))
+            })
+        };
+        let is_strict = rule.is_some_and(|rule| rule.get("strict").is_some_and(|on| on == "1"));
+        self.nodes
+            .iter()
+            .filter(|(name, node)| !node.is_off && has_disks(name))
+            .filter(|(name, _)| !is_strict || priority(name).is_some())
+            .max_by_key(|(name, _)| {
+                (
+                    priority(name).map_or(0, |one| one + 1),
+                    std::cmp::Reverse(*name),
+                )
+            })
+            .map(|(name, _)| name.clone())
     }
 
     /// One round of the statistics daemon: from now on the state of every guest and node is known.

@@ -18,7 +18,9 @@ fn endpoint(endpoint: &Endpoint) -> Value {
         .iter()
         .filter(|param| endpoint.path.contains(&format!("{{{}}}", param.name)));
     for param in own {
-        fields.insert(param.name.to_owned(), property(param));
+        fields
+            .entry(param.name.to_owned())
+            .or_insert_with(|| property(param));
     }
     json!({
         "method": endpoint.method.as_str(),

@@ -127,6 +127,7 @@ pub(crate) const PATH: &[Param] = &[
     req("upid", TEXT),
     req("sid", TEXT.format("pve-ha-resource-or-vm-id")),
     req("id", TEXT.format("pve-configid")),
+    req("rule", TEXT.format("pve-configid")),
     req("roleid", TEXT.format("pve-roleid")),
     req("userid", TEXT.format("pve-userid").max(64)),
     req("tokenid", TEXT.pattern("(?^:[A-Za-z][A-Za-z0-9\\.\\-_]+)")),

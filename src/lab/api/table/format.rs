@@ -316,6 +316,20 @@ const CHECKS: &[Check] = &[
             &format!("invalid task status '{t}'"),
         )
     }),
+    ("pve-ha-resource-id", |t| {
+        let id = t.strip_prefix("vm:").or_else(|| t.strip_prefix("ct:"));
+        when(
+            id.is_some_and(|id| id.parse::<u32>().is_ok()),
+            &format!("unable to parse HA resource ID '{t}'"),
+        )
+    }),
+    ("pve-ha-node", |t| {
+        let (name, priority) = t.split_once(':').unwrap_or((t, "0"));
+        when(
+            is_dns_label(name) && priority.parse::<u32>().is_ok(),
+            &format!("value does not look like a valid ha group node '{t}'"),
+        )
+    }),
     ("pve-ha-resource-or-vm-id", |t| {
         let id = t
             .strip_prefix("vm:")

@@ -10,12 +10,14 @@ use super::{
     guest::GUEST,
     guest_config::CONFIG,
     guest_firewall::GUEST_FIREWALL,
+    ha::HA,
     mapping::MAPPING,
     network::NETWORK,
     node::NODE,
     node_firewall::NODE_FIREWALL,
     param::{self, Shape},
     power::POWER,
+    replication::REPLICATION,
     storage::STORAGE,
 };
 use std::collections::BTreeMap;
@@ -28,11 +30,13 @@ const TABLES: &[&[Endpoint]] = &[
     FIREWALL,
     GUEST,
     GUEST_FIREWALL,
+    HA,
     MAPPING,
     NETWORK,
     NODE,
     NODE_FIREWALL,
     POWER,
+    REPLICATION,
     STORAGE,
 ];
 

@@ -16,6 +16,7 @@ mod guest;
 mod guest_config;
 mod guest_firewall;
 mod guest_formats;
+mod ha;
 mod lookup;
 mod mapping;
 mod network;
@@ -24,6 +25,7 @@ mod node_firewall;
 pub(crate) mod param;
 pub(crate) mod pattern;
 mod power;
+mod replication;
 mod storage;
 
 pub use describe::described;

@@ -66,9 +66,29 @@ impl Bench<'_> {
             }
             Ok(())
         })?;
+        let tie = self.world.look(|model| tie(model, vmid));
+        if let Some(tie) = tie {
+            self.log([
+                tie,
+                "ERROR: Failed to sync data - can't migrate VM - check log".to_owned(),
+            ]);
+            return Err("migration aborted".to_owned());
+        }
         self.take(if online { 2.0 } else { 1.0 }).await;
         self.world.change(|model| {
-            target.clone_into(&mut model.guest_mut(vmid)?.node);
+            let guest = model.guest_mut(vmid)?;
+            let from = std::mem::replace(&mut guest.node, target.to_owned());
+            // A guest that moves to its copy is copied back from there.
+            for (_, job) in model
+                .replication
+                .iter_mut()
+                .filter(|(id, _)| id.starts_with(&format!("{vmid}-")))
+            {
+                if job.get("target").map(String::as_str) == Some(target) {
+                    job.insert("target".to_owned(), from.clone());
+                    job.insert("source".to_owned(), target.to_owned());
+                }
+            }
             Ok::<_, String>(())
         })?;
         self.log(["migration finished successfully".to_owned()]);
@@ -182,4 +202,20 @@ pub(super) fn unlocked(model: &Model, vmid: u32) -> Result<(), String> {
 
 pub(super) fn id(vmid: u32) -> Result<Vmid, String> {
     Vmid::new(vmid).map_err(|why| why.to_string())
+}
+
+/// What keeps a guest on its node: an image of a local storage in its drive.
+fn tie(model: &Model, vmid: u32) -> Option<String> {
+    let guest = model.guests.get(&vmid)?;
+    let is_shared = |id: &str| model.storages.all.get(id).is_some_and(|one| one.shared);
+    guest.drives().into_values().find_map(|drive| {
+        let (storage, _) = drive.volume()?;
+        let tied = drive.is_cdrom() && !drive.is_cloudinit() && !is_shared(storage);
+        tied.then(|| {
+            format!(
+                "can't migrate local disk '{}': local cdrom image",
+                drive.file
+            )
+        })
+    })
 }

@@ -1,10 +1,13 @@
 //! What can be sent in the life of a single guest.
 
 use crate::model::{
+    cluster::{Entry, EntryKind, EntryWrite},
     firewall::{PveRule, PveRuleKind},
     ids::Vmid,
 };
-use crate::providers::proxmox::{Client, CloneOptions, GuestRead, GuestWrite, NewVolume};
+use crate::providers::proxmox::{
+    Client, CloneOptions, ClusterWrite, GuestRead, GuestWrite, NewVolume,
+};
 
 pub(super) fn rule() -> PveRule {
     PveRule {
@@ -26,6 +29,50 @@ pub(super) fn rule() -> PveRule {
 
 fn vmid() -> Vmid {
     Vmid::new(110).expect("valid")
+}
+
+/// Every kind of entry, made, changed and deleted.
+async fn change_entries(client: &Client) {
+    let pairs = |all: &[(&str, &str)]| -> Entry {
+        all.iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
+    };
+    let kinds = [
+        (
+            EntryKind::HaResource,
+            "vm:110",
+            pairs(&[("state", "started"), ("comment", "infra home")]),
+        ),
+        (
+            EntryKind::HaRule,
+            "near",
+            pairs(&[
+                ("type", "node-affinity"),
+                ("resources", "vm:110"),
+                ("nodes", "pve:2,pve2:1"),
+                ("strict", "1"),
+            ]),
+        ),
+        (
+            EntryKind::Replication,
+            "110-0",
+            pairs(&[("type", "local"), ("target", "pve2"), ("schedule", "*/15")]),
+        ),
+    ];
+    for (kind, id, entry) in kinds {
+        let set = match kind {
+            EntryKind::Replication => pairs(&[("schedule", "*/5")]),
+            EntryKind::HaResource | EntryKind::HaRule => entry.clone(),
+        };
+        let change = EntryWrite::Update {
+            set,
+            delete: vec!["comment".to_owned()],
+        };
+        for write in [EntryWrite::Create(entry), change, EntryWrite::Delete] {
+            client.write_entry(kind, id, &write).await.expect("yes");
+        }
+    }
 }
 
 pub(super) async fn change_lives(client: &Client) {
@@ -56,6 +103,7 @@ pub(super) async fn change_lives(client: &Client) {
     moved.await.expect("yes");
     let migrated = client.migrate("pve", vmid(), "pve2", true);
     migrated.await.expect("yes");
+    change_entries(client).await;
     let made = client.create_snapshot("pve", vmid(), "before", "words; and more = less");
     made.await.expect("yes");
     let deleted = client.delete_snapshot("pve", vmid(), "before");

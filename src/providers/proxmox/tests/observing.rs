@@ -29,6 +29,7 @@ fn request() -> ProxmoxRequest {
         guests: BTreeMap::from([(vmid(150), node()), (vmid(998), node())]),
         firewall: true,
         pools: false,
+        entries: BTreeSet::new(),
     }
 }
 

@@ -5,10 +5,6 @@ use flate2::read::GzDecoder;
 use serde_json::Value;
 use std::{collections::BTreeMap, io::Read, path::Path};
 
-/// For methods without parameters.
-static NONE: std::sync::LazyLock<serde_json::Map<String, Value>> =
-    std::sync::LazyLock::new(Default::default);
-
 /// Path template -> method -> its description.
 pub(super) struct Schema(BTreeMap<String, Value>);
 
@@ -39,7 +35,7 @@ impl Schema {
     }
 
     /// The properties of a row's parameters.
-    pub(super) fn properties(&self, row: &Endpoint) -> &serde_json::Map<String, Value> {
+    pub(super) fn properties(&self, row: &Endpoint) -> serde_json::Map<String, Value> {
         let name = format!("{} {}", row.method, row.path);
         let info = self
             .0
@@ -48,9 +44,35 @@ impl Schema {
         let method = info
             .get(row.method.to_string())
             .unwrap_or_else(|| panic!("{name}: no such method"));
-        method["parameters"]["properties"]
-            .as_object()
-            .unwrap_or(&NONE)
+        let mut all = serde_json::Map::new();
+        gather(&method["parameters"], &mut all);
+        all
+    }
+}
+
+/// Parameters that depend on a type (HA rules) count together; only what every type demands is demanded.
+fn gather(schema: &Value, all: &mut serde_json::Map<String, Value>) {
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        all.insert(name.clone(), property.clone());
+    }
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        gather(part, all);
+    }
+    let variants = schema["oneOf"].as_array().map_or(&[][..], Vec::as_slice);
+    for variant in variants {
+        for (name, property) in variant["properties"].as_object().into_iter().flatten() {
+            let mut property = property.clone();
+            if !variants
+                .iter()
+                .all(|other| other["properties"].get(name).is_some())
+            {
+                property["optional"] = Value::from(1);
+            }
+            all.insert(name.clone(), property);
+        }
+    }
+    if let Some(name) = schema["type-property"].as_str() {
+        all.insert(name.to_owned(), schema["type-property-schema"].clone());
     }
 }
 
@@ -104,7 +126,7 @@ fn every_row_of_the_table_is_in_the_published_schema() {
         let is_known = |name: &str| {
             row.takes(name) || placeholders(row.path).any(|placeholder| placeholder == name)
         };
-        for (name, property) in properties {
+        for (name, property) in &properties {
             // The name of an upload's file part is a parameter too.
             let is_optional = property["optional"] == 1;
             if !is_optional && !is_known(name) {

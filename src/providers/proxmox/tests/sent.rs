@@ -6,6 +6,7 @@ use super::{
     server::{Asked, Reply, Server, client, hasty},
 };
 use crate::model::{
+    cluster::EntryKind,
     desired::ApiAuth,
     firewall::PveAlias,
     ids::Vmid,
@@ -81,6 +82,11 @@ async fn read_everything(client: &Client) {
         guests: BTreeMap::from([(vmid(), "pve".parse().expect("valid"))]),
         firewall: true,
         pools: true,
+        entries: BTreeSet::from([
+            EntryKind::HaResource,
+            EntryKind::HaRule,
+            EntryKind::Replication,
+        ]),
     };
     client
         .observe(&request)
@@ -442,7 +448,7 @@ async fn every_value_that_was_sent_passes_the_published_schema() {
             }
         }
         for (name, property) in properties {
-            let is_given = given.iter().any(|(given, _)| given == name);
+            let is_given = given.iter().any(|(given, _)| *given == name);
             if property["optional"] != 1 && !is_given {
                 wrong.push(format!(
                     "{}: the required `{name}` is missing",
