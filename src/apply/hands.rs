@@ -386,6 +386,11 @@ where
                 self.empty_drive(node, *vmid, guest, seed.as_deref(), notes)
                     .await
             }
+            Operation::ApplyNetwork {
+                node,
+                writes,
+                expects,
+            } => self.apply_network(node, writes, expects, notes).await,
             Operation::WriteEntry { kind, id, write } => {
                 self.write_entry(*kind, id, write, notes).await
             }

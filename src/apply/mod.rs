@@ -18,6 +18,7 @@ mod hands;
 pub mod host_keys;
 pub mod journal;
 pub mod lock;
+mod network;
 pub mod receipt;
 pub mod replica;
 mod tasks;

@@ -55,6 +55,7 @@ fn chosen(change: &Change, selector: &Selector, desired: &Desired) -> bool {
         | Operation::AllocateDisk { .. }
         | Operation::MakePool { .. }
         | Operation::MapDirectory { .. }
+        | Operation::ApplyNetwork { .. }
         | Operation::Firewall { .. }
         | Operation::EnableFirewall { .. }
         | Operation::InstallPackages { .. }

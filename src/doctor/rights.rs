@@ -63,6 +63,10 @@ pub fn needs(desired: &Desired) -> Vec<Need> {
             format!("/nodes/{}", node.name),
             "let the node download images",
         );
+        if !node.made.is_empty() {
+            let path = format!("/nodes/{}", node.name);
+            need("Sys.Modify", path, "make bridges");
+        }
         for id in [node.iso_storage.as_str(), node.import_storage.as_str()] {
             need(
                 "Datastore.Audit",

@@ -140,6 +140,8 @@ codes! {
     LIMIT_NOT_KEPT = "INV066";
     /// Masquerading without a router.
     MASQUERADE_WITHOUT_ROUTER = "INV068";
+    /// A bridge of a node that could not carry what it is for, or would cut the node off.
+    BRIDGE = "INV069";
 
     /// A balloon minimum above the memory.
     BALLOON_ABOVE_MEMORY = "INV070";

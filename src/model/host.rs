@@ -4,6 +4,7 @@ use super::{
     address::Mac,
     cloud_init::CloudInit,
     ids::{BridgeName, HostName, StorageId, ZoneName},
+    network::Bridge,
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,8 @@ pub struct Node {
     pub ssh: SshAccess,
     /// The node's own addresses by bridge; empty where infra is not told.
     pub bridges: BTreeMap<BridgeName, Vec<IpNet>>,
+    /// Bridges that infra makes and keeps.
+    pub made: BTreeMap<BridgeName, Bridge>,
     /// Storage for ISO images (seeds), content type `iso`.
     pub iso_storage: StorageId,
     /// Storage for imported disk images, content type `import`.

@@ -22,6 +22,7 @@ pub mod health;
 pub mod host;
 pub mod ids;
 pub mod image;
+pub mod network;
 pub mod observed;
 pub mod property;
 pub mod pve_normal;

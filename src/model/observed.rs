@@ -6,6 +6,7 @@ use super::{
     firewall::PveFirewall,
     firewall_step::PveLevel,
     ids::{HostName, Vmid},
+    network::NodeNetwork,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
@@ -145,6 +146,8 @@ pub struct ObservedNode {
     pub storages: BTreeMap<String, ObservedStorage>,
     /// Bridges: interface name -> addresses in CIDR form.
     pub bridges: BTreeMap<String, Vec<String>>,
+    /// All interfaces, and what is staged for them.
+    pub network: NodeNetwork,
 }
 
 /// A storage on a node.

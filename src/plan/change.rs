@@ -7,6 +7,7 @@ use crate::model::{
     host::GuestSeed,
     ids::{DatasetName, HostName, ImageName, PoolName, SystemName, Vmid},
     image::{Checksum, Download},
+    network::InterfaceWrite,
     release::Release,
     resource::{FileResource, Reaction},
     size::Bytes,
@@ -279,6 +280,15 @@ pub enum Operation {
         guest: HostName,
         /// Volume to delete afterwards, if it is ours.
         seed: Option<String>,
+    },
+    /// Stages interfaces of a node and applies them, under a guard where a shell allows one.
+    ApplyNetwork {
+        /// Node.
+        node: HostName,
+        /// What is staged.
+        writes: Vec<InterfaceWrite>,
+        /// Interfaces that must be there afterwards.
+        expects: Vec<String>,
     },
     /// Writes an entry of the cluster's own configuration.
     WriteEntry {

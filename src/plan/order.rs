@@ -106,7 +106,10 @@ fn lane(change: &Change) -> String {
             EntryKind::Replication => "replication".to_owned(),
         },
         Operation::MapDirectory { .. } => "mappings".to_owned(),
-        Operation::Firewall { .. } | Operation::EnableFirewall { .. } => "firewall".to_owned(),
+        // A node has one guard, so what it guards goes one after the other.
+        Operation::Firewall { .. }
+        | Operation::EnableFirewall { .. }
+        | Operation::ApplyNetwork { .. } => "firewall".to_owned(),
         Operation::CreateDataset { .. }
         | Operation::SetProperties { .. }
         | Operation::MountDataset { .. }
@@ -169,6 +172,7 @@ fn batch(operation: &Operation) -> Option<&'static str> {
         | Operation::MigrateGuest { .. }
         | Operation::EmptyDrive { .. }
         | Operation::WriteEntry { .. }
+        | Operation::ApplyNetwork { .. }
         | Operation::StartGuest { .. }
         | Operation::RestartGuest { .. }
         | Operation::MapDirectory { .. }
@@ -201,10 +205,23 @@ pub(super) fn complete_needs(changes: &mut [Change], desired: &Desired) {
         let ids = baseline.entry(change.host.clone()).or_default();
         ids.push(change.id.clone());
     }
+    let networks: BTreeMap<HostName, String> = changes
+        .iter()
+        .filter(|change| matches!(change.operation, Operation::ApplyNetwork { .. }))
+        .map(|change| (change.host.clone(), change.id.clone()))
+        .collect();
     let baseline_of = |host: &HostName| baseline.get(host).into_iter().flatten().cloned();
     let mut extra: Vec<Vec<String>> = Vec::new();
     for change in changes.iter() {
         let mut more = Vec::new();
+        // A card needs its bridge.
+        if let Operation::CreateGuest { node, .. }
+        | Operation::CloneGuest { target: node, .. }
+        | Operation::ConfigureGuest { node, .. }
+        | Operation::MigrateGuest { to: node, .. } = &change.operation
+        {
+            more.extend(networks.get(node).cloned());
+        }
         if let Operation::StartGuest { guest, .. } | Operation::RestartGuest { guest, .. } =
             &change.operation
         {

@@ -334,6 +334,15 @@ impl Hands for FarmHands {
                 self.0
                     .seal_read_seed(node, *vmid, storage, seed, replaces.as_deref(), &notes)
                     .await?;
+            } else if let Operation::ApplyNetwork {
+                node,
+                writes,
+                expects,
+            } = &change.operation
+            {
+                self.0
+                    .apply_unguarded_network(node, writes, expects, &notes)
+                    .await?;
             } else if let Operation::EmptyDrive {
                 node,
                 vmid,

@@ -8,4 +8,5 @@
 mod availability;
 mod farm;
 mod faults;
+mod network;
 mod requests;

@@ -377,7 +377,7 @@ fn somebody_elses_stopped_guest_under_our_vmid_blocks() {
 }
 
 #[test]
-fn a_guest_that_moved_is_configured_where_it_lives() {
+fn a_guest_that_moved_is_configured_where_it_lives_and_then_moved_home() {
     let said = drift(|_, seen| {
         guest(seen, 110).node = "pve2".to_owned();
         config(seen, 110).insert("description".to_owned(), "mine".to_owned());
@@ -385,7 +385,9 @@ fn a_guest_that_moved_is_configured_where_it_lives() {
     assert_eq!(
         said,
         [
-            "~ pve: guest 110 intranet [hot] notes: mine -> Jellyfin, Immich, monitoring and backups.||Managed by infra: media-server-home/intranet"
+            "~ pve: guest 110 intranet [hot] notes: mine -> Jellyfin, Immich, monitoring and backups.||Managed by infra: media-server-home/intranet",
+            "~ pve: guest 110 intranet move [stops] node: pve2 -> pve",
+            "~ pve: guest 110 intranet seed [hot] ide2: nothing -> infra-media-server-home-110-7afbf7acf3db.iso"
         ]
     );
 }

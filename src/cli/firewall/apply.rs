@@ -137,7 +137,9 @@ async fn guarded(
                 }
                 nodes.extend(session.desired.nodes.keys().cloned());
             }
-            (Some(shell), GuardKind::Host) => machines.push((shell.clone(), *kind)),
+            (Some(shell), GuardKind::Host | GuardKind::Network) => {
+                machines.push((shell.clone(), *kind));
+            }
             (None, _) => {
                 return Err(Failure::new(
                     exit::UNREACHABLE,

@@ -25,6 +25,22 @@ pub(crate) struct Node {
     pub(crate) iso_storage: May<Text<StorageId>>,
     /// Storage for imported disk images, content type `import`; `local` unless given.
     pub(crate) import_storage: May<Text<StorageId>>,
+    /// Bridges that infra makes and keeps. A bridge's addresses are those of the node in its zone.
+    pub(crate) bridges: May<Entries<Bridge>>,
+}
+
+/// A bridge of a node.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Bridge {
+    /// Cards of the node that it takes; none for a bridge between guests only.
+    pub(crate) ports: May<Many<String>>,
+    /// It tells VLANs apart, so that cards may have tags; false unless given.
+    pub(crate) vlan_aware: May<bool>,
+    /// The VLANs that it carries: `2-4094`, `10 20 30-39`; all of them unless given.
+    pub(crate) vids: May<String>,
+    /// MTU, 1280 to 65520.
+    pub(crate) mtu: May<u16>,
 }
 
 /// A machine that Proxmox does not run.

@@ -1,7 +1,7 @@
 //! Nodes, external hosts and shells.
 
 use super::{
-    Noun, Scope,
+    Noun, Scope, bridge,
     names::entries,
     network::Zones,
     scope::{or, text},
@@ -47,6 +47,7 @@ pub(super) fn nodes(
             }
         }
         let ssh = ssh(&node.ssh, "root", scope);
+        let made = bridge::bridges(node, &bridges, addresses.first(), scope);
         let local = StorageId::new("local").expect("`local` is a storage id");
         let iso_storage = scope
             .parse_may(&node.iso_storage)
@@ -71,6 +72,7 @@ pub(super) fn nodes(
                     address,
                     ssh,
                     bridges,
+                    made,
                     iso_storage,
                     import_storage,
                     routes: vec![],

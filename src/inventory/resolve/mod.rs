@@ -7,6 +7,7 @@
 
 mod api;
 mod availability;
+mod bridge;
 mod card;
 mod check;
 mod cloud_init;

@@ -219,6 +219,7 @@ impl NodeConfig {
                     comments: None,
                     active: true,
                     priority: number,
+                    ..Interface::default()
                 },
             );
         }

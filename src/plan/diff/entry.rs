@@ -363,10 +363,10 @@ fn copies(
             .find(|(_, job)| job.get("target").map(String::as_str) == Some(target.as_str()))
             .map(|(id, _)| (*id).clone());
         let free = || {
-            (0_u32..)
+            (0..=u32::from(u16::MAX))
                 .map(|number| format!("{}-{number}", guest.vmid))
                 .find(|id| !every.contains(id) && !taken.contains(id))
-                .expect("numbers do not run out")
+                .expect("no guest has that many copies")
         };
         let job = job.unwrap_or_else(free);
         taken.insert(job.clone());

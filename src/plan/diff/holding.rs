@@ -103,7 +103,8 @@ pub(super) fn node_can_hold(
         );
     }
     for card in &guest.nics {
-        if !live.bridges.contains_key(card.bridge.as_str()) {
+        if !live.bridges.contains_key(card.bridge.as_str()) && !node.made.contains_key(&card.bridge)
+        {
             draft.block(
                 subject(guest),
                 format!("node {} has no bridge `{}`", node.name, card.bridge),

@@ -14,6 +14,7 @@ mod holding;
 mod image;
 mod mapping;
 mod migration;
+mod network;
 mod resource;
 mod stack;
 
@@ -41,6 +42,7 @@ pub(super) fn all(draft: &mut Draft, inputs: &Inputs<'_>) {
             for unanswered in &seen.unanswered {
                 draft.unknown(unanswered.question.to_string(), unanswered);
             }
+            network::diff(draft, desired, seen);
             mapping::diff(draft, desired, seen);
             guest::diff(draft, desired, seen);
             entry::diff(draft, desired, seen);

@@ -17,6 +17,8 @@ const A_CALL: Duration = Duration::from_secs(40);
 pub enum GuardKind {
     /// A Proxmox node: the firewall's files in `/etc/pve`, of the whole cluster.
     Node,
+    /// A Proxmox node: its interfaces.
+    Network,
     /// A guest or an external host: UFW and the chain for published container ports.
     Host,
 }
@@ -25,6 +27,7 @@ impl GuardKind {
     fn word(self) -> &'static str {
         match self {
             Self::Node => "node",
+            Self::Network => "network",
             Self::Host => "host",
         }
     }

@@ -40,6 +40,14 @@ pub(super) fn data(request: &str, answer: &Answer<'_>) -> Result<Value, ProxmoxE
     Err(refusal(request, answer))
 }
 
+/// A good answer as it came, with what stands beside its data.
+pub(super) fn whole(request: &str, body: &[u8]) -> Result<Value, ProxmoxError> {
+    serde_json::from_slice(body).map_err(|error| ProxmoxError::Garbled {
+        request: request.to_owned(),
+        why: error.to_string(),
+    })
+}
+
 /// Data as a type.
 pub(super) fn typed<T: DeserializeOwned>(request: &str, data: Value) -> Result<T, ProxmoxError> {
     serde_json::from_value(data).map_err(|error| ProxmoxError::Garbled {

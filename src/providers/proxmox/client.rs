@@ -244,14 +244,19 @@ impl Client {
             }
         }
         drop(permit);
-        answer::data(
-            &request.to_string(),
+        let name = request.to_string();
+        let data = answer::data(
+            &name,
             &Answer {
                 status: status.as_u16(),
                 reason: &reason,
                 body: &body,
             },
-        )
+        )?;
+        if request.whole {
+            return answer::whole(&name, &body);
+        }
+        Ok(data)
     }
 
     /// What a failure of the transport means for the request.

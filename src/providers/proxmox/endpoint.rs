@@ -206,6 +206,34 @@ const GUEST_OPTIONS: &[&str] = &[
     "digest",
 ];
 
+const INTERFACE: &[&str] = &[
+    "iface",
+    "type",
+    "autostart",
+    "bridge_ports",
+    "bridge_vlan_aware",
+    "bridge_vids",
+    "cidr",
+    "cidr6",
+    "gateway",
+    "gateway6",
+    "comments",
+    "mtu",
+];
+const INTERFACE_CHANGE: &[&str] = &[
+    "type",
+    "autostart",
+    "bridge_ports",
+    "bridge_vlan_aware",
+    "bridge_vids",
+    "cidr",
+    "cidr6",
+    "gateway",
+    "gateway6",
+    "comments",
+    "mtu",
+    "delete",
+];
 const HA_RESOURCE: &[&str] = &[
     "sid",
     "state",
@@ -274,6 +302,10 @@ endpoints! {
     NODE_STORAGES = Get "/nodes/{node}/storage" Always &[];
     STORAGE_CONTENT = Get "/nodes/{node}/storage/{storage}/content" Always &["content"];
     NODE_NETWORK = Get "/nodes/{node}/network" Always &[];
+    NETWORK_CREATE = Post "/nodes/{node}/network" Never INTERFACE;
+    NETWORK_UPDATE = Put "/nodes/{node}/network/{iface}" AfterLock INTERFACE_CHANGE;
+    NETWORK_REVERT = Delete "/nodes/{node}/network" Never &[];
+    NETWORK_RELOAD = Put "/nodes/{node}/network" Never &[];
     DOWNLOAD_URL = Post "/nodes/{node}/storage/{storage}/download-url" Never
         &["content", "filename", "url", "checksum", "checksum-algorithm"];
     UPLOAD = Post "/nodes/{node}/storage/{storage}/upload" Never

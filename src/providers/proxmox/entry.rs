@@ -1,5 +1,5 @@
 //! Entries of the cluster's own configuration: HA resources, HA rules, replication jobs. One list and three writes for
-//! each kind, all alike.
+//! each kind, all alike. And the interfaces of its nodes, which are staged and then applied together.
 
 use super::{
     answer,
@@ -7,9 +7,14 @@ use super::{
     endpoint::{self, Endpoint},
     error::{ProxmoxError, Refusal},
     request::Request,
-    wire::Text,
+    task::Upid,
+    wire::{Text, node::Network},
 };
-use crate::model::cluster::{Entry, EntryKind, EntryWrite};
+use crate::model::{
+    cluster::{Entry, EntryKind, EntryWrite},
+    network::{InterfaceWrite, NodeNetwork},
+};
+use serde_json::Value;
 use std::{collections::BTreeMap, future::Future};
 
 /// Lists entries.
@@ -19,6 +24,10 @@ pub trait ClusterRead: Send + Sync {
         &self,
         kind: EntryKind,
     ) -> impl Future<Output = Result<BTreeMap<String, Entry>, ProxmoxError>> + Send;
+
+    /// The interfaces of a node, and what is staged.
+    fn network(&self, node: &str)
+    -> impl Future<Output = Result<NodeNetwork, ProxmoxError>> + Send;
 }
 
 /// Writes entries.
@@ -30,6 +39,20 @@ pub trait ClusterWrite: Send + Sync {
         id: &str,
         write: &EntryWrite,
     ) -> impl Future<Output = Result<(), ProxmoxError>> + Send;
+
+    /// Stages an interface. Nothing happens to it before [`ClusterWrite::reload_network`].
+    fn stage_interface(
+        &self,
+        node: &str,
+        write: &InterfaceWrite,
+    ) -> impl Future<Output = Result<(), ProxmoxError>> + Send;
+
+    /// Forgets what is staged.
+    fn drop_staged(&self, node: &str) -> impl Future<Output = Result<(), ProxmoxError>> + Send;
+
+    /// Applies what is staged.
+    fn reload_network(&self, node: &str)
+    -> impl Future<Output = Result<Upid, ProxmoxError>> + Send;
 }
 
 /// The rows of one kind.
@@ -79,10 +102,9 @@ impl ClusterRead for Client {
             answer => answer?,
         };
         // What is not a scalar (errors of a rule, pending values) says nothing about what is configured.
-        let listed: Vec<BTreeMap<String, serde_json::Value>> =
-            answer::typed(&request.to_string(), data)?;
-        let text = |value: serde_json::Value| serde_json::from_value::<Text>(value).ok();
-        let entry = |row: BTreeMap<String, serde_json::Value>| {
+        let listed: Vec<BTreeMap<String, Value>> = answer::typed(&request.to_string(), data)?;
+        let text = |value: Value| serde_json::from_value::<Text>(value).ok();
+        let entry = |row: BTreeMap<String, Value>| {
             let mut entry: Entry = row
                 .into_iter()
                 .filter_map(|(key, value)| Some((key, text(value)?.0)))
@@ -91,6 +113,25 @@ impl ClusterRead for Client {
             Some((entry.remove(rows.key)?, entry))
         };
         Ok(listed.into_iter().filter_map(entry).collect())
+    }
+
+    async fn network(&self, node: &str) -> Result<NodeNetwork, ProxmoxError> {
+        let request = Request::new(&endpoint::NODE_NETWORK, &[node]).whole();
+        let Some(answer) = self.find::<Network>(&request).await? else {
+            return Ok(NodeNetwork::default());
+        };
+        let text = |value: Value| serde_json::from_value::<Text>(value).ok();
+        let interface = |row: BTreeMap<String, Value>| {
+            let mut fields: BTreeMap<String, String> = row
+                .into_iter()
+                .filter_map(|(key, value)| Some((key, text(value)?.0)))
+                .collect();
+            Some((fields.remove("iface")?, fields))
+        };
+        Ok(NodeNetwork {
+            interfaces: answer.data.into_iter().filter_map(interface).collect(),
+            staged: answer.changes.filter(|text| !text.is_empty()),
+        })
     }
 }
 
@@ -124,5 +165,33 @@ impl ClusterWrite for Client {
                 }
             }
         }
+    }
+
+    async fn stage_interface(
+        &self,
+        node: &str,
+        write: &InterfaceWrite,
+    ) -> Result<(), ProxmoxError> {
+        if write.exists {
+            let gone = (!write.delete.is_empty()).then(|| write.delete.join(","));
+            let request = Request::new(&endpoint::NETWORK_UPDATE, &[node, &write.iface])
+                .with_all(&write.set)
+                .with_some("delete", gone);
+            return self.done(&request).await;
+        }
+        let request = Request::new(&endpoint::NETWORK_CREATE, &[node])
+            .with("iface", &write.iface)
+            .with_all(&write.set);
+        self.done(&request).await
+    }
+
+    async fn drop_staged(&self, node: &str) -> Result<(), ProxmoxError> {
+        self.done(&Request::new(&endpoint::NETWORK_REVERT, &[node]))
+            .await
+    }
+
+    async fn reload_network(&self, node: &str) -> Result<Upid, ProxmoxError> {
+        self.task(&Request::new(&endpoint::NETWORK_RELOAD, &[node]))
+            .await
     }
 }

@@ -3,13 +3,14 @@
 use super::{
     client::Client,
     endpoint,
+    entry::ClusterRead as _,
     error::ProxmoxError,
     read::ProxmoxRequest,
     request::Request,
     unanswered::Open,
     wire::{
         guest::GuestRow,
-        node::{Interface, Storage, Volume},
+        node::{Storage, Volume},
     },
 };
 use crate::model::{
@@ -63,7 +64,6 @@ impl Client {
         request: &ProxmoxRequest,
     ) -> Result<ObservedNode, ProxmoxError> {
         let storages = Request::new(&endpoint::NODE_STORAGES, &[name.as_str()]);
-        let network = Request::new(&endpoint::NODE_NETWORK, &[name.as_str()]);
         let contents = request
             .content
             .iter()
@@ -71,7 +71,7 @@ impl Client {
             .map(|((_, storage), types)| self.volumes(name, storage.as_str(), types));
         let (storages, network, contents) = tokio::try_join!(
             self.find::<Vec<Storage>>(&storages),
-            self.find::<Vec<Interface>>(&network),
+            self.network(name.as_str()),
             try_join_all(contents),
         )?;
         let mut volumes: BTreeMap<String, BTreeMap<String, u64>> = contents.into_iter().collect();
@@ -90,11 +90,20 @@ impl Client {
             };
             (row.id, seen)
         };
-        let bridge = |row: Interface| {
-            let is_bridge = matches!(row.kind.as_str(), "bridge" | "OVSBridge");
-            let addresses = row.cidr.into_iter().chain(row.cidr6).collect();
-            (is_bridge && row.active.0).then_some((row.iface, addresses))
+        let is_bridge = |interface: &&BTreeMap<String, String>| {
+            let kind = interface.get("type").map(String::as_str);
+            matches!(kind, Some("bridge" | "OVSBridge")) && interface.contains_key("active")
         };
+        let addresses = |interface: &BTreeMap<String, String>| {
+            let own = ["cidr", "cidr6"].map(|key| interface.get(key).cloned());
+            own.into_iter().flatten().collect()
+        };
+        let bridges = network
+            .interfaces
+            .iter()
+            .filter(|(_, interface)| is_bridge(interface))
+            .map(|(iface, interface)| (iface.clone(), addresses(interface)))
+            .collect();
         Ok(ObservedNode {
             status: String::new(),
             storages: storages
@@ -102,11 +111,8 @@ impl Client {
                 .into_iter()
                 .map(storage)
                 .collect(),
-            bridges: network
-                .unwrap_or_default()
-                .into_iter()
-                .filter_map(bridge)
-                .collect(),
+            bridges,
+            network,
         })
     }
 

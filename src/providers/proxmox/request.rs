@@ -15,6 +15,8 @@ pub(super) struct Request {
     parameters: Vec<(String, String)>,
     /// The first parameter that the row does not list.
     stray: Option<String>,
+    /// Whether what stands beside `data` in the answer is wanted too.
+    pub(super) whole: bool,
 }
 
 impl Request {
@@ -45,6 +47,15 @@ impl Request {
             path: path.join("/"),
             parameters: Vec::new(),
             stray: None,
+            whole: false,
+        }
+    }
+
+    /// The answer with what stands beside its `data`.
+    pub(super) fn whole(self) -> Self {
+        Self {
+            whole: true,
+            ..self
         }
     }
 

@@ -72,6 +72,9 @@ fn merge(interface: &mut Interface, call: &Call) {
     call.text("bridge_ports").clone_into(&mut interface.ports);
     interface.autostart = call.is_on("autostart");
     interface.vlan_aware = call.is_on("bridge_vlan_aware");
+    interface.vids = call.get("bridge_vids").map(str::to_owned);
+    interface.mtu = call.number("mtu");
+    interface.cidr6 = call.get("cidr6").map(str::to_owned);
     interface.comments = call.get("comments").map(str::to_owned);
 }
 

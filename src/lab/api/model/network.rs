@@ -16,6 +16,13 @@ pub(crate) struct Interface {
     pub(crate) autostart: bool,
     pub(crate) vlan_aware: bool,
     pub(crate) comments: Option<String>,
+    /// VLANs that a bridge carries.
+    #[serde(default)]
+    pub(crate) vids: Option<String>,
+    #[serde(default)]
+    pub(crate) mtu: Option<u32>,
+    #[serde(default)]
+    pub(crate) cidr6: Option<String>,
     /// Whether it exists now, or only in the file.
     pub(crate) active: bool,
     pub(crate) priority: u32,
@@ -130,12 +137,22 @@ impl Interface {
             put("bridge_stp", json!("off"));
             if self.vlan_aware {
                 put("bridge_vlan_aware", json!(1));
+                put(
+                    "bridge_vids",
+                    json!(self.vids.as_deref().unwrap_or("2-4094")),
+                );
             }
         }
         if let Some((address, bits)) = self.cidr.as_deref().and_then(|cidr| cidr.split_once('/')) {
             put("address", json!(address));
             put("netmask", json!(bits));
             put("cidr", json!(self.cidr));
+        }
+        if let Some(cidr) = &self.cidr6 {
+            put("cidr6", json!(cidr));
+        }
+        if let Some(mtu) = self.mtu {
+            put("mtu", json!(mtu.to_string()));
         }
         if let Some(gateway) = &self.gateway {
             put("gateway", json!(gateway));

@@ -5,7 +5,7 @@
 #   confirm  forgets what was saved
 #   revert   puts back what was saved, at once
 #   look     says what there is
-# KIND: node (/etc/pve's firewall files) or host (UFW, Docker's chain). Exit: 0; 3 when the timer has already fired; 4 when
+# KIND: node (/etc/pve's firewall files), network (a node's interfaces) or host (UFW, Docker's chain). Exit: 0; 3 when the timer has already fired; 4 when
 # an armed switch of another run was found, which was then put back.
 set -u
 export LC_ALL=C
@@ -55,7 +55,7 @@ arm() {
     systemctl reset-failed infra-guard.timer infra-guard.service 2>/dev/null
     cat >"$units/infra-guard.service" <<UNIT || return 1
 [Unit]
-Description=infra: puts the firewall back that was there before an unconfirmed change
+Description=infra: puts back what was there before an unconfirmed change
 After=ufw.service docker.service pve-cluster.service
 ConditionPathExists=$dir/armed
 [Service]

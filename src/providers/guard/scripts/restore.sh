@@ -65,6 +65,11 @@ docker_back() {
     done
 }
 
+if [ "$kind" = network ]; then
+    # What was staged goes too: nobody may apply it later by accident.
+    rm -f /etc/network/interfaces.new
+    ifreload -a || systemctl restart networking.service
+fi
 if [ "$kind" = host ]; then
     ufw_back
     docker_back

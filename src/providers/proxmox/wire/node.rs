@@ -2,6 +2,8 @@
 
 use super::{Flag, Number};
 use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// One row of `GET /nodes/{node}/storage`.
 #[derive(Debug, Deserialize)]
@@ -29,19 +31,14 @@ pub(in super::super) struct Volume {
     pub(in super::super) size: Number,
 }
 
-/// One row of `GET /nodes/{node}/network`.
+/// `GET /nodes/{node}/network` with what stands beside its data.
 #[derive(Debug, Deserialize)]
-pub(in super::super) struct Interface {
-    pub(in super::super) iface: String,
-    #[serde(rename = "type")]
-    pub(in super::super) kind: String,
-    /// Absent for an interface that is only staged in `interfaces.new`.
+pub(in super::super) struct Network {
     #[serde(default)]
-    pub(in super::super) active: Flag,
+    pub(in super::super) data: Vec<BTreeMap<String, Value>>,
+    /// A diff, while changes are staged in `interfaces.new`.
     #[serde(default)]
-    pub(in super::super) cidr: Option<String>,
-    #[serde(default)]
-    pub(in super::super) cidr6: Option<String>,
+    pub(in super::super) changes: Option<String>,
 }
 
 /// `GET /nodes/{node}/status`, the part about its root file system.
