@@ -51,7 +51,7 @@ impl<P: ProxmoxRead + ProxmoxWrite + ClusterRead + ClusterWrite> World<P> {
             .await;
         match proved {
             Ok(()) => Ok(()),
-            Err(cause) => Err(cover.take_back(cause).await),
+            Err(cause) => Err(cover.take_back(cause).await.failure()),
         }
     }
 

@@ -71,11 +71,14 @@ impl Client {
         }
         let nodes = request.nodes.iter().map(|name| async move {
             let scope = FirewallScope::Node(name.as_str().to_owned());
-            (name, self.scope(&scope, &NODE, &[name.as_str()]).await)
+            (
+                name,
+                self.scope(&scope, &NODE, &[name.as_str()], false).await,
+            )
         });
         let cluster = async {
             tokio::try_join!(
-                self.scope(&FirewallScope::Cluster, &CLUSTER, &[]),
+                self.scope(&FirewallScope::Cluster, &CLUSTER, &[], false),
                 self.groups(),
             )
         };
@@ -110,6 +113,7 @@ impl Client {
         seen: &ObservedProxmox,
         vmid: Vmid,
         node: &HostName,
+        named_in_groups: bool,
     ) -> (Vmid, Result<Option<Seen<PveScope>>, ProxmoxError>) {
         let node = seen
             .guests
@@ -127,7 +131,8 @@ impl Client {
             vmid,
         };
         let number = vmid.to_string();
-        let answer = match self.scope(&scope, &GUEST, &[node, number.as_str()]).await {
+        let names = [node, number.as_str()];
+        let answer = match self.scope(&scope, &GUEST, &names, named_in_groups).await {
             Err(error) if error.is_not_found() => Ok(None),
             answer => answer.map(Some),
         };
@@ -181,14 +186,21 @@ impl Client {
         scope: &FirewallScope,
         endpoints: &ScopeEndpoints,
         names: &[&str],
+        named_in_groups: bool,
     ) -> Result<Seen<PveScope>, ProxmoxError> {
         let options = Request::new(endpoints.options, names);
-        let (options, rules, aliases, ipsets) = tokio::try_join!(
+        let (options, rules, ipsets) = tokio::try_join!(
             self.fetch::<Options>(&options),
             self.rule_list(scope),
-            self.listed::<Alias>(endpoints.aliases, names),
             self.ipsets(endpoints.ipsets, names),
         )?;
+        // A guest's own aliases mean nothing until something names one: hundreds of questions less.
+        let is_guest = matches!(scope, FirewallScope::Guest { .. });
+        let aliases = if is_guest && !named_in_groups && !names_alias(&rules.value, &ipsets) {
+            Vec::new()
+        } else {
+            self.listed::<Alias>(endpoints.aliases, names).await?
+        };
         let option = |(key, text): (String, Option<Text>)| {
             let Text(text) = text?;
             (key != "digest").then_some((key, text))
@@ -245,6 +257,34 @@ impl Client {
         });
         Ok(try_join_all(each).await?.into_iter().collect())
     }
+}
+
+/// Whether a rule of a group names an alias that each guest may have of its own.
+pub(super) fn groups_name_alias(firewall: &PveFirewall) -> bool {
+    let none = BTreeMap::new();
+    let mut groups = firewall.groups.values();
+    groups.any(|group| names_alias(&group.rules, &none))
+}
+
+/// Whether a rule or a set names an alias: neither an address nor a set, and not one of the cluster's.
+fn names_alias(rules: &PveRules, ipsets: &BTreeMap<String, PveIpset>) -> bool {
+    let ends = rules
+        .rules
+        .iter()
+        .flat_map(|rule| [&rule.source, &rule.dest])
+        .flatten()
+        .flat_map(|text| text.split(','));
+    let members = ipsets
+        .values()
+        .flat_map(|set| set.members.keys().map(String::as_str));
+    ends.chain(members).any(|text| {
+        let text = text.trim().trim_start_matches('!');
+        let first = text.split(['/', '-']).next().unwrap_or(text);
+        !text.is_empty()
+            && !text.starts_with('+')
+            && !text.starts_with("dc/")
+            && first.parse::<std::net::IpAddr>().is_err()
+    })
 }
 
 /// Rules by position, with the digest that all of them carry. An empty list has no digest.

@@ -6,6 +6,7 @@ use super::{
     encode, endpoint,
     entry::ClusterRead as _,
     error::ProxmoxError,
+    firewall::groups_name_alias,
     read::{ProxmoxRead, ProxmoxRequest},
     request::Request,
     task::{TaskEnd, TaskStatus, Upid},
@@ -110,6 +111,7 @@ impl ProxmoxRead for Client {
             open.add(answer.open, &seen);
         }
         let wanted = request.guests.iter();
+        let named = groups_name_alias(&seen.firewall);
         let (details, firewalls) = tokio::join!(
             join_all(wanted.clone().filter_map(|(vmid, _)| {
                 let guest = seen.guests.get(vmid).filter(|guest| guest.kind == QEMU)?;
@@ -121,7 +123,8 @@ impl ProxmoxRead for Client {
                 ))
             })),
             join_all(
-                wanted.map(|(vmid, node)| self.firewall_of_guest(request, &seen, *vmid, node))
+                wanted
+                    .map(|(vmid, node)| self.firewall_of_guest(request, &seen, *vmid, node, named))
             ),
         );
         for (vmid, detail) in details {
