@@ -455,6 +455,7 @@ mod tests {
                 (name("vmbr0"), vec![name("192.168.1.10/24")]),
                 (name("vmbr1"), vec![name("10.10.10.1/24")]),
             ]),
+            made: BTreeMap::new(),
             iso_storage: name("local"),
             import_storage: name("local"),
             routes: vec![name("dmz")],

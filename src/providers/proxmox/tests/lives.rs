@@ -4,6 +4,7 @@ use crate::model::{
     cluster::{Entry, EntryKind, EntryWrite},
     firewall::{PveRule, PveRuleKind},
     ids::Vmid,
+    network::InterfaceWrite,
 };
 use crate::providers::proxmox::{
     Client, CloneOptions, ClusterWrite, GuestRead, GuestWrite, NewVolume,
@@ -75,6 +76,41 @@ async fn change_entries(client: &Client) {
     }
 }
 
+/// A bridge made, one changed, everything dropped, everything applied.
+async fn change_network(client: &Client) {
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let write = |exists: bool| InterfaceWrite {
+        iface: "vmbr1".to_owned(),
+        exists,
+        set: [
+            pair("type", "bridge"),
+            pair("autostart", "1"),
+            pair("bridge_ports", "eno2"),
+            pair("bridge_vlan_aware", "1"),
+            pair("bridge_vids", "2-4094"),
+            pair("cidr", "10.10.10.1/24"),
+            pair("cidr6", "fd00::1/64"),
+            pair("mtu", "1500"),
+        ]
+        .into(),
+        delete: if exists {
+            vec!["gateway".to_owned()]
+        } else {
+            vec![]
+        },
+    };
+    client
+        .stage_interface("pve", &write(false))
+        .await
+        .expect("yes");
+    client
+        .stage_interface("pve", &write(true))
+        .await
+        .expect("yes");
+    client.drop_staged("pve").await.expect("yes");
+    client.reload_network("pve").await.expect("yes");
+}
+
 pub(super) async fn change_lives(client: &Client) {
     let volume = NewVolume {
         filename: "vm-999999999-home-photos.qcow2".to_owned(),
@@ -104,6 +140,7 @@ pub(super) async fn change_lives(client: &Client) {
     let migrated = client.migrate("pve", vmid(), "pve2", true);
     migrated.await.expect("yes");
     change_entries(client).await;
+    change_network(client).await;
     let made = client.create_snapshot("pve", vmid(), "before", "words; and more = less");
     made.await.expect("yes");
     let deleted = client.delete_snapshot("pve", vmid(), "before");

@@ -174,12 +174,24 @@ fn typed(row: &Endpoint, data: Value) -> Result<(), serde_json::Error> {
         ("POST", "/nodes/{node}/qemu/{vmid}/agent/exec") => one::<guest::ExecStarted>(data),
         ("GET", "/nodes/{node}/qemu/{vmid}/agent/exec-status") => one::<guest::ExecStatus>(data),
         ("POST", "/nodes/{node}/storage/{storage}/content") => one::<String>(data),
+        ("GET", "/cluster/ha/resources" | "/cluster/ha/rules" | "/cluster/replication") => {
+            list::<BTreeMap<String, Value>>(data)
+        }
+        ("PUT", "/nodes/{node}/network") => one::<String>(data),
+        ("POST" | "PUT" | "DELETE", path)
+            if path.starts_with("/cluster/ha/")
+                || path.starts_with("/cluster/replication")
+                || path.starts_with("/nodes/{node}/network") =>
+        {
+            assert_eq!(data, Value::Null, "{path}");
+            Ok(())
+        }
         ("POST" | "PUT", "/pools") => {
             assert_eq!(data, Value::Null, "{path}");
             Ok(())
         }
         ("GET", "/nodes/{node}/storage") => list::<node::Storage>(data),
-        ("GET", "/nodes/{node}/network") => list::<node::Interface>(data),
+        ("GET", "/nodes/{node}/network") => list::<BTreeMap<String, Value>>(data),
         ("GET", "/nodes/{node}/storage/{storage}/content") => list::<node::Volume>(data),
         ("GET", "/nodes/{node}/tasks/{upid}/status") => one::<task::Status>(data),
         ("GET", "/nodes/{node}/tasks/{upid}/log") => list::<task::LogLine>(data),

@@ -39,6 +39,8 @@ fn agreeable(asked: &Asked, _before: usize) -> Reply {
             "current" => r#"{"status":"running"}"#,
             "config" | "options" => "{}",
             "ipset" => r#"[{"name":"lan"}]"#,
+            // A name, so that the aliases are asked for.
+            "lan" => r#"[{"cidr":"nas"}]"#,
             "exec-status" => r#"{"exited":1,"exitcode":0,"out-data":"done"}"#,
             "groups" => r#"[{"group":"infra-web"}]"#,
             _ => "[]",
@@ -51,7 +53,14 @@ fn agreeable(asked: &Asked, _before: usize) -> Reply {
             "create directory mapping failed: dir ID 'tank-media' already defined\n",
         ),
         "POST" if path.ends_with("/agent/exec") => Reply::data(r#"{"pid":816}"#),
-        _ if path == "/pools" => Reply::data("null"),
+        "PUT" if path.ends_with("/network") => Reply::data(&format!("\"{UPID}\"")),
+        _ if path == "/pools"
+            || path.starts_with("/cluster/ha/")
+            || path.starts_with("/cluster/replication")
+            || path.contains("/network") =>
+        {
+            Reply::data("null")
+        }
         _ if path.contains("/firewall/") || path.contains("/mapping/") => Reply::data("null"),
         _ => Reply::data(&format!("\"{UPID}\"")),
     }
