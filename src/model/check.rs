@@ -35,6 +35,8 @@ pub enum Probe {
         location: Option<String>,
         /// Text that the body must contain.
         body: Option<String>,
+        /// A header that must be there, by name, and text that its value must contain.
+        header: Option<(String, String)>,
         /// Accept a self-signed certificate: the check is about routing, and the owner said so.
         self_signed: bool,
     },
@@ -46,6 +48,17 @@ pub enum Probe {
         port: u16,
         /// `true` when it must be accepted.
         open: bool,
+    },
+    /// A certificate that must be good for a while.
+    Tls {
+        /// Name that is asked for.
+        name: String,
+        /// Connect here instead of resolving the name.
+        connect: Option<IpAddr>,
+        /// Port.
+        port: u16,
+        /// Days that it must have left.
+        days: u32,
     },
     /// A name that must resolve.
     Dns {

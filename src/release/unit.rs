@@ -46,7 +46,7 @@ pub(super) fn unit(desired: &Desired, stack: &Stack) -> ReleaseUnit {
          [Service]\n\
          Type=oneshot\n\
          RemainAfterExit=yes\n\
-         ExecStart={compose} up --detach --no-build --pull never --remove-orphans\n\
+         ExecStart={compose} up --detach --no-build --pull never\n\
          ExecStop={compose} stop\n\
          TimeoutStartSec={start}\n\
          TimeoutStopSec=120\n\

@@ -49,7 +49,7 @@ pub(super) fn parse(text: &str) -> BTreeMap<usize, Facts> {
         let Ok(number) = number.parse() else { continue };
         let coded = matches!(
             key,
-            "location" | "body" | "output" | "mounts" | "error" | "unasked"
+            "location" | "head" | "body" | "output" | "mounts" | "error" | "unasked"
         );
         let value = if coded {
             let bytes = STANDARD.decode(value).unwrap_or_default();
@@ -85,6 +85,7 @@ pub(super) fn judge(probe: &Probe, facts: Option<&Facts>) -> Verdict {
             status,
             location,
             body,
+            header,
             ..
         } => {
             let Some(seen) = fact("status") else {
@@ -99,6 +100,16 @@ pub(super) fn judge(probe: &Probe, facts: Option<&Facts>) -> Verdict {
             {
                 return failed(format!("redirects to `{target}`, not `{wanted}`"));
             }
+            if let Some((name, wanted)) = header {
+                let found = value_of(fact("head").unwrap_or_default(), name);
+                match found {
+                    None => return failed(format!("there is no header `{name}`")),
+                    Some(value) if !value.contains(wanted.as_str()) => {
+                        return failed(format!("the header `{name}` is `{value}`"));
+                    }
+                    Some(_) => {}
+                }
+            }
             if let Some(wanted) = body
                 && !fact("body").unwrap_or_default().contains(wanted.as_str())
             {
@@ -112,6 +123,17 @@ pub(super) fn judge(probe: &Probe, facts: Option<&Facts>) -> Verdict {
             Some("1") => failed("the port is open".to_owned()),
             Some(_) => failed("the port is closed".to_owned()),
         },
+        Probe::Tls { days, .. } => {
+            let number = |key: &str| fact(key).and_then(|text| text.parse::<i64>().ok());
+            let (Some(expires), Some(now)) = (number("expires"), number("now")) else {
+                return missing();
+            };
+            match (expires - now).div_euclid(86_400) {
+                left if left >= i64::from(*days) => Verdict::Passed,
+                left if left < 0 => failed("the certificate has expired".to_owned()),
+                left => failed(format!("the certificate ends in {left} days")),
+            }
+        }
         Probe::Dns { address, .. } => match (fact("address"), address) {
             (None, _) => missing(),
             (Some(seen), Some(wanted)) if seen != wanted.to_string() => {
@@ -161,6 +183,14 @@ pub(super) fn judge(probe: &Probe, facts: Option<&Facts>) -> Verdict {
     }
 }
 
+/// The value of a header, in what curl dumped.
+fn value_of<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    head.lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(own, _)| own.trim().eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.trim())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,8 +202,65 @@ mod tests {
             status,
             location: Some("https://login".to_owned()),
             body: None,
+            header: None,
             self_signed: true,
         }
+    }
+
+    #[test]
+    fn a_header_must_be_there_and_say_what_was_wished() {
+        let probe = |name: &str, value: &str| Probe::Http {
+            url: "https://x.home.arpa/".to_owned(),
+            connect: None,
+            status: 200,
+            location: None,
+            body: None,
+            header: Some((name.to_owned(), value.to_owned())),
+            self_signed: true,
+        };
+        let head =
+            STANDARD.encode("HTTP/2 200\r\nstrict-transport-security: max-age=31536000\r\n\r\n");
+        let facts = parse(&format!("0\tstatus\t200\n0\thead\t{head}\n0\tbody\t\n"));
+        let verdict = |name: &str, value: &str| judge(&probe(name, value), facts.get(&0));
+        assert_eq!(
+            verdict("Strict-Transport-Security", "max-age="),
+            Verdict::Passed
+        );
+        for (name, value) in [
+            ("Strict-Transport-Security", "preload"),
+            ("X-Frame-Options", ""),
+        ] {
+            assert!(
+                matches!(verdict(name, value), Verdict::Failed { .. }),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_certificate_has_days_left() {
+        let tls = Probe::Tls {
+            name: "x.home.arpa".to_owned(),
+            connect: None,
+            port: 443,
+            days: 14,
+        };
+        let left = |days: i64| {
+            let facts = parse(&format!(
+                "0\texpires\t{}\n0\tnow\t1000000\n",
+                1_000_000 + days * 86_400
+            ));
+            judge(&tls, facts.get(&0))
+        };
+        assert_eq!(left(14), Verdict::Passed);
+        let ends = Verdict::Failed {
+            seen: "the certificate ends in 3 days".to_owned(),
+        };
+        assert_eq!(left(3), ends);
+        let gone = Verdict::Failed {
+            seen: "the certificate has expired".to_owned(),
+        };
+        assert_eq!(left(-2), gone);
     }
 
     #[test]

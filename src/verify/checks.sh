@@ -1,11 +1,12 @@
 # infra-checks ; one check a line on stdin, fields separated by TAB:
 #   N http URL ADDRESS|- INSECURE(0|1)
 #   N tcp ADDRESS PORT
+#   N tls NAME ADDRESS|- PORT
 #   N dns NAME SERVER|-
 #   N exec PROJECT SERVICE ARG...      (each ARG in base64)
 #   N mounts
 # Answers, in any order, fields separated by TAB; values in base64:
-#   N status CODE | N location V | N body V | N open 0|1 | N address A | N exit CODE | N output V | N mounts V | N error V
+#   N status CODE | N location V | N head V | N expires EPOCH | N now EPOCH | N body V | N open 0|1 | N address A | N exit CODE | N output V | N mounts V | N error V
 set -u
 tab=$(printf '\t')
 work=$(mktemp -d) || exit 1
@@ -20,6 +21,7 @@ http() {
   if code=$(curl "$@" --url "$url" 2>"$work/$n.err"); then
     say "$n" status "$code"
     sed -n 's/^[Ll]ocation: *//p' "$work/$n.head" | tr -d '\r\n' | coded "$n" location
+    head -c 65536 "$work/$n.head" 2>/dev/null | coded "$n" head
     head -c 65536 "$work/$n.body" 2>/dev/null | coded "$n" body
   else
     coded "$n" error <"$work/$n.err"
@@ -27,6 +29,23 @@ http() {
 }
 tcp() {
   if timeout 3 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$2" "$3" 2>/dev/null; then say "$1" open 1; else say "$1" open 0; fi
+}
+tls() {
+  n=$1 name=$2 address=$3 port=$4
+  if ! command -v openssl >/dev/null 2>&1; then
+    printf 'openssl is not installed here' | coded "$n" unasked
+    return
+  fi
+  [ "$address" != - ] || address=$name
+  case $address in *:*) address="[$address]" ;; esac
+  end=$(timeout 10 openssl s_client -connect "$address:$port" -servername "$name" </dev/null 2>"$work/$n.err" |
+    openssl x509 -noout -enddate 2>/dev/null | sed -n 's/^notAfter=//p')
+  if [ -n "$end" ]; then
+    say "$n" expires "$(date -d "$end" +%s)"
+    say "$n" now "$(date +%s)"
+  else
+    { printf 'no certificate: '; head -n 1 "$work/$n.err"; } | coded "$n" error
+  fi
 }
 dns() {
   if [ "$3" = - ]; then
@@ -92,6 +111,7 @@ while IFS= read -r line; do
   case $kind in
   http) http "$n" "$@" ;;
   tcp) tcp "$n" "$@" ;;
+  tls) tls "$n" "$@" ;;
   dns) dns "$n" "$@" ;;
   exec) exec_in "$n" "$@" ;;
   mounts) findmnt -rn -o TARGET,FSTYPE | coded "$n" mounts ;;

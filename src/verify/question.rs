@@ -35,7 +35,7 @@ pub(super) fn asker(
             );
         }
         Probe::Mount { host, .. } => return Asker::Host(host.clone()),
-        Probe::Http { .. } | Probe::Tcp { .. } | Probe::Dns { .. } => {}
+        Probe::Http { .. } | Probe::Tcp { .. } | Probe::Tls { .. } | Probe::Dns { .. } => {}
     }
     if let (Some(why), false) = (nobody, matches!(check.from, Endpoint::Host(_))) {
         return Asker::Nobody(why.to_owned());
@@ -90,6 +90,12 @@ pub(super) fn line(probe: &Probe) -> String {
             )
         }
         Probe::Tcp { address, port, .. } => format!("tcp\t{address}\t{port}"),
+        Probe::Tls {
+            name,
+            connect,
+            port,
+            ..
+        } => format!("tls\t{name}\t{}\t{port}", or_dash(*connect)),
         Probe::Dns { name, server, .. } => format!("dns\t{name}\t{}", or_dash(*server)),
         Probe::Exec {
             stack,

@@ -49,6 +49,23 @@ impl Lab {
         Self::with_clock("0.01")
     }
 
+    /// A folder with this inventory; its lab is begun by [`Lab::begin_lab`].
+    pub(crate) fn of(name: &str, inventory: &str) -> Self {
+        let lab = Self {
+            folder: tempfile::tempdir().expect("folder"),
+        };
+        let folder = lab.path("inventory").join(name);
+        fs::create_dir_all(&folder).expect("made");
+        fs::write(folder.join("inventory.yaml"), inventory).expect("written");
+        lab
+    }
+
+    /// Begins a scripted lab for the inventory.
+    pub(crate) fn begin_lab(&self) {
+        self.run(&["lab", "up", "--kind", "scripted", "--clock", "0.01"])
+            .says(0, &["scripted guests"]);
+    }
+
     /// The same with this factor on its delays.
     pub(crate) fn with_clock(factor: &str) -> Self {
         let lab = Self {

@@ -6,8 +6,11 @@
 )]
 
 mod api;
+mod broken;
 mod budget;
+mod canary;
 mod crash;
+mod fleet;
 mod hosts;
 mod lab;
 mod lock;

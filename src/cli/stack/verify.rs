@@ -61,6 +61,7 @@ fn is_about(desired: &Desired, check: &Check, name: &StackName) -> bool {
     };
     match &check.probe {
         Probe::Exec { stack, .. } => stack == name,
+        Probe::Tls { connect, port, .. } => connect.is_some_and(|address| at(address, *port)),
         Probe::Tcp { address, port, .. } => at(*address, *port),
         Probe::Http { url, connect, .. } => {
             let port = if url.starts_with("https:") { 443 } else { 80 };

@@ -7,7 +7,7 @@ use crate::inventory::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// One question with its expected answer. Exactly one of `https`, `http`, `tcp`, `dns`, `exec` and `mount` is asked.
+/// One question with its expected answer. Exactly one of `https`, `http`, `tcp`, `tls`, `dns`, `exec` and `mount` is asked.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Check {
@@ -19,7 +19,7 @@ pub(crate) struct Check {
     pub(crate) https: May<String>,
     /// A host name or URL to ask over HTTP.
     pub(crate) http: May<String>,
-    /// With `https` and `http`: connect to this host or address instead of resolving the name.
+    /// With `https`, `http` and `tls`: connect to this host or address instead of resolving the name.
     pub(crate) connect: May<String>,
     /// With `https` and `http`: the expected status, 200 unless given.
     pub(crate) expect: May<u16>,
@@ -27,12 +27,18 @@ pub(crate) struct Check {
     pub(crate) location: May<String>,
     /// With `https` and `http`: text that the answer must contain.
     pub(crate) body: May<String>,
+    /// With `https` and `http`: a header that must be there, as `Name: text`; its value must contain the text.
+    pub(crate) header: May<String>,
     /// With `https`: accept a self-signed certificate.
     pub(crate) self_signed: May<bool>,
     /// `HOST:PORT`, where HOST is a host or an address and PORT a number or a service.
     pub(crate) tcp: May<String>,
     /// With `tcp`: whether it must be open (true unless given) or closed.
     pub(crate) open: May<bool>,
+    /// `NAME` or `NAME:PORT` (443 unless given) whose certificate must be good for a while.
+    pub(crate) tls: May<String>,
+    /// With `tls`: how many days it must have left, 14 unless given.
+    pub(crate) days: May<u32>,
     /// A name that must resolve.
     pub(crate) dns: May<Short<Dns>>,
     /// A command in a container.

@@ -21,6 +21,8 @@ use crate::model::{
 use std::net::IpAddr;
 
 const OK: u16 = 200;
+/// A certificate that is renewed by itself has this many days left at least, unless something is wrong.
+const DAYS: u32 = 14;
 
 /// All checks in the owner's order.
 pub(super) fn checks(document: &Document, desired: &Desired, scope: &mut Scope<'_>) -> Vec<Check> {
@@ -56,18 +58,26 @@ fn probe(
     desired: &Desired,
     scope: &mut Scope<'_>,
 ) -> Option<(Probe, Option<HostName>)> {
-    let kinds: [(&str, Option<Span>, &[&str]); 6] = [
+    let kinds: [(&str, Option<Span>, &[&str]); 7] = [
         (
             "https",
             place(&raw.https),
-            &["connect", "expect", "location", "body", "self_signed"],
+            &[
+                "connect",
+                "expect",
+                "location",
+                "body",
+                "header",
+                "self_signed",
+            ],
         ),
         (
             "http",
             place(&raw.http),
-            &["connect", "expect", "location", "body"],
+            &["connect", "expect", "location", "body", "header"],
         ),
         ("tcp", place(&raw.tcp), &["open"]),
+        ("tls", place(&raw.tls), &["connect", "days"]),
         ("dns", place(&raw.dns), &[]),
         ("exec", place(&raw.exec), &["output"]),
         ("mount", place(&raw.mount), &["present"]),
@@ -101,6 +111,8 @@ fn probe(
         ("expect", place(&raw.expect)),
         ("location", place(&raw.location)),
         ("body", place(&raw.body)),
+        ("header", place(&raw.header)),
+        ("days", place(&raw.days)),
         ("self_signed", place(&raw.self_signed)),
         ("open", place(&raw.open)),
         ("output", place(&raw.output)),
@@ -127,6 +139,7 @@ fn probe(
         "http" => http(raw, "http", &raw.http, desired, scope).map(|probe| (probe, None)),
         "tcp" => tcp(raw, desired, scope).map(|probe| (probe, None)),
         "dns" => dns(raw, desired, scope).map(|probe| (probe, None)),
+        "tls" => tls(raw, desired, scope).map(|probe| (probe, None)),
         "exec" => exec(raw, desired, scope),
         _ => mount(raw, scope),
     }
@@ -187,7 +200,59 @@ fn http(
         status,
         location: text(&raw.location),
         body: text(&raw.body),
+        header: raw.header.as_ref().and_then(|at| header(at, scope)),
         self_signed: or(&raw.self_signed, false),
+    })
+}
+
+/// `Name: text`.
+fn header(at: &At<String>, scope: &mut Scope<'_>) -> Option<(String, String)> {
+    let written = at.value.as_deref()?;
+    let name = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    match written.split_once(':') {
+        Some((own, value)) if !own.is_empty() && own.chars().all(name) => {
+            Some((own.to_owned(), value.trim().to_owned()))
+        }
+        Some(_) | None => {
+            scope
+                .error(
+                    codes::INVALID_CHOICE,
+                    format!("`{written}` is not a header"),
+                )
+                .at(at.span, "not `Name: text`")
+                .help("write for example `\"Strict-Transport-Security: max-age=\"`");
+            None
+        }
+    }
+}
+
+fn tls(raw: &document::Check, desired: &Desired, scope: &mut Scope<'_>) -> Option<Probe> {
+    let at = raw.tls.as_ref()?;
+    let written = at.value.as_deref()?;
+    let (name, port) = written.split_once(':').unwrap_or((written, "443"));
+    let name_ok = !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));
+    let port = port.parse().ok().filter(|port| *port != 0);
+    let (true, Some(port)) = (name_ok, port) else {
+        scope
+            .error(
+                codes::INVALID_URL,
+                format!("`{written}` has no certificate"),
+            )
+            .at(at.span, "not `NAME` or `NAME:PORT`")
+            .help("write for example `jellyfin.home.arpa` or `mail.home.arpa:465`");
+        return None;
+    };
+    Some(Probe::Tls {
+        name: name.to_owned(),
+        connect: raw
+            .connect
+            .as_ref()
+            .and_then(|at| address(at, desired, scope)),
+        port,
+        days: or(&raw.days, DAYS),
     })
 }
 

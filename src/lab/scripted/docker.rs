@@ -21,6 +21,8 @@ pub(super) struct Container {
     pub(super) state: &'static str,
     pub(super) exit_code: i64,
     has_healthcheck: bool,
+    /// Its own healthcheck fails.
+    is_sick: bool,
     /// Hash of the service as compose sees it.
     config: String,
     started_at: String,
@@ -111,6 +113,24 @@ fn labels(value: &Value) -> BTreeMap<String, String> {
     }
 }
 
+/// A command, or a healthcheck, that is `false` and nothing else: what fails here.
+fn runs_false(value: &Value) -> bool {
+    match value {
+        Value::String(word) => word == "false",
+        Value::Array(words) => words.last().and_then(Value::as_str) == Some("false"),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
+    }
+}
+
+/// What an image is made for. Names follow Docker's own: `arm64v8/nginx` is for that machine.
+pub(super) fn platform(reference: &str) -> &'static str {
+    if reference.contains("/arm64v8/") {
+        "linux/arm64"
+    } else {
+        "linux/amd64"
+    }
+}
+
 pub(super) fn digest(text: &str) -> String {
     format!("sha256:{:x}", Sha256::digest(text))
 }
@@ -166,8 +186,10 @@ impl Docker {
         now: &str,
     ) -> Result<(), String> {
         let wanted = &project.services;
-        self.containers
-            .retain(|_, c| c.project != name || wanted.contains_key(&c.service));
+        self.containers.retain(|_, c| {
+            let is_ours = c.labels.contains_key("infra.stack");
+            c.project != name || !is_ours || wanted.contains_key(&c.service)
+        });
         for (service, config) in wanted {
             let image = config["image"].as_str().unwrap_or_default();
             let image_id = self.images.get(image).cloned();
@@ -185,7 +207,7 @@ impl Docker {
                 anew.contains(service),
                 self.containers.get_mut(&container_name),
             ) {
-                if old.state != "running" && old.restarts_by_itself {
+                if old.state == "exited" && old.restarts_by_itself {
                     old.state = "running";
                     now.clone_into(&mut old.started_at);
                 }
@@ -196,6 +218,7 @@ impl Docker {
             let restarts_by_itself =
                 !matches!(config["restart"].as_str(), None | Some("no" | "on-failure"));
             let check = &config["healthcheck"];
+            let fails = runs_false(&config["command"]);
             let network = config["network_mode"]
                 .as_str()
                 .and_then(|mode| mode.strip_prefix("service:"));
@@ -205,12 +228,13 @@ impl Docker {
                 labels,
                 image: image.to_owned(),
                 image_id,
-                state: if restarts_by_itself {
-                    "running"
-                } else {
-                    "exited"
+                state: match (fails, restarts_by_itself) {
+                    (true, true) => "restarting",
+                    (false, true) => "running",
+                    (_, false) => "exited",
                 },
-                exit_code: 0,
+                exit_code: i64::from(fails),
+                is_sick: runs_false(&check["test"]),
                 has_healthcheck: check.is_object() && check["disable"] != Value::Bool(true),
                 config: hash,
                 started_at: now.to_owned(),
@@ -306,6 +330,13 @@ impl Docker {
                     );
                 }
                 "running" => {}
+                "restarting" => {
+                    let code = container.exit_code;
+                    let _ = writeln!(
+                        out,
+                        "bad|{row}|it ends with exit code {code} and is started again and again"
+                    );
+                }
                 "exited" if container.restarts_by_itself => {
                     let _ = writeln!(out, "wait|{row}|it is stopped");
                 }
@@ -326,7 +357,9 @@ impl Docker {
     }
 
     fn health(&self, container: &Container) -> &'static str {
-        let is_well = container.state == "running" && !self.sick.contains(&container.service);
+        let is_well = container.state == "running"
+            && !container.is_sick
+            && !self.sick.contains(&container.service);
         match (container.has_healthcheck, is_well) {
             (true, true) => "healthy",
             (true, false) => "unhealthy",

@@ -63,11 +63,13 @@ pub(super) fn diff(draft: &mut Draft, release: &Release, facts: &HostFacts) {
         }
     }
     for container in &mine {
-        if !release
+        let is_ours = container.system.as_deref() == Some(release.system.as_str());
+        let is_wanted = release
             .services
             .iter()
-            .any(|service| service.name == container.service)
-        {
+            .any(|service| service.name == container.service);
+        // One that infra did not make is not infra's to remove.
+        if is_ours && !is_wanted {
             fields.push(Field::new(
                 &format!("container {}", container.name),
                 Some("not in the compose file"),

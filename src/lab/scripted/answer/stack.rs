@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        docker::{Container, Project},
+        docker::{Container, Project, platform},
         machine::{Machine, Reply},
         tree::Kind,
     },
@@ -170,7 +170,16 @@ pub(super) fn pull(machine: &mut Machine, arguments: &[String]) -> Reply {
             return reply;
         }
         let id = machine.docker.images.get(image).map_or("", String::as_str);
-        say(&mut out, "image", &format!("{image} {id} linux/amd64"));
+        let made_for = platform(image);
+        say(&mut out, "image", &format!("{image} {id} {made_for}"));
+        if made_for != "linux/amd64" {
+            say(
+                &mut out,
+                "wrong-architecture",
+                &format!("{image} {made_for} linux/amd64"),
+            );
+            return Reply::told(33, out);
+        }
     }
     Reply::said(out)
 }
@@ -263,7 +272,7 @@ pub(super) fn digests(machine: &Machine, arguments: &[String]) -> Reply {
         let answer = match machine.docker.tag(image) {
             Ok(digest) => serde_json::json!({
                 "Descriptor": {"digest": digest},
-                "Platforms": [{"architecture": "amd64", "os": "linux"}],
+                "Platforms": [{"architecture": platform(image).trim_start_matches("linux/"), "os": "linux"}],
             }),
             Err(why) => serde_json::json!({ "message": why }),
         };

@@ -39,7 +39,14 @@ if [ -n "$paused" ]; then
   docker unpause $paused >/dev/null
 fi
 sick=$(docker ps --quiet --no-trunc --filter "label=com.docker.compose.project=$stack" --filter health=unhealthy)
-start --remove-orphans
+# Services that the release has no more, before a new one wants their ports. A container that infra did not make is left alone,
+# whatever its project is called.
+wanted=$(compose "$current" config --services)
+docker ps --all --filter "label=com.docker.compose.project=$stack" --filter "label=infra.stack=$stack" --filter label=com.docker.compose.oneoff=False \
+  --format '{{.ID}} {{.Label "com.docker.compose.service"}}' | while read -r orphan service; do
+  printf '%s\n' "$wanted" | grep -qxF -e "$service" || docker rm --force "$orphan" >/dev/null
+done
+start
 for id in $sick; do
   # One that was made anew just now is gone.
   service=$(docker inspect --type container --format '{{index .Config.Labels "com.docker.compose.service"}}' "$id" 2>/dev/null) || continue
