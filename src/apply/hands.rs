@@ -7,7 +7,7 @@ use super::{
     walk::{Hands, Notes, StepFailure},
 };
 use crate::model::{
-    ids::HostName,
+    ids::{HostName, SecretName},
     resource::{FileResource, Reaction},
     secret::SecretValues,
 };
@@ -58,6 +58,16 @@ impl<P> World<P> {
             StepFailure::told(
                 format!("there is no shell access to {host}"),
                 "Give it an address and `ssh:` in the inventory.",
+            )
+        })
+    }
+
+    /// The passphrase of a dataset; on its way to the standard input of `zfs`.
+    fn passphrase(&self, key: &SecretName) -> Result<&str, StepFailure> {
+        self.secrets.expose(key).ok_or_else(|| {
+            StepFailure::told(
+                format!("the secret {key} has no value"),
+                "`secrets:` in the inventory says where it comes from.",
             )
         })
     }
@@ -417,10 +427,21 @@ where
                 dataset,
                 system,
                 properties,
+                key,
             } => {
+                let key = key.as_ref().map(|key| self.passphrase(key)).transpose()?;
                 Zfs(self.shell(host)?)
-                    .create(dataset, system, properties)
+                    .create(dataset, system, properties, key)
                     .await?;
+                Ok(())
+            }
+            Operation::CreateZpool { zpool, parts } => {
+                Zfs(self.shell(host)?).create_zpool(zpool, parts).await?;
+                Ok(())
+            }
+            Operation::LoadKey { dataset, key } => {
+                let key = self.passphrase(key)?;
+                Zfs(self.shell(host)?).load_key(dataset, key).await?;
                 Ok(())
             }
             Operation::SetProperties {

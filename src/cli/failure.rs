@@ -63,7 +63,12 @@ impl Failure {
         self.lines.join(": ")
     }
 
-    /// Tells it and gives the exit code.
+    /// Its exit code.
+    pub(crate) fn code(&self) -> u8 {
+        self.code
+    }
+
+    /// Prints it; gives the exit code.
     pub(crate) fn tell(&self, terminal: Terminal) -> u8 {
         for (number, line) in self.lines.iter().enumerate() {
             let lead = if number == 0 {

@@ -22,6 +22,7 @@ mod lab;
 #[cfg(feature = "lab")]
 mod lab_fault;
 mod live;
+mod locks;
 mod manual;
 mod narrow;
 mod plan;

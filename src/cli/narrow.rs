@@ -23,9 +23,17 @@ pub(crate) fn to(plan: Plan, text: &str, desired: &Desired) -> Result<Plan, Fail
 fn chosen(change: &Change, selector: &Selector, desired: &Desired) -> bool {
     let subject = match &change.operation {
         Operation::DeployStack(release) => Subject::Stack(&release.stack),
+        Operation::CreateZpool { zpool, .. } => {
+            let mut inside = desired.datasets.keys();
+            return inside.any(|dataset| {
+                dataset.zpool() == zpool.as_str()
+                    && selector.selects(Subject::Dataset(dataset), desired)
+            });
+        }
         Operation::CreateDataset { dataset, .. }
         | Operation::SetProperties { dataset, .. }
         | Operation::DatasetDirectories { dataset, .. }
+        | Operation::LoadKey { dataset, .. }
         | Operation::MountDataset { dataset } => Subject::Dataset(dataset),
         Operation::UploadBootSeed { seed, .. } | Operation::SealSeed { seed, .. } => {
             Subject::Host(&seed.guest)

@@ -207,6 +207,7 @@ fn needed(desired: &Desired) -> Vec<crate::model::ids::SecretName> {
         .flat_map(|release| &release.files)
         .flat_map(|file| file.content.secrets().cloned())
         .collect();
+    names.extend(desired.datasets.values().filter_map(|d| d.key.clone()));
     match desired.proxmox.as_ref().map(|api| &api.auth) {
         Some(ApiAuth::Token { secret, .. }) => names.push(secret.clone()),
         Some(ApiAuth::Password { password, .. }) => names.push(password.clone()),

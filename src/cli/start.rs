@@ -78,14 +78,14 @@ fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
     }
 }
 
-/// On the lab's node this binary stands in for `zfs` and `zpool`.
+/// On the lab's node this binary stands in for `zfs`, `zpool` and what mount(8) calls for their filesystems.
 #[cfg(feature = "lab")]
 fn as_zfs(argv: &[OsString]) -> Option<u8> {
     let [program, args @ ..] = argv else {
         return None;
     };
     let name = std::path::Path::new(program).file_name()?.to_str()?;
-    if !matches!(name, "zfs" | "zpool") {
+    if !matches!(name, "zfs" | "zpool" | "mount.zfs") {
         return None;
     }
     let args: Vec<String> = args

@@ -7,18 +7,17 @@ use super::{
     failure::{Failure, failed},
     firewall::trackers,
     live,
+    locks::{Locks, now},
     plan::{MaxImpact, make, refuse},
     session::Session,
 };
 use crate::apply::{
     Interrupt, Receipt, Walk,
     journal::{self, Journal},
-    lock::{self, BEAT, Holder, LockError},
     receipt::ChangeReceipt,
 };
 use crate::plan::{Obstacle, Plan, change::Impact};
 use crate::providers::proxmox::{ProxmoxRead as _, Upid};
-use crate::providers::ssh::SshHost;
 use crate::view::{Terminal, human, palette, progress};
 use clap::Args;
 use std::{
@@ -72,87 +71,6 @@ async fn up(context: &Context, args: &UpArgs, session: Session) -> Result<u8, Fa
     locks.hold(context, &walking, work).await
 }
 
-/// What keeps another run away: a file here, and a directory on the system's first host.
-pub(super) struct Locks {
-    holder: Holder,
-    state: PathBuf,
-    system: String,
-    first: Option<SshHost>,
-}
-
-impl Locks {
-    /// The locks of a session's system.
-    pub(super) fn of(context: &Context, session: &Session, why: &str) -> Self {
-        let first = session.desired.all_hosts().next();
-        Self {
-            holder: holder(context, session, why),
-            state: session.state.clone(),
-            system: session.desired.system.to_string(),
-            first: first.and_then(|host| session.hosts.get(host)).cloned(),
-        }
-    }
-
-    /// Does the work while both are held. Ctrl-C ends it at once unless it is `walking`.
-    pub(super) async fn hold(
-        self,
-        context: &Context,
-        walking: &AtomicBool,
-        work: impl Future<Output = Result<u8, Failure>>,
-    ) -> Result<u8, Failure> {
-        let _local = lock::take_local(&self.state, &self.holder).map_err(|e| locked(&e))?;
-        let remote = match &self.first {
-            Some(shell) => Some(
-                lock::take_remote(shell, &self.system, &self.holder, is_alive)
-                    .await
-                    .map_err(|e| locked(&e))?,
-            ),
-            None => None,
-        };
-        if let Some(dead) = remote.as_ref().and_then(lock::RemoteLock::replaced) {
-            context.terminal.tell(&format!(
-                "The last run did not end by itself: process {} of {}, since {}, is gone or has been silent for minutes. Its lock is taken over.",
-                dead.pid, dead.who, dead.since
-            ));
-        }
-        let lost = async {
-            match &remote {
-                Some(lock) => beat(lock).await,
-                None => std::future::pending().await,
-            }
-        };
-        let result = tokio::select! {
-            result = work => result,
-            lost = lost => Err(lost),
-            stopped = stopped(context, walking) => Err(stopped),
-        };
-        if let Some(lock) = remote
-            && let Err(error) = lock.release().await
-        {
-            context
-                .terminal
-                .tell(&format!("The lock goes stale by itself: {error}."));
-        }
-        result
-    }
-}
-
-/// Ctrl-C while nothing is being carried out ends the run at once, lock released; during a walk it is the walk's.
-async fn stopped(context: &Context, walking: &AtomicBool) -> Failure {
-    loop {
-        if tokio::signal::ctrl_c().await.is_err() {
-            return std::future::pending().await;
-        }
-        if !walking.load(Ordering::SeqCst) {
-            return Failure::new(exit::INTERRUPTED, "interrupted while only looking").hint(
-                format!(
-                    "Nothing was left half done. Run `{}` again.",
-                    context.again("up")
-                ),
-            );
-        }
-    }
-}
-
 /// What the owner still has to fill in stops a real run before it asks anybody anything. The lab brings its own.
 fn ready(session: &Session) -> Result<(), Failure> {
     if session.lab || session.unready.is_empty() {
@@ -166,21 +84,6 @@ fn ready(session: &Session) -> Result<(), Failure> {
         failure = failure.hint(what.clone());
     }
     Err(failure)
-}
-
-/// Says that we live until the lock is lost.
-async fn beat(lock: &lock::RemoteLock<'_, SshHost>) -> Failure {
-    loop {
-        tokio::time::sleep(BEAT).await;
-        // One missed beat is no loss: the lock goes stale after several.
-        if let Ok(false) = lock.beat().await {
-            return Failure::new(
-                exit::LOCKED,
-                "another run took over the lock while this one was silent",
-            )
-            .hint("Run the command again when the other one has ended.");
-        }
-    }
 }
 
 async fn locked_up(
@@ -278,43 +181,6 @@ fn prove_empty(context: &Context, again: &Plan) -> Result<(), Failure> {
         "everything was carried out, and something still differs",
     )
     .hint("Something changes it back, or infra misreads it: compare with the lines above."))
-}
-
-fn holder(context: &Context, session: &Session, why: &str) -> Holder {
-    let token: u128 = rand::random();
-    Holder {
-        who: context.env.who.clone(),
-        machine: context.env.machine.clone(),
-        pid: std::process::id(),
-        since: now(),
-        why: format!("{why} ({})", session.desired.system),
-        token: format!("{token:032x}"),
-    }
-}
-
-fn now() -> String {
-    jiff::Timestamp::now()
-        .strftime("%Y-%m-%dT%H:%M:%SZ")
-        .to_string()
-}
-
-fn is_alive(pid: u32) -> bool {
-    std::path::Path::new("/proc").join(pid.to_string()).exists()
-}
-
-fn locked(error: &LockError) -> Failure {
-    match error {
-        LockError::Held { .. } => Failure::of(exit::LOCKED, error)
-            .hint("Wait until that run has ended; a dead one is recognised after five minutes."),
-        LockError::Shell(shell) => {
-            let failure = Failure::of(exit::UNREACHABLE, error);
-            match crate::providers::shell::hint(shell) {
-                Some(hint) => failure.hint(hint),
-                None => failure,
-            }
-        }
-        LockError::File { .. } => Failure::of(exit::FAILED, error),
-    }
 }
 
 /// Tasks that an interrupted run started go on without it; acting before they end would race with them.

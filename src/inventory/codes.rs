@@ -102,6 +102,10 @@ codes! {
     UNKNOWN_MOUNT = "INV044";
     /// No such retention policy.
     UNKNOWN_RETENTION = "INV045";
+    /// A zpool that cannot be made of these disks.
+    INVALID_PART = "INV048";
+    /// Two ways to say how a dataset is encrypted.
+    ENCRYPTED_TWICE = "INV049";
 
     /// Two guests with one VMID.
     DUPLICATE_VMID = "INV050";
@@ -121,6 +125,8 @@ codes! {
     DUPLICATE_FLOW = "INV057";
     /// Two mounts at one place, or one dataset mounted twice.
     DUPLICATE_MOUNT = "INV058";
+    /// A place where a copy cannot arrive.
+    REPLICA_TARGET = "INV059";
 
     /// An address outside its zone, or in no zone.
     OUTSIDE_ZONE = "INV060";

@@ -260,6 +260,7 @@ words! {
     crate::model::address::Port, INVALID_PORT, "port", ["443/tcp", "53/udp", "6000-6010/tcp", "icmp"];
     crate::model::address::Mac, INVALID_MAC, "MAC address", ["BC:24:11:00:00:01"];
     crate::model::ids::SystemName, INVALID_NAME, "system name", ["media-server-home"];
+    crate::model::ids::DatasetName, INVALID_NAME, "dataset with its zpool", ["vault/home"];
     crate::model::ids::StorageId, INVALID_NAME, "storage id", ["local-zfs", "local"];
     crate::model::ids::PoolName, INVALID_NAME, "pool name", ["homelab", "home/media"];
     crate::model::ids::BridgeName, INVALID_NAME, "bridge name", ["vmbr0"];

@@ -1,21 +1,72 @@
 //! ZFS as the owner wants it.
 
 use super::{
-    ids::{DatasetName, HostName, StackName, ZpoolName},
+    ids::{DatasetName, HostName, SecretName, StackName, ZpoolName},
     retention::{Retention, Schedule},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
-/// A pool and the host that owns its disks. infra never creates one unless told to.
+/// A pool and the host that owns its disks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Zpool {
     /// Name.
     pub name: ZpoolName,
     /// The node, guest or host where `zfs` runs.
     pub host: HostName,
+    /// What it is made of where it is absent; empty for a pool that infra never makes.
+    pub create: Vec<ZpoolPart>,
     /// Datasets that somebody else looks after, with the owner's reason; what is inside them is meant as well.
     pub waivers: BTreeMap<DatasetName, String>,
+}
+
+/// Disks of a pool that belong together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZpoolPart {
+    /// How they protect each other.
+    pub kind: PartKind,
+    /// Names in `/dev/disk/by-id`.
+    pub disks: Vec<String>,
+}
+
+/// How disks protect each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PartKind {
+    /// Not at all.
+    Single,
+    /// All hold the same.
+    Mirror,
+    /// One may fail.
+    Raidz1,
+    /// Two may fail.
+    Raidz2,
+    /// Three may fail.
+    Raidz3,
+}
+
+impl PartKind {
+    /// ZFS's word; none for a disk by itself.
+    pub const fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Single => None,
+            Self::Mirror => Some("mirror"),
+            Self::Raidz1 => Some("raidz1"),
+            Self::Raidz2 => Some("raidz2"),
+            Self::Raidz3 => Some("raidz3"),
+        }
+    }
+
+    /// The fewest disks with which it makes sense.
+    pub const fn least(self) -> usize {
+        match self {
+            Self::Single => 1,
+            Self::Mirror => 2,
+            Self::Raidz1 => 3,
+            Self::Raidz2 => 4,
+            Self::Raidz3 => 5,
+        }
+    }
 }
 
 /// A dataset (filesystem).
@@ -30,6 +81,8 @@ pub struct Dataset {
     /// Native properties in ZFS's words, profile and owner merged: `recordsize=1M`, `mountpoint=/mnt/tank/media`.
     /// A value that is not here is inherited or default and is not managed.
     pub properties: BTreeMap<String, String>,
+    /// The passphrase of its own encryption; none for that of the dataset above it, if any.
+    pub key: Option<SecretName>,
     /// Directories inside, the mount point itself as `.`, with owner and mode.
     pub directories: Vec<DatasetDirectory>,
     /// How often it is snapshot, with everything beneath it that has no entry of its own; none for not at all.

@@ -8,10 +8,11 @@ use super::{
     guest::Guest,
     host::{ExternalHost, Node, SshAccess},
     ids::{
-        DatasetName, HaRuleName, HostName, ImageName, SecretName, ServiceName, SetName, StackName,
-        SystemName, Vmid, ZoneName, ZpoolName,
+        DatasetName, HaRuleName, HostName, ImageName, ReplicaName, SecretName, ServiceName,
+        SetName, StackName, SystemName, Vmid, ZoneName, ZpoolName,
     },
     image::Image,
+    replica::Replica,
     secret::SecretSource,
     stack::Stack,
 };
@@ -51,6 +52,8 @@ pub struct Desired {
     pub zpools: BTreeMap<ZpoolName, Zpool>,
     /// Datasets.
     pub datasets: BTreeMap<DatasetName, Dataset>,
+    /// Copies of datasets on other zpools.
+    pub replicas: BTreeMap<ReplicaName, Replica>,
     /// Stacks.
     pub stacks: BTreeMap<StackName, Stack>,
     /// Checks, in the owner's order.

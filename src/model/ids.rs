@@ -123,6 +123,10 @@ name! {
     ImageName, "image name", "lower-case letters, digits, `-` and `_`", is_word
 }
 name! {
+    /// A copy of datasets on another zpool. Part of tags and bookmarks.
+    ReplicaName, "replica name", "lower-case letters, digits, `-` and `_`, at most 63", is_word
+}
+name! {
     /// The name by which a secret is referred to.
     SecretName, "secret name", "lower-case letters, digits, `-` and `_`", is_word
 }

@@ -27,6 +27,7 @@ pub mod observed;
 pub mod property;
 pub mod pve_normal;
 pub mod release;
+pub mod replica;
 pub mod resource;
 pub mod retention;
 pub mod secret;

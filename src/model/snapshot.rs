@@ -112,6 +112,8 @@ pub struct BookmarkFact {
     pub guid: u64,
     /// That of the snapshot from which it was made.
     pub createtxg: u64,
+    /// That of the snapshot from which it was made, in seconds since 1970.
+    pub creation: i64,
 }
 
 /// One dataset with its snapshots, oldest first.

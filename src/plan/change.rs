@@ -2,10 +2,10 @@
 
 use crate::model::{
     cluster::{EntryKind, EntryWrite},
-    dataset::DatasetDirectory,
+    dataset::{DatasetDirectory, ZpoolPart},
     firewall_step::PveStep,
     host::GuestSeed,
-    ids::{DatasetName, HostName, ImageName, PoolName, SystemName, Vmid},
+    ids::{DatasetName, HostName, ImageName, PoolName, SecretName, SystemName, Vmid, ZpoolName},
     image::{Checksum, Download},
     network::InterfaceWrite,
     release::Release,
@@ -353,6 +353,20 @@ pub enum Operation {
         /// Node of each guest.
         nodes: BTreeMap<Vmid, HostName>,
     },
+    /// Makes a zpool of empty disks.
+    CreateZpool {
+        /// Zpool.
+        zpool: ZpoolName,
+        /// Its disks.
+        parts: Vec<ZpoolPart>,
+    },
+    /// Loads the key of an encrypted dataset.
+    LoadKey {
+        /// Dataset.
+        dataset: DatasetName,
+        /// The secret with its passphrase.
+        key: SecretName,
+    },
     /// Creates a dataset.
     CreateDataset {
         /// Dataset.
@@ -361,6 +375,8 @@ pub enum Operation {
         system: SystemName,
         /// Properties.
         properties: BTreeMap<String, String>,
+        /// The secret with the passphrase of its own encryption.
+        key: Option<SecretName>,
     },
     /// Sets properties.
     SetProperties {

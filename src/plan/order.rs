@@ -110,7 +110,9 @@ fn lane(change: &Change) -> String {
         Operation::Firewall { .. }
         | Operation::EnableFirewall { .. }
         | Operation::ApplyNetwork { .. } => "firewall".to_owned(),
-        Operation::CreateDataset { .. }
+        Operation::CreateZpool { .. }
+        | Operation::LoadKey { .. }
+        | Operation::CreateDataset { .. }
         | Operation::SetProperties { .. }
         | Operation::MountDataset { .. }
         | Operation::DatasetDirectories { .. }
@@ -176,6 +178,8 @@ fn batch(operation: &Operation) -> Option<&'static str> {
         | Operation::StartGuest { .. }
         | Operation::RestartGuest { .. }
         | Operation::MapDirectory { .. }
+        | Operation::CreateZpool { .. }
+        | Operation::LoadKey { .. }
         | Operation::CreateDataset { .. }
         | Operation::SetProperties { .. }
         | Operation::MountDataset { .. }

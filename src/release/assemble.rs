@@ -422,6 +422,7 @@ secrets:
             flows: vec![],
             nevers: vec![],
             zpools: BTreeMap::new(),
+            replicas: BTreeMap::new(),
             datasets: BTreeMap::new(),
             stacks: BTreeMap::new(),
             checks: vec![],

@@ -1,7 +1,10 @@
 //! What keeps the common base: a hold on both sides, and a bookmark on the near one.
 
 use super::side::{Far, Near};
-use crate::model::{ids::SnapshotName, snapshot::SnapshotId};
+use crate::model::{
+    ids::SnapshotName,
+    snapshot::{BookmarkFact, DatasetView, SnapshotId},
+};
 
 /// What to do once a snapshot is on both sides, in this order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,6 +31,12 @@ pub fn tag(replica: &str) -> String {
 /// The bookmark of a snapshot for a replica. None for a replica with a name that ZFS would not take.
 pub fn bookmark_name(replica: &str, guid: u64) -> Option<SnapshotName> {
     SnapshotName::new(format!("infra-replica-{replica}-{guid:016x}")).ok()
+}
+
+/// The newest snapshot of a dataset that is known to have arrived, by what [`after`] left behind.
+pub fn arrived<'v>(view: &'v DatasetView, replica: &str) -> Option<&'v BookmarkFact> {
+    let mut marks = view.bookmarks.iter().rev();
+    marks.find(|mark| Some(&mark.name) == bookmark_name(replica, mark.guid).as_ref())
 }
 
 /// What to do after the snapshot with this guid has arrived and was verified. Older snapshots are let go on both sides
@@ -90,11 +99,13 @@ mod tests {
             name: bookmark_name("offsite", 1).expect("valid"),
             guid: 1,
             createtxg: 10,
+            creation: 0,
         });
         here.bookmarks.push(BookmarkFact {
             name: name("infra-replica-offsite-b-0000000000000001"),
             guid: 1,
             createtxg: 10,
+            creation: 0,
         });
         let mut there = far(vec![snapshot("a", 1, 900), snapshot("b", 2, 901)]);
         there.snapshots[0].userrefs = 1;
@@ -122,6 +133,7 @@ mod tests {
             name: bookmark_name("offsite", 1).expect("valid"),
             guid: 1,
             createtxg: 10,
+            creation: 0,
         });
         let there = far(vec![snapshot("a", 1, 900)]);
         let keeping = after(&here, &there, "offsite", 2);

@@ -267,6 +267,7 @@ pub(super) mod tests {
             name: name("base"),
             guid: 1,
             createtxg: 10,
+            creation: 0,
         });
         let there = far(vec![snapshot("a", 1, 900)]);
         assert_eq!(
@@ -339,7 +340,7 @@ pub(super) mod tests {
             if had > 0 {
                 // What was the base may have been pruned here; its bookmark stays.
                 let base = &all[had - 1];
-                near.bookmarks.push(BookmarkFact { name: name("mark"), guid: base.guid, createtxg: base.createtxg });
+                near.bookmarks.push(BookmarkFact { name: name("mark"), guid: base.guid, createtxg: base.createtxg , creation: 0});
                 near.snapshots.retain(|one| one.createtxg > base.createtxg || one.guid > pruned as u64);
             }
             let mut rounds = 0;

@@ -5,6 +5,7 @@ use crate::model::{
     dataset::Protection,
     desired::Desired,
     ids::{DatasetName, HostName, StackName},
+    retention::Schedule,
     snapshot::Survey,
 };
 use serde::Serialize;
@@ -23,21 +24,50 @@ pub struct Gap {
     pub help: String,
 }
 
+/// What is known of a dataset's copy on another zpool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// The replica.
+    pub replica: String,
+    /// Seconds since 1970: the snapshot that has arrived there last, seen over there by its guid. None before the first.
+    pub as_of: Option<i64>,
+}
+
+impl Copied {
+    /// Why it does not count as a backup; none when it does. One that is more than two periods of the dataset's schedule
+    /// behind, and more than two days, is late.
+    fn complaint(&self, schedule: Option<Schedule>, now: i64) -> Option<String> {
+        let replica = &self.replica;
+        let Some(as_of) = self.as_of else {
+            return Some(format!("its replica `{replica}` has never arrived"));
+        };
+        let days = match schedule {
+            None | Some(Schedule::Hourly | Schedule::Daily) => 2,
+            Some(Schedule::Weekly) => 14,
+            Some(Schedule::Monthly) => 62,
+        };
+        let behind = (now - as_of) / 86_400;
+        (behind >= days).then(|| format!("its replica `{replica}` is {behind} days behind"))
+    }
+}
+
+/// What is known of the copies of datasets; several where several replicas hold one.
+pub type Copies = BTreeMap<DatasetName, Vec<Copied>>;
+
 /// Where a stack keeps what it writes: absolute paths, and names of Docker's own volumes.
 pub type Volumes = BTreeMap<StackName, Vec<String>>;
 
-/// Looks at every dataset that exists and every place that a stack writes to. `backed_up` names the datasets that some
-/// backup or replica holds.
+/// Looks at every dataset that exists and every place that a stack writes to.
 pub fn gaps(
     desired: &Desired,
     surveys: &BTreeMap<HostName, Survey>,
     volumes: &Volumes,
-    backed_up: &[DatasetName],
+    copies: &Copies,
 ) -> Vec<Gap> {
     let mut out = Vec::new();
     for (host, survey) in surveys {
         for cover in covers(desired, host, survey) {
-            dataset(desired, &cover, backed_up, &mut out);
+            dataset(desired, &cover, copies, survey.clock, &mut out);
         }
     }
     for (stack, places) in volumes {
@@ -49,11 +79,11 @@ pub fn gaps(
     out
 }
 
-fn dataset(desired: &Desired, cover: &Cover<'_>, backed_up: &[DatasetName], out: &mut Vec<Gap>) {
+fn dataset(desired: &Desired, cover: &Cover<'_>, copies: &Copies, now: i64, out: &mut Vec<Gap>) {
     let name = cover.dataset;
     // A container of other datasets that is mounted nowhere holds no files of its own.
     let is_container = name.parent().is_none() && !cover.view.is_mounted && !cover.view.is_volume;
-    if is_container || cover.view.origin.is_some() || waived_by_pool(desired, name) {
+    if is_container || cover.is_copy || is_look(cover) || waived_by_pool(desired, name) {
         return;
     }
     let what = format!("dataset {name}");
@@ -80,15 +110,34 @@ fn dataset(desired: &Desired, cover: &Cover<'_>, backed_up: &[DatasetName], out:
             help: "write `snapshots: daily`, or `waivers: {snapshots: REASON}`".to_owned(),
         });
     }
-    let is_backed_up = backed_up.iter().any(|other| name.is_within(other));
-    if !is_backed_up && !waived(Protection::Backup) {
-        out.push(Gap {
-            what,
-            lacks: Protection::Backup,
-            why: "no backup and no replica holds it".to_owned(),
-            help: "replicate it, or write `waivers: {backup: REASON}`".to_owned(),
-        });
+    // By its own name: a replica takes along what the inventory names, and not what somebody made below it.
+    let known = copies.get(name).map(Vec::as_slice).unwrap_or_default();
+    let mut complaints: Vec<String> = known
+        .iter()
+        .filter_map(|copy| copy.complaint(entry.snapshots, now))
+        .collect();
+    let is_copied = complaints.len() < known.len();
+    if is_copied || waived(Protection::Backup) {
+        return;
     }
+    if complaints.is_empty() {
+        complaints.push("no replica holds it, and infra makes no other backups yet".to_owned());
+    }
+    out.push(Gap {
+        what,
+        lacks: Protection::Backup,
+        why: complaints.join("; "),
+        help: if known.is_empty() {
+            "write `replicas:`, or who backs it up: `waivers: {backup: REASON}`".to_owned()
+        } else {
+            "run `infra zfs replicate`".to_owned()
+        },
+    });
+}
+
+/// A clone that nobody declared was made for a look.
+fn is_look(cover: &Cover<'_>) -> bool {
+    cover.view.origin.is_some() && !cover.is_declared()
 }
 
 /// A waiver speaks for what is inside as well; only that of a pool's own root does not speak for the whole pool.

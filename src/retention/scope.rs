@@ -14,8 +14,11 @@ pub struct Cover<'a> {
     pub dataset: &'a DatasetName,
     /// As seen.
     pub view: &'a DatasetView,
-    /// The entry; none when nothing above it is in the inventory either.
+    /// The entry; none when nothing above it is in the inventory either, and for a clone that has none of its own: it
+    /// was made for a look. None for a copy.
     pub declared: Option<&'a Dataset>,
+    /// Whether it is a copy that a replica of the inventory made.
+    pub is_copy: bool,
 }
 
 impl Cover<'_> {
@@ -31,12 +34,22 @@ pub fn covers<'a>(desired: &'a Desired, host: &HostName, survey: &'a Survey) -> 
     survey
         .datasets
         .iter()
-        .map(|(dataset, view)| Cover {
+        .map(|(dataset, view)| (dataset, view, is_copy(desired, host, dataset)))
+        .map(|(dataset, view, is_copy)| Cover {
             dataset,
             view,
-            declared: nearest(desired, host, dataset),
+            is_copy,
+            declared: nearest(desired, host, dataset)
+                .filter(|entry| &entry.name == dataset || (view.origin.is_none() && !is_copy)),
         })
         .collect()
+}
+
+fn is_copy(desired: &Desired, host: &HostName, dataset: &DatasetName) -> bool {
+    desired
+        .replicas
+        .values()
+        .any(|replica| replica.holds(host, dataset))
 }
 
 fn nearest<'a>(

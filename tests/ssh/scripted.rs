@@ -393,7 +393,7 @@ async fn datasets_are_made_and_seen_on_the_node() {
     ]);
     let dataset = "tank/media".parse().expect("valid");
     Zfs(&shell)
-        .create(&dataset, &system, &properties)
+        .create(&dataset, &system, &properties, None)
         .await
         .expect("created");
     let request = FactsRequest {
@@ -409,7 +409,7 @@ async fn datasets_are_made_and_seen_on_the_node() {
     assert_eq!(facts.mounts["/mnt/tank/media"].fstype, "zfs");
     assert!(
         Zfs(&shell)
-            .create(&dataset, &system, &properties)
+            .create(&dataset, &system, &properties, None)
             .await
             .is_err()
     );

@@ -11,3 +11,4 @@ mod replay;
 mod rig;
 mod stage;
 mod transcript;
+mod verbs;

@@ -25,7 +25,7 @@ use infra::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-fn rig() -> Option<Rig> {
+pub(crate) fn rig() -> Option<Rig> {
     let rig = Rig::up();
     if rig.is_none() {
         tell("SKIPPED real OpenZFS: no machine in the cache; `make nightly SUITE=zfs` builds one");
@@ -132,10 +132,10 @@ fn the_provider_does_on_real_openzfs_what_it_says() {
     block_on(async {
         let zfs = Zfs(&host);
         let wanted = BTreeMap::from([("recordsize".to_owned(), "1M".to_owned())]);
-        zfs.create(&dataset("tank/media"), &system, &wanted)
+        zfs.create(&dataset("tank/media"), &system, &wanted, None)
             .await
             .expect("created");
-        zfs.create(&dataset("tank/my photos"), &system, &BTreeMap::new())
+        zfs.create(&dataset("tank/my photos"), &system, &BTreeMap::new(), None)
             .await
             .expect("created");
         let (datasets, pools) = zfs.facts(&tank).await.expect("facts");

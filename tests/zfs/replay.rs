@@ -39,6 +39,8 @@ fn document(counts: &BTreeMap<Likeness, usize>, rows: &[(Likeness, &Entry)]) -> 
         - Bytes are a model: an empty filesystem has 96 KiB, files their own size; nothing is compressed, a snapshot alone uses nothing, and a pool\n\
         \u{20} whose disks are virtual does not stop a program from writing. A quota stops `receive` and is shown, and does not stop programs either.\n\
         - A stream carries a snapshot's whole content, an incremental one as well. What fits on what, tokens, cuts and refusals are as recorded.\n\
+        - There is no `.zfs` directory: Linux lists every directory that can be entered. `mount -t zfs DATASET@SNAPSHOT PLACE` works as with the\n\
+        \x20 real one, read-only.\n\
         - Encryption is remembered, not done: keys are asked for, a locked dataset is not mounted, raw streams arrive locked; the files lie there in clear.\n\n\
         ## Different\n\n| command | why |\n|---|---|\n",
         entries().len(),

@@ -66,6 +66,25 @@ impl Rig {
         Some(rig)
     }
 
+    /// Where its sshd listens, on 127.0.0.1 and 127.0.0.2.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The key that opens it.
+    pub(crate) fn key(&self) -> PathBuf {
+        self.cache.join("operator_ed25519")
+    }
+
+    /// Its host key under these names.
+    pub(crate) fn known_hosts(&self, names: &[&str]) -> String {
+        let key = std::fs::read_to_string(self.cache.join("known_hosts")).expect("the guest's key");
+        names
+            .iter()
+            .map(|name| key.replace("infra-zfs-rig", name))
+            .collect()
+    }
+
     fn run(&self) -> PathBuf {
         self.folder.path().join("run")
     }
@@ -77,7 +96,7 @@ impl Rig {
             address: "127.0.0.1".to_owned(),
             port: self.port,
             user: "root".to_owned(),
-            identity: Some(self.cache.join("operator_ed25519")),
+            identity: Some(self.key()),
             jump: None,
             known_hosts: self.pinned(name),
             person: Person::default(),
@@ -86,9 +105,8 @@ impl Rig {
 
     /// Infra's own file of pinned keys, with the guest's under the name of a host.
     fn pinned(&self, name: &str) -> KnownHosts {
-        let key = std::fs::read_to_string(self.cache.join("known_hosts")).expect("the guest's key");
         let path = self.folder.path().join(format!("known_hosts.{name}"));
-        std::fs::write(&path, key.replace("infra-zfs-rig", name)).expect("a file");
+        std::fs::write(&path, self.known_hosts(&[name])).expect("a file");
         KnownHosts::at(path)
     }
 

@@ -12,6 +12,7 @@ use crate::cli::{
     exit,
     failure::Failure,
     live,
+    locks::Locks,
     plan::{MaxImpact, refuse},
     session::{GUARD_SECONDS, Session},
     up,
@@ -51,7 +52,7 @@ pub(crate) struct ApplyArgs {
 pub(crate) fn run(context: &Context, args: &ApplyArgs) -> Result<u8, Failure> {
     live::with(context, |session| {
         Box::pin(async move {
-            let locks = up::Locks::of(context, &session, "infra firewall apply");
+            let locks = Locks::of(context, &session, "infra firewall apply");
             let guarding = AtomicBool::new(false);
             let work = apply(context, args, session, &guarding);
             locks.hold(context, &guarding, work).await

@@ -1,9 +1,11 @@
 //! `infra zfs coverage`: what nobody protects.
 
-use super::look::look;
+use super::look::{Seen, look};
 use crate::cli::{context::Context, exit, failure::Failure, live, session::Session};
+use crate::model::desired::Desired;
 use crate::release::volumes;
-use crate::retention::gaps;
+use crate::replication::arrived;
+use crate::retention::{Copied, Copies, gaps};
 use crate::view::{palette, words::count};
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -22,8 +24,7 @@ async fn show(context: &Context, session: Session) -> Result<u8, Failure> {
         .iter()
         .map(|(name, release)| (name.clone(), volumes(release)))
         .collect();
-    // No dataset counts as backed up by being declared: only what holds a copy elsewhere does.
-    let gaps = gaps(desired, &seen.surveys, &volumes, &[]);
+    let gaps = gaps(desired, &seen.surveys, &volumes, &copies(desired, &seen));
     let datasets: usize = seen
         .surveys
         .values()
@@ -80,7 +81,30 @@ async fn show(context: &Context, session: Session) -> Result<u8, Failure> {
     })
 }
 
-fn waivers(desired: &crate::model::desired::Desired) -> Vec<(String, String, String)> {
+/// No dataset counts as backed up by being declared, nor by a copy that its own zpool takes with it.
+fn copies(desired: &Desired, seen: &Seen) -> Copies {
+    let mut out = Copies::new();
+    for replica in desired.replicas.values() {
+        for source in &replica.datasets {
+            let Some(entry) = desired.datasets.get(source) else {
+                continue;
+            };
+            if entry.host == replica.host && source.zpool() == replica.below.zpool() {
+                continue;
+            }
+            let survey = seen.surveys.get(&entry.host);
+            let view = survey.and_then(|survey| survey.datasets.get(source));
+            let mark = view.and_then(|view| arrived(view, replica.name.as_str()));
+            out.entry(source.clone()).or_default().push(Copied {
+                replica: replica.name.to_string(),
+                as_of: mark.map(|mark| mark.creation),
+            });
+        }
+    }
+    out
+}
+
+fn waivers(desired: &Desired) -> Vec<(String, String, String)> {
     let datasets = desired.datasets.values().flat_map(|entry| {
         entry.waivers.iter().map(move |(lacks, reason)| {
             (

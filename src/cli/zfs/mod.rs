@@ -16,6 +16,7 @@ mod replicate;
 mod retention;
 mod rollback;
 mod snapshot;
+mod standstill;
 mod status;
 
 #[cfg(test)]

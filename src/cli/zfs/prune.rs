@@ -1,7 +1,7 @@
 //! `infra zfs prune`: what goes, what stays, and why.
 
 use super::look::{Choice, Seen, look, told};
-use crate::cli::{context::Context, exit, failure::Failure, live, session::Session};
+use crate::cli::{context::Context, exit, failure::Failure, live, locks::Locks, session::Session};
 use crate::model::{
     desired::Desired,
     ids::HostName,
@@ -15,7 +15,7 @@ use crate::retention::{Rules, decide, doubt};
 use crate::view::{palette, words::count};
 use clap::Args;
 use serde::Serialize;
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _, sync::atomic::AtomicBool};
 
 /// So few snapshots are no loss to stop for.
 const FEW: usize = 10;
@@ -66,27 +66,54 @@ pub(super) struct Pruning {
     pub(super) too_much: Vec<String>,
 }
 
+/// What a prune came to; the JSON document of the verb.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Pruned {
+    /// Every snapshot of the chosen datasets, with the reason.
+    snapshots: Vec<Line>,
+    /// How many went, by host. Absent where nothing was carried out.
+    destroyed: BTreeMap<HostName, usize>,
+    /// What could not go, and why.
+    left: BTreeMap<String, String>,
+    #[serde(skip)]
+    pub(super) code: u8,
+}
+
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &PruneArgs) -> Result<u8, Failure> {
     live::with(context, |session| {
         Box::pin(async move {
-            let choice = Choice::read(context, &session.desired)?;
-            let seen = look(&session.desired, &session.hosts).await;
-            let code = seen.tell(context).unwrap_or(exit::DONE);
-            let done = carry_out(context, &session, &seen, &choice, args).await?;
-            Ok(code.max(done))
+            if args.plan {
+                return whole(context, &session, args).await;
+            }
+            let walking = AtomicBool::new(false);
+            let locks = Locks::of(context, &session, "infra zfs prune");
+            locks
+                .hold(context, &walking, whole(context, &session, args))
+                .await
         })
     })
 }
 
-/// Decides, shows, asks, destroys.
+async fn whole(context: &Context, session: &Session, args: &PruneArgs) -> Result<u8, Failure> {
+    let choice = Choice::read(context, &session.desired)?;
+    let seen = look(&session.desired, &session.hosts).await;
+    let code = seen.tell(context).unwrap_or(exit::DONE);
+    let pruned = carry_out(context, session, &seen, &choice, args).await?;
+    if context.global.json {
+        context.terminal.json(&pruned);
+    }
+    Ok(code.max(pruned.code))
+}
+
+/// Decides, shows, asks, destroys. With `--json` the caller prints what came of it.
 pub(super) async fn carry_out(
     context: &Context,
     session: &Session,
     seen: &Seen,
     choice: &Choice<'_>,
     args: &PruneArgs,
-) -> Result<u8, Failure> {
+) -> Result<Pruned, Failure> {
     let here = jiff::Timestamp::now().as_second();
     let mut plans = BTreeMap::new();
     for (host, survey) in &seen.surveys {
@@ -104,10 +131,14 @@ pub(super) async fn carry_out(
             plan(&session.desired, host, survey, choice, &args.limits),
         );
     }
-    show(context, args, &plans);
+    if !context.global.json {
+        show(context, args, &plans);
+    }
     let total: usize = plans.values().map(|plan| plan.destroy.len()).sum();
+    let mut pruned = Pruned::default();
     if args.plan || total == 0 {
-        return Ok(exit::DONE);
+        pruned.snapshots = plans.into_values().flat_map(|plan| plan.lines).collect();
+        return Ok(pruned);
     }
     let too_much: Vec<&str> = plans
         .values()
@@ -123,13 +154,13 @@ pub(super) async fn carry_out(
     if !args.yes {
         agree(context, total)?;
     }
-    let mut code = exit::DONE;
     for (host, plan) in plans {
         if let Some(shell) = session.hosts.get(&host) {
-            code = code.max(destroy(context, shell, &plan.destroy).await?);
+            destroy(context, shell, &plan.destroy, &mut pruned).await?;
         }
+        pruned.snapshots.extend(plan.lines);
     }
-    Ok(code)
+    Ok(pruned)
 }
 
 fn agree(context: &Context, total: usize) -> Result<(), Failure> {
@@ -219,14 +250,6 @@ fn bases(view: &DatasetView) -> BTreeMap<u64, String> {
 fn show(context: &Context, args: &PruneArgs, plans: &BTreeMap<HostName, Pruning>) {
     let lines: Vec<&Line> = plans.values().flat_map(|plan| &plan.lines).collect();
     let going = lines.iter().filter(|line| !line.keep).count();
-    if context.global.json {
-        if args.plan {
-            context
-                .terminal
-                .json(&serde_json::json!({ "snapshots": lines }));
-        }
-        return;
-    }
     let mut text = String::new();
     for line in &lines {
         if line.keep && !args.plan {
@@ -247,11 +270,12 @@ fn show(context: &Context, args: &PruneArgs, plans: &BTreeMap<HostName, Pruning>
 }
 
 /// Destroys, and tells what could not go.
-pub(super) async fn destroy<S: Shell>(
+async fn destroy<S: Shell>(
     context: &Context,
     shell: &S,
     snapshots: &[SnapshotId],
-) -> Result<u8, Failure> {
+    pruned: &mut Pruned,
+) -> Result<(), Failure> {
     let done = Zfs(shell)
         .destroy_snapshots(snapshots)
         .await
@@ -259,30 +283,22 @@ pub(super) async fn destroy<S: Shell>(
             told(&error)
                 .hint("Some may be gone already; `infra zfs prune --plan` shows what is left.")
         })?;
-    if context.global.json {
-        let left: BTreeMap<String, &str> = done
-            .left
-            .iter()
-            .map(|(id, why)| (id.to_string(), why.as_str()))
-            .collect();
-        context
-            .terminal
-            .json(&serde_json::json!({ "destroyed": done.gone, "left": left }));
-    } else {
+    if !context.global.json {
         let gone = count(done.gone.len(), "snapshot", "snapshots");
         context
             .terminal
             .answer(&format!("Destroyed {gone} on {}.\n", shell.host()));
     }
+    pruned
+        .destroyed
+        .insert(shell.host().clone(), done.gone.len());
     for (id, why) in &done.left {
         let why = why.replace('\t', " ");
         context
             .terminal
             .complain(&format!("{id} could not go: {why}"));
+        pruned.left.insert(id.to_string(), why);
+        pruned.code = exit::PARTIAL;
     }
-    Ok(if done.left.is_empty() {
-        exit::DONE
-    } else {
-        exit::PARTIAL
-    })
+    Ok(())
 }

@@ -2,44 +2,50 @@
 
 use super::look::owner;
 use crate::apply::replica::{End, Job, ReplicaError, look, replicate};
-use crate::cli::{context::Context, exit, failure::Failure, live, session::Session};
+use crate::cli::{context::Context, exit, failure::Failure, live, locks::Locks, session::Session};
 use crate::model::{
-    ids::{DatasetName, HostName, SystemName},
+    desired::Desired,
+    ids::{DatasetName, HostName, ReplicaName, SystemName},
+    replica::target,
     size::Bytes,
 };
 use crate::providers::{shell::hint, ssh::SshHost};
 use crate::replication::{Divergence, Next, next};
 use clap::Args;
+use std::sync::atomic::AtomicBool;
 
 /// Send the snapshots of datasets to another zpool or host
 ///
-/// Incremental from the newest common snapshot or bookmark, found by guid; an interrupted stream goes on where it was;
-/// encrypted data travel encrypted. The common base is held on both sides and bookmarked here, so that no prune takes it.
-/// Nothing over there is ever rolled back, overwritten or destroyed: where it went its own way, that is told.
+/// Brings the replicas of the inventory up to date, or with `--to` datasets that you name. Incremental from the newest
+/// common snapshot or bookmark, found by guid; an interrupted stream goes on where it was; encrypted data travel encrypted.
+/// The common base is held on both sides and bookmarked here, so that no prune takes it. Nothing over there is ever rolled
+/// back, overwritten or destroyed: where it went its own way, that is told.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ReplicateArgs {
-    /// Datasets of the inventory; those below them go along
-    #[arg(required = true, value_name = "DATASET")]
-    pub(crate) datasets: Vec<String>,
-    /// Where to: `backup:backup/home` (host of the inventory and dataset), or a dataset of the same host; `tank/photos`
-    /// arrives there as `photos`
-    #[arg(long, value_name = "[HOST:]DATASET")]
-    pub(crate) to: String,
+    /// Replicas of the inventory, all of them unless given; with `--to` datasets of the inventory, and those inside go along
+    #[arg(value_name = "REPLICA|DATASET")]
+    pub(crate) what: Vec<String>,
+    /// Where to, once: `backup:backup/home` (host of the inventory and dataset), or a dataset of the same host;
+    /// `tank/photos` arrives there as `photos`
+    #[arg(long, value_name = "[HOST:]DATASET", requires = "what")]
+    pub(crate) to: Option<String>,
     /// At most so much a second, `20MiB`; the data then pass through this machine in any case
     #[arg(long, value_name = "SIZE")]
     pub(crate) limit: Option<String>,
     /// Name of the replica in holds and bookmarks; from where it goes unless given
-    #[arg(long = "as", value_name = "NAME")]
+    #[arg(long = "as", value_name = "NAME", requires = "to")]
     pub(crate) replica: Option<String>,
     /// Show the next step of each dataset and send nothing
     #[arg(long)]
     pub(crate) plan: bool,
 }
 
-/// Where the replicas go.
-struct Place {
+/// One replica, and what belongs to it.
+struct Order {
+    replica: String,
     host: HostName,
-    below: DatasetName,
+    pairs: Vec<(DatasetName, DatasetName)>,
+    limit: Option<u64>,
 }
 
 /// Runs the verb.
@@ -53,37 +59,99 @@ fn usage(text: impl std::fmt::Display) -> Failure {
     Failure::new(exit::USAGE, text.to_string())
 }
 
-fn place(text: &str, own: &HostName) -> Result<Place, Failure> {
-    let (host, below) = match text.split_once(':') {
-        Some((host, below)) => (HostName::new(host).map_err(usage)?, below),
-        None => (own.clone(), text),
+/// What is asked for: replicas of the inventory, or one for this time.
+fn orders(desired: &Desired, args: &ReplicateArgs) -> Result<Vec<Order>, Failure> {
+    let limit = match &args.limit {
+        None => None,
+        Some(text) => Some(text.parse::<Bytes>().map_err(usage)?.0),
     };
-    Ok(Place {
+    if let Some(to) = &args.to {
+        return once(desired, args, to, limit).map(|order| vec![order]);
+    }
+    let known: Vec<&str> = desired.replicas.keys().map(ReplicaName::as_str).collect();
+    let hint = if known.is_empty() {
+        "Write `replicas:` in the inventory, or name datasets and where to: `infra zfs replicate tank/photos --to backup:vault/home`.".to_owned()
+    } else {
+        format!("It has {}.", known.join(", "))
+    };
+    if known.is_empty() && args.what.is_empty() {
+        return Err(Failure::new(exit::FAILED, "the inventory has no replica").hint(hint));
+    }
+    if let Some(other) = args
+        .what
+        .iter()
+        .find(|name| !known.contains(&name.as_str()))
+    {
+        return Err(usage(format!("the inventory has no replica `{other}`")).hint(hint));
+    }
+    let chosen = desired.replicas.values().filter(|replica| {
+        args.what.is_empty() || args.what.iter().any(|name| name == replica.name.as_str())
+    });
+    let orders = chosen.map(|replica| Order {
+        replica: replica.name.to_string(),
+        host: replica.host.clone(),
+        pairs: replica
+            .datasets
+            .iter()
+            .filter_map(|source| Some((source.clone(), replica.target(source)?)))
+            .collect(),
+        limit: limit.or(replica.limit.map(|bytes| bytes.0)),
+    });
+    Ok(orders.collect())
+}
+
+/// A replica that only the command line knows.
+fn once(
+    desired: &Desired,
+    args: &ReplicateArgs,
+    to: &str,
+    limit: Option<u64>,
+) -> Result<Order, Failure> {
+    let sources = sources(desired, &args.what)?;
+    let own = sources
+        .first()
+        .map(|first| owner(desired, first))
+        .transpose()?
+        .ok_or_else(|| usage("no dataset is named"))?;
+    let (host, below) = match to.split_once(':') {
+        Some((host, below)) => (HostName::new(host).map_err(usage)?, below),
+        None => (own.clone(), to),
+    };
+    let below = DatasetName::new(below).map_err(usage)?;
+    let mut pairs = Vec::new();
+    for source in sources {
+        let place = target(&below, &source).ok_or_else(|| {
+            usage(format!("`{source}` is a whole zpool"))
+                .hint("Name the datasets in it; each goes below the one behind `--to`.")
+        })?;
+        if host == *owner(desired, &source)? && place.is_within(&source) {
+            return Err(usage(format!("`{place}` lies in `{source}` itself")));
+        }
+        pairs.push((source, place));
+    }
+    let replica = replica_name(args, &host, &below)?;
+    Ok(Order {
+        replica,
         host,
-        below: DatasetName::new(below).map_err(usage)?,
+        pairs,
+        limit,
     })
 }
 
-/// `tank/photos/raw` below `backup/home` is `backup/home/photos/raw`.
-fn target(place: &Place, source: &DatasetName) -> Result<DatasetName, Failure> {
-    let inner = source.as_str().split_once('/').map(|(_, inner)| inner);
-    let Some(inner) = inner else {
-        return Err(usage(format!("`{source}` is a whole zpool"))
-            .hint("Name the datasets in it; each goes below the one behind `--to`."));
-    };
-    DatasetName::new(format!("{}/{inner}", place.below)).map_err(usage)
-}
-
 /// The name in tags and bookmarks: where it goes, in letters that ZFS takes.
-fn replica_name(args: &ReplicateArgs, place: &Place) -> Result<String, Failure> {
+fn replica_name(
+    args: &ReplicateArgs,
+    host: &HostName,
+    below: &DatasetName,
+) -> Result<String, Failure> {
     let name = args
         .replica
         .clone()
-        .unwrap_or_else(|| format!("{}.{}", place.host, place.below.as_str().replace('/', ".")));
+        .unwrap_or_else(|| format!("{host}.{}", below.as_str().replace('/', ".")));
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.len() > 60 || !name.chars().all(fits) {
+    if name.is_empty() || name.len() > 63 || !name.chars().all(fits) {
         return Err(usage(format!("`{name}` cannot be part of a tag")).hint(
-            "Name the replica: `--as offsite`; letters, digits, `-`, `_` and `.`, at most 60.",
+            "Name the replica: `--as offsite`; letters, digits, `-`, `_` and `.`, at most 63.",
         ));
     }
     Ok(name)
@@ -115,27 +183,17 @@ fn failed(error: &ReplicaError) -> Failure {
 }
 
 /// The inventory's datasets that were named, with those below them, parents first.
-fn sources(session: &Session, args: &ReplicateArgs) -> Result<Vec<DatasetName>, Failure> {
+fn sources(desired: &Desired, named: &[String]) -> Result<Vec<DatasetName>, Failure> {
     let mut all = Vec::new();
-    for text in &args.datasets {
+    for text in named {
         let name = DatasetName::new(text.as_str()).map_err(usage)?;
-        if !session.desired.datasets.contains_key(&name) {
-            let known: Vec<&str> = session
-                .desired
-                .datasets
-                .keys()
-                .map(DatasetName::as_str)
-                .collect();
+        if !desired.datasets.contains_key(&name) {
+            let known: Vec<&str> = desired.datasets.keys().map(DatasetName::as_str).collect();
             return Err(usage(format!("the inventory has no dataset `{name}`"))
                 .hint(format!("It has {}.", known.join(", "))));
         }
-        let inside = format!("{name}/");
-        let below = session.desired.datasets.keys();
-        all.extend(
-            below
-                .filter(|other| **other == name || other.as_str().starts_with(&inside))
-                .cloned(),
-        );
+        let below = desired.datasets.keys();
+        all.extend(below.filter(|other| other.is_within(&name)).cloned());
     }
     all.sort();
     all.dedup();
@@ -147,34 +205,27 @@ async fn carry_out(
     args: &ReplicateArgs,
     session: Session,
 ) -> Result<u8, Failure> {
-    let limit = match &args.limit {
-        None => None,
-        Some(text) => Some(text.parse::<Bytes>().map_err(usage)?.0),
-    };
     let (mut code, mut rows) = (exit::DONE, Vec::new());
-    for source in sources(&session, args)? {
-        let own = owner(&session.desired, &source)?;
-        let place = place(&args.to, own)?;
-        let target = target(&place, &source)?;
-        if place.host == *own
-            && (target == source || target.as_str().starts_with(&format!("{source}/")))
-        {
-            return Err(usage(format!("`{target}` lies in `{source}` itself")));
+    for order in orders(&session.desired, args)? {
+        if args.plan {
+            all_of(context, &session, &order, true, &mut rows).await?;
+            continue;
         }
-        let replica = replica_name(args, &place)?;
-        let job = Job {
-            system: &session.desired.system,
-            replica: &replica,
-            near: shell(&session, own)?,
-            source: &source,
-            far: shell(&session, &place.host)?,
-            target: &target,
-            limit,
+        // A lock of its own for each: a first copy takes days, and neither `up` nor another replica waits for it.
+        let locks = Locks::of_replica(context, &session, &order.replica);
+        let walking = AtomicBool::new(false);
+        let work = async {
+            all_of(context, &session, &order, false, &mut rows).await?;
+            Ok(exit::DONE)
         };
-        let row = one(context, &job, args.plan).await;
-        code = code.max(row.code);
-        rows.push(row);
+        if let Err(failure) = locks.hold(context, &walking, work).await {
+            if failure.code() == exit::INTERRUPTED {
+                return Err(failure);
+            }
+            code = code.max(failure.tell(context.terminal));
+        }
     }
+    code = rows.iter().map(|row| row.code).fold(code, u8::max);
     if context.global.json {
         let rows: Vec<_> = rows.iter().map(Row::json).collect();
         context
@@ -194,8 +245,34 @@ async fn carry_out(
     Ok(code)
 }
 
+/// The datasets of one replica, parents first: a copy is received below that of its parent.
+async fn all_of(
+    context: &Context,
+    session: &Session,
+    order: &Order,
+    plan: bool,
+    rows: &mut Vec<Row>,
+) -> Result<(), Failure> {
+    for (source, target) in &order.pairs {
+        let job = Job {
+            system: &session.desired.system,
+            replica: &order.replica,
+            near: shell(session, owner(&session.desired, source)?)?,
+            source,
+            far: shell(session, &order.host)?,
+            target,
+            limit: order.limit,
+        };
+        let mut row = one(context, &job, plan).await;
+        row.replica.clone_from(&order.replica);
+        rows.push(row);
+    }
+    Ok(())
+}
+
 /// What came of one dataset.
 struct Row {
+    replica: String,
     source: DatasetName,
     target: String,
     what: String,
@@ -207,6 +284,7 @@ struct Row {
 impl Row {
     fn json(&self) -> serde_json::Value {
         serde_json::json!({
+            "replica": self.replica,
             "source": self.source,
             "target": self.target,
             "steps": self.steps,
@@ -219,6 +297,7 @@ impl Row {
 async fn one(context: &Context, job: &Job<'_>, plan: bool) -> Row {
     let target = format!("{}:{}", job.far.target().host, job.target);
     let row = |what: String, steps: Vec<String>| Row {
+        replica: String::new(),
         source: job.source.clone(),
         target: target.clone(),
         what,
@@ -302,25 +381,4 @@ fn diverged(target: &str, how: &Divergence) -> Failure {
         ),
     };
     Failure::new(exit::REFUSED, text).hint(hint)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn dataset(name: &str) -> DatasetName {
-        DatasetName::new(name).expect("valid")
-    }
-
-    #[test]
-    fn a_dataset_keeps_its_way_below_the_place() {
-        let own = HostName::new("pve").expect("valid");
-        let there = place("backup:vault/home", &own).expect("a place");
-        assert_eq!(there.host.as_str(), "backup");
-        let to = target(&there, &dataset("tank/photos/raw")).expect("a target");
-        assert_eq!(to.as_str(), "vault/home/photos/raw");
-        let here = place("vault", &own).expect("a place");
-        assert_eq!(here.host, own);
-        assert!(target(&here, &dataset("tank")).is_err());
-    }
 }

@@ -1,15 +1,17 @@
 //! `infra zfs rollback`: a dataset's files as they were, and nothing lost.
 
-use super::look::{look, owner, snapshot_id, told};
-use crate::cli::{context::Context, exit, failure::Failure, live, session::Session};
+use super::{
+    look::{look, owner, snapshot_id, told},
+    standstill::{self, User},
+};
+use crate::cli::{context::Context, exit, failure::Failure, live, locks::Locks, session::Session};
 use crate::model::{
     desired::Desired,
-    ids::{HostName, StackName},
-    release::ReleaseUnit,
     snapshot::{GUARD, MARK, RUN, SnapshotId, mark, our_name},
 };
 use crate::providers::{
-    shell::{Command, Shell},
+    shell::Shell,
+    ssh::SshHost,
     zfs::{Zfs, ZfsError, ZfsWrite as _},
 };
 use crate::view::words::{count, list};
@@ -17,14 +19,11 @@ use clap::Args;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
-    time::Duration,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 /// So many differing files are shown.
 const SHOWN: usize = 20;
-
-/// A stack with a big database takes its time.
-const STOP_PATIENCE: Duration = Duration::from_mins(10);
 
 /// Make a dataset's files those of a snapshot
 ///
@@ -46,28 +45,50 @@ pub(crate) struct RollbackArgs {
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &RollbackArgs) -> Result<u8, Failure> {
     live::with(context, |session| {
-        Box::pin(carry_out(context, args, session))
+        Box::pin(async move {
+            if args.plan {
+                return plan(context, args, &session).await;
+            }
+            let locks = Locks::of(context, &session, "infra zfs rollback");
+            let walking = AtomicBool::new(false);
+            let work = carry_out(context, args, &session, &walking);
+            locks.hold(context, &walking, work).await
+        })
     })
 }
 
-async fn carry_out(
+/// What would be undone, and who uses it.
+struct Loss<'s> {
+    id: SnapshotId,
+    shell: &'s SshHost,
+    /// The host's, which dates the guard.
+    clock: i64,
+    differing: Vec<String>,
+    users: Vec<User<'s>>,
+    newer: usize,
+}
+
+impl Loss<'_> {
+    fn stacks(&self) -> Vec<String> {
+        self.users
+            .iter()
+            .map(|user| user.stack.to_string())
+            .collect()
+    }
+}
+
+async fn loss<'s>(
     context: &Context,
     args: &RollbackArgs,
-    session: Session,
-) -> Result<u8, Failure> {
+    session: &'s Session,
+) -> Result<Loss<'s>, Failure> {
     let id = snapshot_id(&args.snapshot)?;
     let desired = &session.desired;
     let host = owner(desired, &id.dataset)?;
     let seen = look(desired, &session.hosts).await;
-    let Some(survey) = seen.surveys.get(host) else {
-        return Ok(seen.tell(context).unwrap_or(exit::FAILED));
+    let (Some(survey), Some(shell)) = (seen.surveys.get(host), session.hosts.get(host)) else {
+        return Err(Failure::said(seen.tell(context).unwrap_or(exit::FAILED)));
     };
-    let shell = session.hosts.get(host).ok_or_else(|| {
-        Failure::new(
-            exit::UNREACHABLE,
-            format!("the inventory gives no shell access to {host}"),
-        )
-    })?;
     let view = survey.datasets.get(&id.dataset);
     let Some(target) = view.and_then(|v| v.snapshots.iter().find(|one| one.name == id.name)) else {
         return Err(
@@ -75,75 +96,84 @@ async fn carry_out(
                 .hint("`infra zfs list` shows what there is."),
         );
     };
-    let zfs = Zfs(shell);
-    let differing = zfs.differing(&id).await.map_err(|error| cannot(&error))?;
-    let stacks = stacks_on(desired, &id);
+    let differing = Zfs(shell)
+        .differing(&id)
+        .await
+        .map_err(|error| cannot(&error))?;
     let newer = view.map_or(0, |view| {
         let all = view.snapshots.iter();
         all.filter(|one| one.createtxg > target.createtxg).count()
     });
-    let units: Vec<(HostName, ReleaseUnit)> = stacks
-        .iter()
-        .filter_map(|name| session.compiled.releases.get(name))
-        .map(|release| (release.host.clone(), release.unit.clone()))
-        .collect();
-    let names: Vec<String> = stacks.iter().map(ToString::to_string).collect();
-    if context.global.json && args.plan {
+    Ok(Loss {
+        shell,
+        clock: survey.clock,
+        differing,
+        users: standstill::users(session, &id.dataset)?,
+        newer,
+        id,
+    })
+}
+
+async fn plan(context: &Context, args: &RollbackArgs, session: &Session) -> Result<u8, Failure> {
+    let loss = loss(context, args, session).await?;
+    if context.global.json {
         context.terminal.json(&serde_json::json!({
-            "snapshot": id.to_string(), "differing": differing, "stacks": names, "newer_snapshots": newer,
+            "snapshot": loss.id.to_string(), "differing": loss.differing, "stacks": loss.stacks(),
+            "newer_snapshots": loss.newer,
         }));
-        return Ok(exit::DONE);
+    } else {
+        context.terminal.answer(&shown(&loss));
     }
-    context
-        .terminal
-        .answer(&shown(&id, &differing, &names, newer));
-    if differing.is_empty() || args.plan {
+    Ok(exit::DONE)
+}
+
+async fn carry_out(
+    context: &Context,
+    args: &RollbackArgs,
+    session: &Session,
+    walking: &AtomicBool,
+) -> Result<u8, Failure> {
+    let loss = loss(context, args, session).await?;
+    if !context.global.json {
+        context.terminal.answer(&shown(&loss));
+    }
+    if loss.differing.is_empty() {
+        told_done(context, &loss, None, 0);
         return Ok(exit::DONE);
     }
     if !args.yes {
-        agree(context, &id)?;
+        agree(context, &loss.id)?;
     }
     let at =
-        jiff::Timestamp::from_second(survey.clock).map_err(|e| crate::cli::failure::failed(&e))?;
+        jiff::Timestamp::from_second(loss.clock).map_err(|e| crate::cli::failure::failed(&e))?;
     let guard =
         our_name(GUARD, at).ok_or_else(|| Failure::new(exit::FAILED, "the guard has no name"))?;
-    let mut stopped = Vec::new();
-    for (host, unit) in &units {
-        let Some(shell) = session.hosts.get(host) else {
-            continue;
-        };
-        context
-            .terminal
-            .tell(&format!("Stopping {} on {host}.", unit.name));
-        if let Err(failure) = unit_verb(shell, "stop", unit).await {
-            start(context, &session, &stopped).await;
-            return Err(failure.hint(
-                "Nothing was rolled back; the stacks that were stopped were started again.",
-            ));
-        }
-        stopped.push((host.clone(), unit.clone()));
-    }
-    let result = roll(&zfs, desired, &id, &guard).await;
-    let all_started = start(context, &session, &stopped).await;
-    let changed = result?;
-    let undo = SnapshotId {
-        dataset: id.dataset.clone(),
+    let guard = SnapshotId {
+        dataset: loss.id.dataset.clone(),
         name: guard,
     };
-    if context.global.json {
-        context.terminal.json(&serde_json::json!({
-            "snapshot": id.to_string(), "guard": undo.to_string(), "changed": changed.len(), "stacks": names,
-        }));
-    } else {
-        let files = count(changed.len(), "change", "changes");
-        context
-            .terminal
-            .answer(&format!("{} is as in {id}: {files}.\n", id.dataset));
-        let again = context.again(&format!("zfs rollback '{undo}'"));
-        context.terminal.tell(&format!(
-            "What was there before is in {undo}. To undo: `{again}`."
-        ));
-    }
+    let running = standstill::running(&loss.users).await?;
+    // From here on Ctrl-C waits: what was stopped must be started again.
+    walking.store(true, Ordering::SeqCst);
+    standstill::stop(context, &running).await?;
+    let result = roll(
+        context,
+        &Zfs(loss.shell),
+        &session.desired,
+        &loss.id,
+        &guard,
+    )
+    .await;
+    let all_started = standstill::start(context, &running).await;
+    walking.store(false, Ordering::SeqCst);
+    let changed = match result {
+        Ok(changed) => changed,
+        Err(failure) if all_started => {
+            return Err(failure.hint("The stacks that were stopped run again."));
+        }
+        Err(failure) => return Err(failure),
+    };
+    told_done(context, &loss, Some(&guard), changed.len());
     Ok(if all_started {
         exit::DONE
     } else {
@@ -151,24 +181,45 @@ async fn carry_out(
     })
 }
 
+fn told_done(context: &Context, loss: &Loss<'_>, guard: Option<&SnapshotId>, changed: usize) {
+    let id = &loss.id;
+    if context.global.json {
+        context.terminal.json(&serde_json::json!({
+            "snapshot": id.to_string(), "guard": guard.map(ToString::to_string), "changed": changed,
+            "stacks": loss.stacks(),
+        }));
+        return;
+    }
+    let Some(guard) = guard else { return };
+    let files = count(changed, "change", "changes");
+    context
+        .terminal
+        .answer(&format!("{} is as in {id}: {files}.\n", id.dataset));
+    let again = context.again(&format!("zfs rollback '{guard}'"));
+    context.terminal.tell(&format!(
+        "What was there before is in {guard}. To undo: `{again}`."
+    ));
+}
+
 async fn roll<S: Shell>(
+    context: &Context,
     zfs: &Zfs<'_, S>,
     desired: &Desired,
     id: &SnapshotId,
-    guard: &crate::model::ids::SnapshotName,
+    guard: &SnapshotId,
 ) -> Result<Vec<String>, Failure> {
     let properties = BTreeMap::from([
-        (MARK.to_owned(), mark(&desired.system, guard)),
+        (MARK.to_owned(), mark(&desired.system, &guard.name)),
         (RUN.to_owned(), format!("rollback to {}", id.name)),
     ]);
     let one = BTreeSet::from([id.dataset.clone()]);
-    zfs.snapshot(&one, guard, &properties)
+    zfs.snapshot(&one, &guard.name, &properties)
         .await
         .map_err(|error| told(&error).hint("Nothing was rolled back."))?;
     zfs.roll_forward(id).await.map_err(|error| {
-        let guard = format!("{}@{guard}", id.dataset);
+        let again = context.again(&format!("zfs rollback '{guard}'"));
         cannot(&error).hint(format!(
-            "Some files may be old and some new. Run the command again, or go back: `infra zfs rollback '{guard}'`."
+            "Some files may be old and some new. What was there before is in {guard}. Run the command again, or go back: `{again}`."
         ))
     })
 }
@@ -179,14 +230,15 @@ fn cannot(error: &ZfsError) -> Failure {
         let hint = if said.contains("rsync") {
             "Install it on that host: `apt install rsync`."
         } else {
-            "Volumes, legacy mounts and hidden snapshots cannot be read this way: look inside with `infra zfs clone`."
+            "Only a mounted filesystem is rolled back this way: look inside with `infra zfs clone`."
         };
         return failure.hint(hint);
     }
     failure
 }
 
-fn shown(id: &SnapshotId, differing: &[String], stacks: &[String], newer: usize) -> String {
+fn shown(loss: &Loss<'_>) -> String {
+    let Loss { id, differing, .. } = loss;
     if differing.is_empty() {
         return format!("{} is as in {id} already.\n", id.dataset);
     }
@@ -200,10 +252,10 @@ fn shown(id: &SnapshotId, differing: &[String], stacks: &[String], newer: usize)
     if differing.len() > SHOWN {
         let _ = writeln!(text, "  and {} more", differing.len() - SHOWN);
     }
-    if !stacks.is_empty() {
-        let _ = writeln!(text, "Stopped meanwhile: {}.", list(stacks));
+    if !loss.users.is_empty() {
+        let _ = writeln!(text, "Stopped meanwhile: {}.", list(&loss.stacks()));
     }
-    let newer = count(newer, "newer snapshot stays", "newer snapshots stay");
+    let newer = count(loss.newer, "newer snapshot stays", "newer snapshots stay");
     let _ = writeln!(text, "A guard snapshot is taken first; {newer}.");
     text
 }
@@ -235,61 +287,4 @@ fn agree(context: &Context, id: &SnapshotId) -> Result<(), Failure> {
             "nothing was rolled back: you did not agree",
         ))
     }
-}
-
-/// The stacks whose files lie on the dataset, on its own host or on a guest into which it is mounted.
-fn stacks_on(desired: &Desired, id: &SnapshotId) -> Vec<StackName> {
-    let mut places: Vec<(&HostName, String)> = Vec::new();
-    if let Some(entry) = desired.datasets.get(&id.dataset)
-        && let Some(at) = entry.properties.get("mountpoint")
-    {
-        places.push((&entry.host, at.clone()));
-    }
-    for guest in desired.guests.values() {
-        for mount in guest
-            .mounts
-            .iter()
-            .filter(|mount| mount.dataset == id.dataset)
-        {
-            places.push((&guest.name, mount.at.clone()));
-        }
-    }
-    desired
-        .stacks
-        .values()
-        .filter(|stack| {
-            places.iter().any(|(host, at)| {
-                **host == stack.on && stack.mounts.values().any(|mount| mount == at)
-            })
-        })
-        .map(|stack| stack.name.clone())
-        .collect()
-}
-
-async fn unit_verb<S: Shell>(shell: &S, verb: &str, unit: &ReleaseUnit) -> Result<(), Failure> {
-    let command = Command::new(["systemctl", verb, unit.name.as_str()]).timeout(STOP_PATIENCE);
-    let result = shell.demand(command).await;
-    result
-        .map(drop)
-        .map_err(|error| told(&ZfsError::Shell(error)))
-}
-
-/// Starts what was stopped, whatever happened in between.
-async fn start(context: &Context, session: &Session, stopped: &[(HostName, ReleaseUnit)]) -> bool {
-    let mut all = true;
-    for (host, unit) in stopped.iter().rev() {
-        let Some(shell) = session.hosts.get(host) else {
-            continue;
-        };
-        if let Err(failure) = unit_verb(shell, "start", unit).await {
-            failure
-                .hint(format!(
-                    "Start it yourself on {host}: `systemctl start {}`.",
-                    unit.name
-                ))
-                .tell(context.terminal);
-            all = false;
-        }
-    }
-    all
 }

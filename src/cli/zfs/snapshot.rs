@@ -3,9 +3,9 @@
 use super::{
     hook,
     look::{Choice, Seen, look, told},
-    prune::{self, PruneArgs},
+    prune::{self, PruneArgs, Pruned},
 };
-use crate::cli::{context::Context, exit, failure::Failure, live, session::Session};
+use crate::cli::{context::Context, exit, failure::Failure, live, locks::Locks, session::Session};
 use crate::model::{
     dataset::SnapshotHook,
     desired::Desired,
@@ -20,7 +20,10 @@ use crate::retention::{Cover, doubt, due};
 use crate::view::words::count;
 use clap::Args;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::AtomicBool,
+};
 
 /// Take the snapshots that are due
 ///
@@ -91,20 +94,28 @@ async fn show(context: &Context, args: &SnapshotArgs, session: Session) -> Resul
     for failure in &done.failures {
         code = code.max(failure.tell(context.terminal));
     }
+    let mut pruned = None;
     if args.prune {
-        let pruned = PruneArgs {
+        let how = PruneArgs {
             plan: false,
             yes: true,
             limits: args.limits.clone(),
         };
         // By what was seen before: the new ones are not counted, so nothing goes too early, and nothing is listed twice.
-        let result = prune::carry_out(context, &session, &seen, &choice, &pruned).await?;
-        code = code.max(result);
+        // What was taken is told in any case.
+        match prune_locked(context, &session, &seen, &choice, &how).await {
+            Ok(came) => {
+                code = code.max(came.code);
+                pruned = Some(came);
+            }
+            Err(failure) => code = code.max(failure.tell(context.terminal)),
+        }
     }
     if context.global.json {
         context.terminal.json(&serde_json::json!({
             "taken": done.taken,
             "complaints": done.complaints,
+            "pruned": pruned,
         }));
         return Ok(code);
     }
@@ -126,6 +137,25 @@ async fn show(context: &Context, args: &SnapshotArgs, session: Session) -> Resul
             .tell("Each zpool is of one moment; the zpools are not of the same one.");
     }
     Ok(code)
+}
+
+/// Snapshots wait for nobody; what destroys has the run's lock.
+async fn prune_locked(
+    context: &Context,
+    session: &Session,
+    seen: &Seen,
+    choice: &Choice<'_>,
+    how: &PruneArgs,
+) -> Result<Pruned, Failure> {
+    let mut pruned = Pruned::default();
+    let walking = AtomicBool::new(false);
+    let locks = Locks::of(context, session, "infra zfs snapshot --prune");
+    let work = async {
+        pruned = prune::carry_out(context, session, seen, choice, how).await?;
+        Ok(exit::DONE)
+    };
+    locks.hold(context, &walking, work).await?;
+    Ok(pruned)
 }
 
 /// Takes what is asked for: hooks first, then one command for each zpool.

@@ -320,7 +320,7 @@ async fn a_child_that_somebody_made_is_covered_and_one_beside_is_a_gap() {
     }
     let surveys = seen.surveys.clone();
     let found = |desired: &Desired| -> BTreeSet<String> {
-        gaps(desired, &surveys, &BTreeMap::new(), &[])
+        gaps(desired, &surveys, &BTreeMap::new(), &BTreeMap::new())
             .into_iter()
             .map(|gap| format!("{}: {}", gap.what, gap.lacks))
             .collect()

@@ -23,5 +23,5 @@ pub(crate) use image::{Clones, Image};
 pub(crate) use manifest::{File, Manifest};
 pub(crate) use network::{Flow, Never, Zone};
 pub(crate) use stack::{Directory, FullPublish, Stack};
-pub(crate) use storage::{Dataset, Hook, Profile, Retention, Schedule, Zpool};
+pub(crate) use storage::{Dataset, Hook, Part, Profile, Replica, Retention, Schedule, Zpool};
 pub(crate) use system::{Document, Proxmox, Tls};

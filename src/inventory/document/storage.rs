@@ -5,19 +5,38 @@ use crate::inventory::{
     word::AbsolutePath,
     written::{At, Entries, May, Text},
 };
+use crate::model::{ids::DatasetName, size::Bytes};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// A pool. infra never creates or destroys one.
+/// A pool. infra never destroys one, and makes one only with `create`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Zpool {
     /// The node, guest or host that owns its disks; may be left out when there is one node.
     pub(crate) host: May<String>,
+    /// Make it where it is absent, of these disks, and only while they are provably empty. Nothing is ever added later.
+    pub(crate) create: May<Vec<At<Part>>>,
     /// Its datasets.
     pub(crate) datasets: May<Entries<Dataset>>,
     /// Datasets that somebody else looks after, by their whole names, each with your reason.
     pub(crate) waivers: May<Entries<String>>,
+}
+
+/// Disks that belong together, by their names in `/dev/disk/by-id`. Exactly one of these.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Part {
+    /// All hold the same.
+    pub(crate) mirror: May<Vec<At<String>>>,
+    /// One may fail.
+    pub(crate) raidz1: May<Vec<At<String>>>,
+    /// Two may fail.
+    pub(crate) raidz2: May<Vec<At<String>>>,
+    /// Three may fail.
+    pub(crate) raidz3: May<Vec<At<String>>>,
+    /// One disk by itself: the pool is lost with it.
+    pub(crate) single: May<String>,
 }
 
 /// A dataset.
@@ -28,6 +47,9 @@ pub(crate) struct Dataset {
     pub(crate) profile: May<String>,
     /// Native ZFS properties, over those of the profile. What is not listed is left alone.
     pub(crate) properties: May<Entries<String>>,
+    /// Name of the secret with its passphrase: encrypted with it, and so is what lies inside. Fixed when it is made. After a
+    /// reboot it stays locked until infra loads the key.
+    pub(crate) encryption_key: May<String>,
     /// Mount point on its host, `/mnt/<pool>/<dataset>` unless given; `none` for no mount.
     pub(crate) mountpoint: May<Text<AbsolutePath>>,
     /// How often it is snapshot; as the dataset above it unless given. What lies below and has no entry goes with it.
@@ -101,6 +123,20 @@ pub(crate) struct Retention {
     pub(crate) monthly: May<u32>,
     /// Years.
     pub(crate) yearly: May<u32>,
+}
+
+/// Copies of datasets on another zpool, kept up to date by `infra zfs replicate`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Replica {
+    /// Datasets of the inventory; those inside go along.
+    pub(crate) datasets: May<Vec<At<String>>>,
+    /// The host that receives; that of the zpool unless given.
+    pub(crate) host: May<String>,
+    /// The dataset below which the copies lie; it must exist. `tank/photos` becomes `vault/home/photos`.
+    pub(crate) to: At<Text<DatasetName>>,
+    /// At most so much a second.
+    pub(crate) limit: May<Text<Bytes>>,
 }
 
 /// A profile of your own.

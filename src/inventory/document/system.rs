@@ -1,8 +1,8 @@
 //! The top level.
 
 use super::{
-    Check, Flow, Guest, HaRule, Host, Image, Never, Node, Profile, Retention, Secret, Stack, Zone,
-    Zpool,
+    Check, Flow, Guest, HaRule, Host, Image, Never, Node, Profile, Replica, Retention, Secret,
+    Stack, Zone, Zpool,
 };
 use crate::inventory::{
     word::Fingerprint,
@@ -53,6 +53,8 @@ pub(crate) struct Document {
     pub(crate) profiles: May<Entries<Profile>>,
     /// How many snapshots are kept: your own policies beside the built-in `standard`.
     pub(crate) retention: May<Entries<Retention>>,
+    /// Copies of datasets on other zpools, by a name of your choice.
+    pub(crate) replicas: May<Entries<Replica>>,
     /// Compose stacks.
     pub(crate) stacks: May<Entries<Stack>>,
     /// What must be true from the outside; `infra verify` asks.

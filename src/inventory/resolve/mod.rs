@@ -24,11 +24,13 @@ mod network;
 mod option;
 mod policy;
 mod property;
+mod replica;
 mod scope;
 mod secret;
 mod stack;
 mod storage;
 mod template;
+mod zpool;
 
 pub(crate) use names::Noun;
 pub(crate) use scope::Scope;
@@ -54,6 +56,7 @@ pub(crate) fn resolve(
     let zones = network::route(document, zones, &mut nodes, scope);
     let hosts = machine::hosts(document, &zones, scope);
     let (zpools, datasets) = storage::pools(document, scope);
+    let replicas = replica::replicas(document, &zpools, &datasets, scope);
     let guests = guest::guests(document, system.as_ref(), &zones, &datasets, scope);
     let ha_rules = availability::rules(document, &guests, scope);
     let sets = network::sets(document, scope);
@@ -75,6 +78,7 @@ pub(crate) fn resolve(
         nevers: vec![],
         zpools,
         datasets,
+        replicas,
         stacks: std::collections::BTreeMap::new(),
         checks: vec![],
         secrets,

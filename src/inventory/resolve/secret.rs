@@ -106,6 +106,8 @@ pub(super) fn unused(
             ApiAuth::Password { password, .. } => password.to_string(),
         });
     }
+    let keys = desired.datasets.values().filter_map(|d| d.key.as_ref());
+    used.extend(keys.map(ToString::to_string));
     let templates: BTreeSet<&str> = desired
         .stacks
         .values()

@@ -4,7 +4,7 @@ use super::{
     Noun, Scope, directory,
     names::{entries, items},
     policy::{self, Inherited},
-    property,
+    property, zpool,
 };
 use crate::inventory::{
     codes,
@@ -15,7 +15,7 @@ use crate::inventory::{
 };
 use crate::model::{
     dataset::{Dataset, Zpool},
-    ids::{DatasetName, HostName, ZpoolName},
+    ids::{DatasetName, HostName, SecretName, ZpoolName},
     retention::Retention,
 };
 use std::collections::BTreeMap;
@@ -31,11 +31,11 @@ const LONGEST_DATASET: usize = 190;
 /// All datasets by name.
 pub(super) type Datasets = BTreeMap<DatasetName, Dataset>;
 
+/// All pools by name.
+pub(super) type Zpools = BTreeMap<ZpoolName, Zpool>;
+
 /// All pools and their datasets.
-pub(super) fn pools(
-    document: &Document,
-    scope: &mut Scope<'_>,
-) -> (BTreeMap<ZpoolName, Zpool>, Datasets) {
+pub(super) fn pools(document: &Document, scope: &mut Scope<'_>) -> (Zpools, Datasets) {
     let profiles = profiles(document, scope);
     let policies = policy::policies(document, scope);
     let mut pools = BTreeMap::new();
@@ -61,6 +61,7 @@ pub(super) fn pools(
         pools.insert(
             name.clone(),
             Zpool {
+                create: zpool::parts(&pool.create, scope),
                 name,
                 host,
                 waivers,
@@ -169,6 +170,7 @@ impl Walk<'_> {
             profile = Some(name);
         }
         properties.extend(own_properties(&raw.properties, scope));
+        let key = encryption(full, raw, &mut properties, scope);
         let mountpoint = mountpoint(full, raw, &properties, scope);
         scope.unique(
             codes::DUPLICATE_MOUNT,
@@ -193,6 +195,7 @@ impl Walk<'_> {
                 host: self.host.clone(),
                 profile,
                 properties,
+                key,
                 directories,
                 snapshots: own.schedule,
                 retention: own.retention,
@@ -201,6 +204,48 @@ impl Walk<'_> {
             },
         );
     }
+}
+
+/// The passphrase, and the properties that go with one.
+fn encryption(
+    full: &str,
+    raw: &document::Dataset,
+    properties: &mut Properties,
+    scope: &mut Scope<'_>,
+) -> Option<SecretName> {
+    let at = raw.encryption_key.as_ref()?;
+    for other in ["keyformat", "keylocation"] {
+        if properties.contains_key(other) {
+            scope
+                .error(
+                    codes::ENCRYPTED_TWICE,
+                    format!("`{full}` has an `encryption_key`, and `{other}` among its properties"),
+                )
+                .at(at.span, "infra hands this key over itself")
+                .help(format!("leave `{other}` out"));
+        }
+    }
+    let key = scope.refer(Noun::Secret, at);
+    if properties.get("encryption").is_some_and(|how| how == "off") {
+        scope
+            .error(
+                codes::ENCRYPTED_TWICE,
+                format!("`{full}` has an `encryption_key`, and `encryption: off`"),
+            )
+            .at(at.span, "encrypted, then")
+            .help("leave one of them out");
+    }
+    let defaults = [
+        ("encryption", "aes-256-gcm"),
+        ("keyformat", "passphrase"),
+        ("keylocation", "prompt"),
+    ];
+    for (name, value) in defaults {
+        properties
+            .entry(name.to_owned())
+            .or_insert_with(|| value.to_owned());
+    }
+    key
 }
 
 fn mountpoint(

@@ -152,7 +152,7 @@ fn boot(names: &Names, plan: &Plan, role: &Role<'_>) -> Result<Host, NamespaceEr
         let data = plan.folder.zfs().join(role.name.as_str());
         files::create(&data)?;
         container.binds.push(Bind::writable(data, ZFS));
-        for name in ["zfs", "zpool"] {
+        for name in ["zfs", "zpool", "mount.zfs"] {
             if let Some(program) = &plan.program {
                 let target = Path::new("/usr/sbin").join(name);
                 container.binds.push(Bind::read_only(program, target));

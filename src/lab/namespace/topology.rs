@@ -490,6 +490,7 @@ mod tests {
             flows: Vec::new(),
             nevers: Vec::new(),
             zpools: BTreeMap::new(),
+            replicas: BTreeMap::new(),
             datasets: BTreeMap::new(),
             stacks: BTreeMap::new(),
             checks: Vec::new(),

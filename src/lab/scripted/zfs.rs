@@ -41,6 +41,10 @@ impl Disk for Mounts {
         Ok(())
     }
 
+    fn freeze(&self, _at: &str) -> Result<(), String> {
+        Ok(())
+    }
+
     fn unmount(&self, at: &str) -> Result<(), String> {
         let mut mounts = self.0.borrow_mut();
         let last = mounts.iter().rposition(|(_, place)| place == at);
@@ -101,8 +105,13 @@ impl Zfs {
 
     /// One command of the twin.
     pub(super) fn run(&mut self, program: &str, words: &[&str]) -> Reply {
+        self.run_with(program, words, &[])
+    }
+
+    /// One command of the twin that reads its input.
+    pub(super) fn run_with(&mut self, program: &str, words: &[&str], input: &[u8]) -> Reply {
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-        let answer = zfs_twin::run(&mut self.store, &self.mounts, program, &words, &[]);
+        let answer = zfs_twin::run(&mut self.store, &self.mounts, program, &words, input);
         Reply {
             code: answer.code,
             stdout: [answer.stdout.into_bytes(), answer.stream].concat(),

@@ -54,6 +54,49 @@ pub(super) fn mount(store: &Store, disk: &dyn Disk, args: &[String]) -> Result<A
     Ok(Answer::default())
 }
 
+/// `mount.zfs NAME DIRECTORY [-sfnv] [-o OPTIONS]`, as mount(8) calls it: a snapshot, read-only, or a dataset whose mount
+/// point is `legacy`.
+pub(super) fn by_hand(store: &Store, disk: &dyn Disk, args: &[String]) -> Result<Answer> {
+    let options = Options::read("mount", "sfnvho:N:t:", args)?;
+    let [name, at] = options.operands.as_slice() else {
+        return Err(Answer::refused(1, "missing source or mount point argument"));
+    };
+    let missing = || {
+        Answer::refused(
+            2,
+            format!("filesystem '{name}' cannot be mounted, unable to open the dataset"),
+        )
+    };
+    let is_snapshot = name.contains('@');
+    let dataset = name.split('@').next().unwrap_or_default();
+    let record = store.datasets.get(dataset).ok_or_else(missing)?;
+    let files = if is_snapshot {
+        store.snapshot(name).ok_or_else(missing)?.files
+    } else {
+        record.files
+    };
+    if record.is_locked() {
+        return Err(Answer::refused(
+            1,
+            format!("filesystem '{name}' cannot be mounted due to error 13"),
+        ));
+    }
+    if !is_snapshot && properties::mountpoint(store, dataset).is_some() {
+        return Err(Answer::refused(
+            1,
+            format!(
+                "filesystem '{name}' cannot be mounted using 'mount'.\nUse 'zfs set mountpoint=legacy' or 'zfs mount {name}'.\nSee zfs(8) for more information."
+            ),
+        ));
+    }
+    disk.mount(files, at)
+        .and_then(|()| if is_snapshot { disk.freeze(at) } else { Ok(()) })
+        .map_err(|why| {
+            Answer::refused(1, format!("filesystem '{name}' cannot be mounted: {why}"))
+        })?;
+    Ok(Answer::default())
+}
+
 /// What is mounted, in the order in which it was.
 fn mounted(store: &Store, disk: &dyn Disk, as_json: bool) -> Answer {
     let mounts = disk.mounts().into_iter().filter_map(|(files, at)| {

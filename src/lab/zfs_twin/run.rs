@@ -32,6 +32,7 @@ pub fn run(
 ) -> Answer {
     let outcome = match program {
         "zpool" => of_zpool(store, disk, args),
+        "mount.zfs" => mount::by_hand(store, disk, args),
         _ => of_zfs(store, disk, args, input),
     };
     outcome.unwrap_or_else(|refusal| refusal)

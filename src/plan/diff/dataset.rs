@@ -1,7 +1,7 @@
 //! Datasets and the directories in them. Nothing here ever destroys.
 
 use crate::model::{
-    dataset::Dataset,
+    dataset::{Dataset, Zpool},
     desired::Desired,
     facts::{DatasetFact, HostFacts},
     ids::{DatasetName, HostName},
@@ -26,10 +26,11 @@ pub(super) fn diff(draft: &mut Draft, desired: &Desired, host: &HostName, facts:
     for pool in desired.zpools.values().filter(|pool| &pool.host == host) {
         draft.saw(host);
         match facts.zpools.get(pool.name.as_str()) {
+            None if !pool.create.is_empty() => create_pool(draft, host, pool),
             None => draft.block(
                 format!("zpool {}", pool.name),
                 format!("host {host} has no imported zpool `{}`", pool.name),
-                format!("Import it (`zpool import {}`), or create it: infra never creates a zpool over disks by itself.", pool.name),
+                format!("Import it (`zpool import {}`), or create it: infra makes a zpool only with `create:`, of disks that are empty.", pool.name),
             ),
             Some(found) if found.health == "ONLINE" => {}
             Some(found) => draft.leave_alone(format!(
@@ -44,17 +45,37 @@ pub(super) fn diff(draft: &mut Draft, desired: &Desired, host: &HostName, facts:
         .values()
         .filter(|dataset| &dataset.host == host)
     {
-        if !facts.zpools.contains_key(dataset.name.zpool()) {
+        let mut pools = desired.zpools.values();
+        let is_made =
+            pools.any(|pool| pool.name.as_str() == dataset.name.zpool() && !pool.create.is_empty());
+        if !facts.zpools.contains_key(dataset.name.zpool()) && !is_made {
             continue;
         }
         draft.saw(host);
         match facts.datasets.get(&dataset.name) {
             None => create(draft, desired, host, dataset),
-            Some(found) => update(draft, host, dataset, found),
+            Some(found) => update(draft, desired, host, dataset, found),
         }
         directories(draft, host, dataset, facts);
     }
     report_unmanaged(draft, desired, host, facts);
+}
+
+fn create_pool(draft: &mut Draft, host: &HostName, pool: &Zpool) {
+    let fields = pool.create.iter().map(|part| {
+        let word = part.kind.word().unwrap_or("disk");
+        Field::new(word, None, Some(&part.disks.join(", ")))
+    });
+    draft.propose(
+        host,
+        &format!("zpool {}", pool.name),
+        Proposal::create("the inventory names its disks, which must be empty")
+            .fields(fields.collect()),
+        Operation::CreateZpool {
+            zpool: pool.name.clone(),
+            parts: pool.create.clone(),
+        },
+    );
 }
 
 fn create(draft: &mut Draft, desired: &Desired, host: &HostName, dataset: &Dataset) {
@@ -67,10 +88,10 @@ fn create(draft: &mut Draft, desired: &Desired, host: &HostName, dataset: &Datas
         || "the inventory wants it".to_owned(),
         |profile| format!("profile {profile}"),
     );
-    let needs = dataset
-        .name
-        .parent()
-        .map(|parent| id(host, &subject(&parent)));
+    let parent = dataset.name.parent();
+    let pool = id(host, &format!("zpool {}", dataset.name.zpool()));
+    let needs = parent.map(|parent| id(host, &subject(&parent)));
+    let needs = needs.into_iter().chain([pool]);
     draft.propose(
         host,
         &subject(&dataset.name),
@@ -79,16 +100,78 @@ fn create(draft: &mut Draft, desired: &Desired, host: &HostName, dataset: &Datas
             dataset: dataset.name.clone(),
             system: desired.system.clone(),
             properties: dataset.properties.clone(),
+            key: dataset.key.clone(),
         },
     );
 }
 
-fn update(draft: &mut Draft, host: &HostName, dataset: &Dataset, found: &DatasetFact) {
+/// What has to happen before a locked dataset can be mounted; none when it is not locked.
+enum Lock {
+    Open,
+    /// After this change.
+    Opens(String),
+    /// Nobody has its key.
+    Stays,
+}
+
+/// A dataset shares the key of its encryption root, the one above it that has one of its own.
+fn unlock(
+    draft: &mut Draft,
+    desired: &Desired,
+    host: &HostName,
+    dataset: &Dataset,
+    found: &DatasetFact,
+) -> Lock {
+    let value = |name: &str| found.properties.get(name).map(|fact| fact.value.as_str());
+    let root = value("encryptionroot").and_then(|root| DatasetName::new(root).ok());
+    let Some(root) = root else { return Lock::Open };
+    if dataset.key.is_some() && root != dataset.name {
+        draft.block(
+            subject(&dataset.name),
+            format!("it shares the key of {root}, and the inventory gives it one of its own"),
+            format!("Leave `encryption_key` out, or give it its own first: `zfs change-key -o keyformat=passphrase {}`.", dataset.name),
+        );
+        return Lock::Stays;
+    }
+    if value("keystatus") != Some("unavailable") {
+        return Lock::Open;
+    }
+    let subject_of_key = format!("{} key", subject(&root));
+    let Some(key) = desired.datasets.get(&root).and_then(|d| d.key.clone()) else {
+        draft.block(
+            subject(&dataset.name),
+            format!("it is locked, and the inventory names no key of {root}"),
+            format!("Load it (`zfs load-key {root}`), or write its `encryption_key:`."),
+        );
+        return Lock::Stays;
+    };
+    if root == dataset.name {
+        draft.propose(
+            host,
+            &subject_of_key,
+            Proposal::update("it is locked: keys are in no file of the host, so a reboot locks it")
+                .field("keystatus", Some("unavailable"), Some("available")),
+            Operation::LoadKey { dataset: root, key },
+        );
+    }
+    Lock::Opens(id(host, &subject_of_key))
+}
+
+fn update(
+    draft: &mut Draft,
+    desired: &Desired,
+    host: &HostName,
+    dataset: &Dataset,
+    found: &DatasetFact,
+) {
+    let lock = unlock(draft, desired, host, dataset, found);
     let (mut set, mut fields) = (BTreeMap::new(), Vec::new());
     for (name, wanted) in &dataset.properties {
         let seen = found.properties.get(name);
         let value = seen.map(|fact| fact.value.as_str());
-        if property::is_met(name, wanted, seen) {
+        if property::is_met(name, wanted, seen)
+            || (name == "keylocation" && matches!(lock, Lock::Stays))
+        {
             continue;
         }
         if property::is_create_only(name) {
@@ -130,13 +213,18 @@ fn update(draft: &mut Draft, host: &HostName, dataset: &Dataset, found: &Dataset
             .properties
             .get("canmount")
             .is_none_or(|can| can == "on");
-    if mounted == Some("no") && wants_mount {
+    let (stays, opened) = match lock {
+        Lock::Open => (false, None),
+        Lock::Opens(by) => (false, Some(by)),
+        Lock::Stays => (true, None),
+    };
+    if mounted == Some("no") && wants_mount && !stays {
         draft.propose(
             host,
             &format!("{} mount", subject(&dataset.name)),
             Proposal::update("it is not mounted")
                 .field("mounted", Some("no"), Some("yes"))
-                .after(needs),
+                .after(needs.into_iter().chain(opened)),
             Operation::MountDataset {
                 dataset: dataset.name.clone(),
             },
@@ -213,10 +301,18 @@ fn report_unmanaged(draft: &mut Draft, desired: &Desired, host: &HostName, facts
             .properties
             .get(OWNER)
             .is_some_and(|fact| fact.source == "local" && fact.value == desired.system.as_str());
-        if ours && !desired.datasets.contains_key(name) {
-            draft.leave_alone(format!(
-                "{host}: dataset {name} is not in the inventory any more; its data stays"
-            ));
+        if !ours || desired.datasets.contains_key(name) {
+            continue;
         }
+        let origin = found
+            .properties
+            .get("origin")
+            .map(|fact| fact.value.as_str());
+        draft.leave_alone(match origin.filter(|origin| origin.contains('@')) {
+            Some(origin) => format!(
+                "{host}: dataset {name} is a clone for a look at {origin}, which cannot go before it; remove it when you have seen enough"
+            ),
+            None => format!("{host}: dataset {name} is not in the inventory any more; its data stays"),
+        });
     }
 }

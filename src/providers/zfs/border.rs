@@ -2,7 +2,7 @@
 
 use super::{destroy::Destroyed, error::ZfsError, facts::ZfsFacts};
 use crate::model::{
-    dataset::DatasetDirectory,
+    dataset::{DatasetDirectory, ZpoolPart},
     ids::{DatasetName, SnapshotName, SystemName, ZpoolName},
     snapshot::{HoldFact, SnapshotId, Survey},
 };
@@ -34,13 +34,28 @@ pub trait ZfsRead: Send + Sync {
 
 /// Changes datasets and snapshots. Nothing here destroys a dataset.
 pub trait ZfsWrite: Send + Sync {
-    /// Creates a filesystem whose parent exists, with native properties and the mark of its system. Refuses a mount
-    /// point that has something in it.
+    /// Makes a zpool of disks that are empty. Refused when one of them cannot be proven to be.
+    fn create_zpool(
+        &self,
+        zpool: &ZpoolName,
+        parts: &[ZpoolPart],
+    ) -> impl Future<Output = Result<(), ZfsError>> + Send;
+
+    /// Loads the key of an encrypted dataset; a loaded one is fine.
+    fn load_key(
+        &self,
+        dataset: &DatasetName,
+        passphrase: &str,
+    ) -> impl Future<Output = Result<Outcome, ZfsError>> + Send;
+
+    /// Creates a filesystem whose parent exists, with native properties and the mark of its system; `passphrase` opens it
+    /// when the properties say that it is encrypted. Refuses a mount point that has something in it.
     fn create(
         &self,
         dataset: &DatasetName,
         system: &SystemName,
         properties: &BTreeMap<String, String>,
+        passphrase: Option<&str>,
     ) -> impl Future<Output = Result<(), ZfsError>> + Send;
 
     /// Sets properties, all in one command. Nothing to set is no command.

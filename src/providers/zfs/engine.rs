@@ -8,7 +8,7 @@ use super::{
     survey::{SURVEY, parse_survey},
 };
 use crate::model::{
-    dataset::DatasetDirectory,
+    dataset::{DatasetDirectory, ZpoolPart},
     ids::{DatasetName, SnapshotName, SystemName, ZpoolName},
     snapshot::{HoldFact, LONGEST, MARK, SnapshotId, Survey},
 };
@@ -47,6 +47,11 @@ pub const HOLD_SCRIPT: &str = "infra-zfs-hold";
 /// name, and `look` to change nothing. Output: rsync's itemized lines.
 pub const ROLL_FORWARD_SCRIPT: &str = "infra-zfs-roll-forward";
 
+/// Name of the script that makes a zpool. Arguments: its name, then words of `zpool create` with disks by their names in
+/// `/dev/disk/by-id`. Exit 70 when it was refused before anything was written.
+pub const CREATE_ZPOOL_SCRIPT: &str = "infra-zpool-create";
+
+const CREATE_ZPOOL: &str = include_str!("scripts/zpool-create.sh");
 const ROLL_FORWARD: &str = include_str!("scripts/rollforward.sh");
 const SNAPSHOT: &str = include_str!("scripts/snapshot.sh");
 const HOLD: &str = include_str!("scripts/hold.sh");
@@ -109,11 +114,39 @@ impl<S: Shell> ZfsRead for Zfs<'_, S> {
 }
 
 impl<S: Shell> ZfsWrite for Zfs<'_, S> {
+    async fn create_zpool(&self, zpool: &ZpoolName, parts: &[ZpoolPart]) -> Result<(), ZfsError> {
+        let words = parts.iter().flat_map(|part| {
+            let disks = part.disks.iter().map(String::as_str);
+            part.kind.word().into_iter().chain(disks)
+        });
+        let command = Command::script(CREATE_ZPOOL_SCRIPT, CREATE_ZPOOL)
+            .args([zpool.as_str()])
+            .args(words)
+            .timeout(PATIENCE);
+        let output = self.0.run(command).await?;
+        if output.is_success() {
+            return Ok(());
+        }
+        let host = self.0.host().as_str();
+        Err(ZfsError::of(host, zpool.as_str(), &output))
+    }
+
+    async fn load_key(&self, dataset: &DatasetName, passphrase: &str) -> Result<Outcome, ZfsError> {
+        let command =
+            Command::new(["zfs", "load-key", dataset.as_str()]).stdin(one_line(passphrase));
+        match self.change(dataset, command).await {
+            Ok(_) => Ok(Outcome::Changed),
+            Err(error) if error.to_string().contains("already loaded") => Ok(Outcome::Unchanged),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn create(
         &self,
         dataset: &DatasetName,
         system: &SystemName,
         properties: &BTreeMap<String, String>,
+        passphrase: Option<&str>,
     ) -> Result<(), ZfsError> {
         let is_mounted = properties.get("canmount").is_none_or(|value| value == "on");
         let mount_point = match properties.get("mountpoint") {
@@ -130,7 +163,8 @@ impl<S: Shell> ZfsWrite for Zfs<'_, S> {
         let options = pairs.flat_map(|(key, value)| ["-o".to_owned(), format!("{key}={value}")]);
         let command = Command::script(CREATE_SCRIPT, CREATE)
             .args([dataset.as_str(), mount_point])
-            .args(options);
+            .args(options)
+            .stdin(passphrase.map(one_line).unwrap_or_default());
         self.change(dataset, command).await.map(drop)
     }
 
@@ -281,6 +315,11 @@ impl<S: Shell> ZfsWrite for Zfs<'_, S> {
             .args([snapshot.to_string(), dataset.to_string()]);
         self.change(dataset, command).await.map(drop)
     }
+}
+
+/// A passphrase as ZFS reads it where nobody types.
+fn one_line(passphrase: &str) -> String {
+    format!("{passphrase}\n")
 }
 
 fn one_a_line<T: ToString>(things: impl IntoIterator<Item = T>) -> String {

@@ -128,7 +128,15 @@ pub enum ZfsError {
         /// ZFS's words.
         said: String,
     },
-    /// A snapshot cannot be read below its dataset's mount point, or the host has no rsync.
+    /// A zpool cannot be made of disks that may hold something. Nothing was written.
+    #[error("make zpool {zpool}: {said}")]
+    NotEmptyDisk {
+        /// Zpool.
+        zpool: String,
+        /// Which disk, and what is on it.
+        said: String,
+    },
+    /// A snapshot cannot be mounted, or the host has no rsync.
     #[error("read the snapshot of {dataset}: {said}")]
     Unreadable {
         /// Dataset.
@@ -162,6 +170,7 @@ pub(super) const NOT_MOUNTED: i32 = 65;
 pub(super) const LEADS_OUT: i32 = 66;
 pub(super) const NOT_READABLE: i32 = 67;
 pub(super) const NO_RSYNC: i32 = 68;
+pub(super) const DISK_REFUSED: i32 = 70;
 
 impl ZfsError {
     /// What a failed command means. Exit codes say little (255 for refused properties, 2 for usage, 1 for the rest), so
@@ -178,6 +187,12 @@ impl ZfsError {
             NOT_EMPTY => return Self::NotEmpty { dataset, said },
             NOT_MOUNTED => return Self::NotMounted { dataset, said },
             NOT_READABLE | NO_RSYNC => return Self::Unreadable { dataset, said },
+            DISK_REFUSED => {
+                return Self::NotEmptyDisk {
+                    zpool: dataset,
+                    said,
+                };
+            }
             LEADS_OUT => return Self::LeadsOut { dataset, said },
             _ => {}
         }

@@ -27,8 +27,8 @@ pub(crate) mod tests;
 pub use border::{ZfsRead, ZfsWrite};
 pub use destroy::{DESTROY_SCRIPT, Destroyed};
 pub use engine::{
-    CREATE_SCRIPT, DIRECTORIES_SCRIPT, FACTS_SCRIPT, HOLD_SCRIPT, OWNER, ROLL_FORWARD_SCRIPT,
-    SNAPSHOT_SCRIPT, SURVEY_SCRIPT, Zfs,
+    CREATE_SCRIPT, CREATE_ZPOOL_SCRIPT, DIRECTORIES_SCRIPT, FACTS_SCRIPT, HOLD_SCRIPT, OWNER,
+    ROLL_FORWARD_SCRIPT, SNAPSHOT_SCRIPT, SURVEY_SCRIPT, Zfs,
 };
 pub use error::ZfsError;
 pub use facts::{FACTS, ZfsFacts, parse_facts};

@@ -230,6 +230,7 @@ fn add(survey: &mut Survey, row: &Row<'_>) -> Result<(), String> {
         ("bookmark", Some(name)) => view.bookmarks.push(BookmarkFact {
             guid,
             createtxg: number(row, "createtxg", &row.createtxg)?,
+            creation: number(row, "creation", &row.creation)?,
             name,
         }),
         (kind, _) => return Err(format!("{} is a `{kind}`", row.name)),

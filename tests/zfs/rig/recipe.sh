@@ -8,7 +8,9 @@ emulate() {
   shift
   drives=
   for disk in vda vdb vdc vdd vde vdf vdg vdh; do
-    drives="$drives -drive file=/run/rig/$disk.qcow2,if=virtio,format=qcow2,cache=unsafe,discard=unmap"
+    drives="$drives -drive file=/run/rig/$disk.qcow2,if=none,id=$disk,format=qcow2,cache=unsafe,discard=unmap"
+    # With a serial number it has a name in /dev/disk/by-id.
+    drives="$drives -device virtio-blk-pci,drive=$disk,serial=rig-$disk"
   done
   # shellcheck disable=SC2086,SC2016
   exec unshare --mount --propagation private sh -euc '
@@ -53,7 +55,7 @@ module() { # DRAFT STORE: the kernel module for the guest's kernel, from the sto
 }
 
 system() { # DRAFT: the guest's root
-  bootstrap "$1" root linux-image-cloud-amd64,initramfs-tools,systemd-sysv,dbus,openssh-server,iproute2,kmod,udev,zfsutils-linux,procps,e2fsprogs,sudo,zlib1g,sanoid,mbuffer,strace,findutils,tzdata
+  bootstrap "$1" root linux-image-cloud-amd64,initramfs-tools,systemd-sysv,dbus,openssh-server,iproute2,kmod,udev,zfsutils-linux,procps,e2fsprogs,sudo,zlib1g,sanoid,mbuffer,strace,findutils,tzdata,rsync,nfs-kernel-server,nfs-common,acl,attr,time
   ssh-keygen -q -t ed25519 -N '' -C infra-zfs-rig -f "$1/operator_ed25519"
   rm -f "$1"/root/etc/ssh/ssh_host_*
   ssh-keygen -q -t ed25519 -N '' -C infra-zfs-rig -f "$1/root/etc/ssh/ssh_host_ed25519_key"
@@ -67,7 +69,7 @@ system() { # DRAFT: the guest's root
   chroot "$1/root" systemctl enable -q systemd-networkd.service
   for unit in apt-daily.timer apt-daily-upgrade.timer e2scrub_reap.service fstrim.timer dpkg-db-backup.timer sanoid.timer \
     systemd-udev-settle.service zfs-load-module.service zfs-import-cache.service zfs-import-scan.service zfs-mount.service \
-    zfs-zed.service zfs-share.service systemd-networkd-wait-online.service; do
+    zfs-zed.service zfs-share.service systemd-networkd-wait-online.service nfs-server.service nfs-blkmap.service rpcbind.service rpcbind.socket rpc-statd.service; do
     ln -sf /dev/null "$1/root/etc/systemd/system/$unit"
   done
 }

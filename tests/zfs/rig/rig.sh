@@ -3,7 +3,7 @@
 #
 #   rig.sh have                 exit 0 when the cache holds a machine of this recipe; prints its folder
 #   rig.sh build                builds it where it is absent (about 8 minutes on two idle cores, root needed)
-#   rig.sh up FOLDER PORT       resumes a copy of it in FOLDER, sshd on 127.0.0.1:PORT; prints the emulator's pid
+#   rig.sh up FOLDER PORT       resumes a copy of it in FOLDER, sshd on 127.0.0.1:PORT and 127.0.0.2:PORT; prints the emulator's pid
 #   rig.sh down FOLDER          ends it and forgets FOLDER
 #
 # The emulator, the kernel and OpenZFS all come from one Debian release inside the cache, so a saved machine fits
@@ -63,7 +63,7 @@ build() {
 up() { # FOLDER PORT
   mkdir -p "$1"
   cp --sparse=always --reflink=auto "$folder"/disks/*.qcow2 "$1/"
-  (emulate "$1" -netdev "user,id=n0,restrict=on,hostfwd=tcp:127.0.0.1:$2-:22" -monitor none -loadvm ready \
+  (emulate "$1" -netdev "user,id=n0,restrict=on,hostfwd=tcp:127.0.0.1:$2-:22,hostfwd=tcp:127.0.0.2:$2-:22" -monitor none -loadvm ready \
     </dev/null >"$1/emulator.log" 2>&1 9>&- 8>&-) &
   emulator=$!
   echo "$emulator" >"$1/pid"

@@ -40,6 +40,7 @@ pub(super) const NODE_PACKAGES: &[&str] = &[
     "iptables",
     "libssl3t64",
     "nftables",
+    "rsync",
     "zlib1g",
 ];
 

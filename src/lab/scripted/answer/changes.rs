@@ -310,7 +310,7 @@ pub(super) fn lock(machine: &mut Machine, arguments: &[String], call: &Call<'_>)
 }
 
 /// `infra-zfs-create DATASET MOUNTPOINT [-o PROPERTY=VALUE]...`
-pub(super) fn zfs_create(machine: &mut Machine, arguments: &[String]) -> Reply {
+pub(super) fn zfs_create(machine: &mut Machine, arguments: &[String], input: &[u8]) -> Reply {
     let [dataset, mountpoint, options @ ..] = arguments else {
         return Reply::failed(
             2,
@@ -329,7 +329,7 @@ pub(super) fn zfs_create(machine: &mut Machine, arguments: &[String]) -> Reply {
     }
     let words = std::iter::once("create").chain(options.iter().map(String::as_str));
     let words: Vec<&str> = words.chain([dataset.as_str()]).collect();
-    let created = machine.zfs.run("zfs", &words);
+    let created = machine.zfs.run_with("zfs", &words, input);
     if created.code != 0 {
         return created;
     }

@@ -83,7 +83,7 @@ fn script(machine: &mut Machine, name: &str, arguments: &[String], call: &Call<'
         "infra-sysctl" => changes::sysctl(machine, arguments),
         "infra-ufw" => changes::ufw(machine, call.input),
         "infra-lock" => changes::lock(machine, arguments, call),
-        "infra-zfs-create" => changes::zfs_create(machine, arguments),
+        "infra-zfs-create" => changes::zfs_create(machine, arguments, call.input),
         "infra-zfs-directories" => changes::zfs_directories(machine, arguments, call.input),
         "infra-zfs-snapshot" => snapshots::snapshot(machine, arguments, call.input),
         "infra-zfs-destroy" => snapshots::destroy(machine, call.input),

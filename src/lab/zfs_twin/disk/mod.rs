@@ -53,6 +53,12 @@ pub trait Disk {
     /// What the tool said.
     fn mount(&self, files: u64, at: &str) -> Result<(), String>;
 
+    /// Makes a mount read-only.
+    ///
+    /// # Errors
+    /// What the tool said.
+    fn freeze(&self, at: &str) -> Result<(), String>;
+
     /// Unmounts.
     ///
     /// # Errors

@@ -187,6 +187,10 @@ impl Disk for Real {
         tool(&["mount", "--bind", &self.path(files), at], &[]).map(drop)
     }
 
+    fn freeze(&self, at: &str) -> Result<(), String> {
+        tool(&["mount", "-o", "remount,bind,ro", at], &[]).map(drop)
+    }
+
     fn unmount(&self, at: &str) -> Result<(), String> {
         tool(&["umount", at], &[]).map(drop)
     }

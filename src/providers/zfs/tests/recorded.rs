@@ -45,6 +45,7 @@ fn kind(error: &ZfsError) -> &'static str {
         ZfsError::NotMounted { .. } => "not mounted",
         ZfsError::LeadsOut { .. } => "leads out",
         ZfsError::Partly { .. } => "partly",
+        ZfsError::NotEmptyDisk { .. } => "not empty disk",
         ZfsError::Unreadable { .. } => "unreadable",
         ZfsError::Held { .. } => "held",
         ZfsError::InTheWay { .. } => "in the way",

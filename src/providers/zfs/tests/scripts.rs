@@ -133,7 +133,7 @@ async fn a_dataset_is_created_with_its_properties_and_its_owner() {
     let properties = BTreeMap::from([("recordsize".to_owned(), "1M".to_owned())]);
     let system = "home".parse().expect("valid");
     Zfs(&stand)
-        .create(&dataset("tank/my movies"), &system, &properties)
+        .create(&dataset("tank/my movies"), &system, &properties, None)
         .await
         .expect("nothing is in the way");
     let created = stand.log();
@@ -150,22 +150,22 @@ async fn a_dataset_is_not_created_over_files_that_it_would_hide() {
     let inside = stand.path().join("tank/media");
     fs::create_dir_all(&inside).expect("made");
     Zfs(&stand)
-        .create(&dataset("tank/media"), &system, &BTreeMap::new())
+        .create(&dataset("tank/media"), &system, &BTreeMap::new(), None)
         .await
         .expect("an empty directory is fine");
     fs::write(inside.join("photo.jpg"), "x").expect("written");
     let error = Zfs(&stand)
-        .create(&dataset("tank/media"), &system, &BTreeMap::new())
+        .create(&dataset("tank/media"), &system, &BTreeMap::new(), None)
         .await;
     assert!(matches!(error, Err(ZfsError::NotEmpty { .. })), "{error:?}");
     let own = BTreeMap::from([("mountpoint".to_owned(), inside.display().to_string())]);
     let error = Zfs(&stand)
-        .create(&dataset("tank/other"), &system, &own)
+        .create(&dataset("tank/other"), &system, &own, None)
         .await;
     assert!(matches!(error, Err(ZfsError::NotEmpty { .. })), "{error:?}");
     let hidden = BTreeMap::from([("canmount".to_owned(), "off".to_owned())]);
     Zfs(&stand)
-        .create(&dataset("tank/media"), &system, &hidden)
+        .create(&dataset("tank/media"), &system, &hidden, None)
         .await
         .expect("it is not mounted, so it hides nothing");
 }

@@ -48,8 +48,15 @@ fn rows() -> String {
             fields[0], fields[1], fields[2], fields[3], fields[4]
         );
     }
+    // It was made of @all, and says the same.
+    let made_of = rest
+        .lines()
+        .find(|line| line.starts_with("tank/media@all\t"));
+    let creation = made_of
+        .and_then(|line| line.split('\t').nth(1))
+        .expect("recorded");
     out + &format!(
-        "{}\tbookmark\t{}\t{}\t-\t-\t-\t-\t-\t-\t-\t-\n",
+        "{}\tbookmark\t{}\t{}\t{creation}\t-\t-\t-\t-\t-\t-\t-\n",
         marks[0], marks[2], marks[1]
     )
 }

@@ -1,0 +1,165 @@
+//! One run at a time, around every verb that changes something.
+
+use super::{context::Context, exit, failure::Failure, session::Session};
+use crate::apply::lock::{self, BEAT, Holder, LockError};
+use crate::providers::ssh::SshHost;
+use std::{
+    future::Future,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// What keeps another run away: a file here, and a directory on the system's first host.
+pub(crate) struct Locks {
+    holder: Holder,
+    state: PathBuf,
+    system: String,
+    first: Option<SshHost>,
+    /// What Ctrl-C meant, and what to do then.
+    interrupted: (&'static str, String),
+}
+
+impl Locks {
+    /// The locks of a session's system.
+    pub(crate) fn of(context: &Context, session: &Session, why: &str) -> Self {
+        let first = session.desired.all_hosts().next();
+        Self {
+            holder: holder(context, session, why),
+            state: session.state.clone(),
+            system: session.desired.system.to_string(),
+            first: first.and_then(|host| session.hosts.get(host)).cloned(),
+            interrupted: (
+                "interrupted while only looking",
+                format!(
+                    "Nothing was left half done. Run `{}` again.",
+                    context.again(why.strip_prefix("infra ").unwrap_or(why))
+                ),
+            ),
+        }
+    }
+
+    /// Those of one replica: two runs that send to one place would spoil each other's streams.
+    pub(crate) fn of_replica(context: &Context, session: &Session, replica: &str) -> Self {
+        let all = Self::of(context, session, &format!("infra zfs replicate {replica}"));
+        Self {
+            state: all.state.join("replicas").join(replica),
+            system: format!("{}.replica.{replica}", all.system),
+            interrupted: (
+                "interrupted",
+                "What arrived is kept over there. The same command goes on from it.".to_owned(),
+            ),
+            ..all
+        }
+    }
+
+    /// Does the work while both are held. Ctrl-C ends it at once unless it is `walking`.
+    pub(crate) async fn hold(
+        self,
+        context: &Context,
+        walking: &AtomicBool,
+        work: impl Future<Output = Result<u8, Failure>>,
+    ) -> Result<u8, Failure> {
+        let _local = lock::take_local(&self.state, &self.holder).map_err(|e| locked(&e))?;
+        let remote = match &self.first {
+            Some(shell) => Some(
+                lock::take_remote(shell, &self.system, &self.holder, is_alive)
+                    .await
+                    .map_err(|e| locked(&e))?,
+            ),
+            None => None,
+        };
+        if let Some(dead) = remote.as_ref().and_then(lock::RemoteLock::replaced) {
+            context.terminal.tell(&format!(
+                "The last run did not end by itself: process {} of {}, since {}, is gone or has been silent for minutes. Its lock is taken over.",
+                dead.pid, dead.who, dead.since
+            ));
+        }
+        let lost = async {
+            match &remote {
+                Some(lock) => beat(lock).await,
+                None => std::future::pending().await,
+            }
+        };
+        let result = tokio::select! {
+            result = work => result,
+            lost = lost => Err(lost),
+            () = stopped(walking) => {
+                let (what, hint) = self.interrupted;
+                Err(Failure::new(exit::INTERRUPTED, what).hint(hint))
+            }
+        };
+        if let Some(lock) = remote
+            && let Err(error) = lock.release().await
+        {
+            context
+                .terminal
+                .tell(&format!("The lock goes stale by itself: {error}."));
+        }
+        result
+    }
+}
+
+/// Ctrl-C while nothing is being carried out ends the run at once, lock released; during a walk it is the walk's.
+async fn stopped(walking: &AtomicBool) {
+    loop {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        if !walking.load(Ordering::SeqCst) {
+            return;
+        }
+    }
+}
+
+/// Says that we live until the lock is lost.
+async fn beat(lock: &lock::RemoteLock<'_, SshHost>) -> Failure {
+    loop {
+        tokio::time::sleep(BEAT).await;
+        // One missed beat is no loss: the lock goes stale after several.
+        if let Ok(false) = lock.beat().await {
+            return Failure::new(
+                exit::LOCKED,
+                "another run took over the lock while this one was silent",
+            )
+            .hint("Run the command again when the other one has ended.");
+        }
+    }
+}
+
+fn holder(context: &Context, session: &Session, why: &str) -> Holder {
+    let token: u128 = rand::random();
+    Holder {
+        who: context.env.who.clone(),
+        machine: context.env.machine.clone(),
+        pid: std::process::id(),
+        since: now(),
+        why: format!("{why} ({})", session.desired.system),
+        token: format!("{token:032x}"),
+    }
+}
+
+/// RFC 3339, UTC.
+pub(super) fn now() -> String {
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
+}
+
+fn is_alive(pid: u32) -> bool {
+    std::path::Path::new("/proc").join(pid.to_string()).exists()
+}
+
+fn locked(error: &LockError) -> Failure {
+    match error {
+        LockError::Held { .. } => Failure::of(exit::LOCKED, error)
+            .hint("Wait until that run has ended; a dead one is recognised after five minutes."),
+        LockError::Shell(shell) => {
+            let failure = Failure::of(exit::UNREACHABLE, error);
+            match crate::providers::shell::hint(shell) {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
+        }
+        LockError::File { .. } => Failure::of(exit::FAILED, error),
+    }
+}

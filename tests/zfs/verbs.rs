@@ -1,0 +1,358 @@
+//! The verbs as people type them, on real OpenZFS: a host with two zpools, and one behind another address of it.
+
+use super::{
+    rig::{Rig, is_nightly},
+    stage::tell,
+};
+use serde_json::Value;
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+};
+
+/// An inventory about a rig, and the program.
+struct Bench {
+    rig: Rig,
+    folder: tempfile::TempDir,
+}
+
+const INVENTORY: &str = "version: 1
+name: home
+hosts:
+  nas: {address: 127.0.0.1, ssh: {port: PORT, identity: KEY}}
+  vault: {address: 127.0.0.2, ssh: {port: PORT, identity: KEY}}
+zones:
+  lan: {cidrs: 127.0.0.0/8}
+sets: {operators: [127.0.0.9]}
+operators: operators
+services: {shell: PORT/tcp}
+flows:
+  - {from: operators, to: [nas, vault], allow: shell, reason: administration}
+zfs:
+  tank:
+    host: nas
+    datasets:
+      photos: {snapshots: daily, properties: {acltype: posix}, datasets: {raw: {}}}
+      media: {snapshots: weekly}
+  cellar: {host: vault, datasets: {home: {snapshots: none, waivers: {snapshots: it holds copies, backup: it is one}}}}
+replicas:
+  offsite: {datasets: [tank/photos], to: cellar/home}
+stacks:
+  app: {on: nas, mounts: {files: tank/photos}}
+";
+
+/// A unit with the stack's name that only notes what is asked of it.
+const UNIT: &str = "[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh -c 'echo start >>/run/app.log'
+ExecStop=/bin/sh -c 'test ! -e /run/app.stuck && echo stop >>/run/app.log'
+";
+
+impl Bench {
+    /// In the nightly alone: a busy machine is too slow for an emulated one to answer in time.
+    fn up() -> Option<Self> {
+        if !is_nightly() {
+            tell(
+                "skipped: the verbs on real OpenZFS are tested at night; `make nightly SUITE=zfs`",
+            );
+            return None;
+        }
+        let rig = super::real::rig()?;
+        let folder = tempfile::tempdir().expect("a folder");
+        let bench = Self { rig, folder };
+        let text = INVENTORY
+            .replace("PORT", &bench.rig.port().to_string())
+            .replace("KEY", &bench.rig.key().to_string_lossy());
+        bench.write("inventory/system.yaml", &text);
+        bench.write(
+            "inventory/known_hosts",
+            &bench.rig.known_hosts(&["nas", "vault"]),
+        );
+        bench.write(
+            "inventory/templates/app/stack.yaml",
+            "description: An app.\nneeds_mounts: [files]\n",
+        );
+        bench.write(
+            "inventory/templates/app/compose.yaml",
+            "services:\n  app:\n    image: docker.io/library/busybox:1.36\n    volumes: [\"{{ mounts.files }}:/data\"]\n",
+        );
+        bench.rig.sh(&format!(
+            "zpool create -O mountpoint=none tank /dev/vdg; zpool create -O mountpoint=none cellar /dev/vdh; \
+             cat >/etc/systemd/system/infra-stack-app.service <<'E'\n{UNIT}E\nsystemctl daemon-reload; systemctl start infra-stack-app"
+        ));
+        Some(bench)
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.folder.path().join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::write(path, text).expect("written");
+    }
+
+    fn inventory(&self) -> PathBuf {
+        self.folder.path().join("inventory")
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_infra"));
+        command
+            .arg("-i")
+            .arg(self.inventory())
+            .args(args)
+            .env("HOME", self.folder.path())
+            .env("XDG_STATE_HOME", self.folder.path().join("state"))
+            .env("XDG_CONFIG_HOME", self.folder.path().join("config"))
+            .env("NO_COLOR", "1");
+        command
+    }
+
+    fn infra(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("the program runs")
+    }
+
+    /// Runs it, and wants this exit code and these words.
+    fn says(&self, args: &[&str], code: i32, words: &[&str]) -> String {
+        let output = self.infra(args);
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert_eq!(output.status.code(), Some(code), "{args:?}:\n{text}");
+        for word in words {
+            assert!(
+                text.contains(word),
+                "{args:?} does not say `{word}`:\n{text}"
+            );
+        }
+        text
+    }
+
+    /// Runs it with `--json`: one document, whatever the verb.
+    fn json(&self, args: &[&str]) -> Value {
+        let output = self.infra(&[&["--json"], args].concat());
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+            panic!(
+                "{args:?} printed no single document ({error}):\n{}\n{}",
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            )
+        })
+    }
+
+    /// Waits for what another process is about to do; a test that hangs says nothing.
+    fn until(&self, condition: &str) {
+        self.rig.sh(&format!(
+            "timeout 300 sh -c 'until {condition}; do :; done'"
+        ));
+    }
+
+    fn newest(&self, dataset: &str) -> String {
+        let all = self.rig.sh(&format!(
+            "zfs list -H -t snapshot -o name -s createtxg -d 1 {dataset}"
+        ));
+        all.lines().last().expect("a snapshot").to_owned()
+    }
+}
+
+#[test]
+fn a_rollback_loses_nothing_and_lets_nobody_write_meanwhile() {
+    let Some(bench) = Bench::up() else { return };
+    let rig = &bench.rig;
+    bench.says(&["zfs", "apply", "--yes"], 0, &["4 changes carried out"]);
+    rig.sh("cd /mnt/tank/photos; echo kept > kept; echo was > changed; mkdir dir; echo x > dir/gone; ln kept linked; \
+            printf aaaa > sly; touch -d 2020-01-01 sly; echo inner > raw/inner; setfacl -m u:1000:r kept; chmod 4711 changed");
+    bench.says(&["zfs", "snapshot"], 0, &["3 datasets of zpool tank"]);
+    let old = bench.newest("tank/photos");
+    // A database's file may change without its size or time: mapped memory does. Only its change time tells.
+    rig.sh("cd /mnt/tank/photos; echo now-longer > changed; chmod 600 changed; rm -r dir; echo new > 'new file'; \
+            printf bbbb > sly; touch -d 2020-01-01 sly; echo other > raw/inner; zfs snapshot tank/photos@theirs; \
+            zfs create -o 'mountpoint=/mnt/tank/photos/in[si]de' tank/inside; echo mine > '/mnt/tank/photos/in[si]de/mine'");
+    let undone = [
+        "becomes older changed",
+        "becomes older sly",
+        "goes away     new file",
+        "comes back    dir/gone",
+        "Stopped meanwhile: app.",
+        "1 newer snapshot stays",
+    ];
+    bench.says(&["zfs", "rollback", &old, "--plan"], 0, &undone);
+    let plan = bench.json(&["zfs", "rollback", &old, "--plan"]);
+    assert_eq!(plan["stacks"], serde_json::json!(["app"]));
+    assert_eq!(
+        rig.sh("cat /run/app.log"),
+        "start\n",
+        "a plan stops nothing"
+    );
+
+    // A stack that does not stop stops everything, though systemd ends well.
+    rig.sh("touch /run/app.stuck");
+    let words = ["stack app on nas did not stop", "Nothing was rolled back"];
+    bench.says(&["zfs", "rollback", &old, "--yes"], 1, &words);
+    assert_eq!(rig.sh("cat /mnt/tank/photos/changed"), "now-longer\n");
+    assert_eq!(
+        bench.newest("tank/photos"),
+        "tank/photos@theirs",
+        "no guard yet"
+    );
+    rig.sh("rm /run/app.stuck; systemctl stop infra-stack-app; systemctl start infra-stack-app; : >/run/app.log");
+
+    let words = ["Stopping app on nas", "is as in", "To undo"];
+    bench.says(&["zfs", "rollback", &old, "--yes"], 0, &words);
+    assert_eq!(rig.sh("cat /run/app.log"), "stop\nstart\n");
+    assert_eq!(
+        rig.sh("cd /mnt/tank/photos; cat changed sly dir/gone raw/inner 'in[si]de/mine'; ls; stat -c '%a %h' changed kept; getfacl -cp kept | grep 1000; \
+                mount | grep -c rollback; ls /run | grep -c rollback; true"),
+        "was\naaaax\nother\nmine\nchanged\ndir\nin[si]de\nkept\nlinked\nraw\nsly\n4711 1\n644 2\nuser:1000:r--\n0\n0\n"
+    );
+    let guard = bench.newest("tank/photos");
+    assert!(guard.starts_with("tank/photos@infra_guard_"), "{guard}");
+    rig.sh("zfs list tank/photos@theirs");
+
+    // Back to the guard is back to what was there before.
+    let done = bench.json(&["zfs", "rollback", &guard, "--yes"]);
+    assert_eq!(done["stacks"], serde_json::json!(["app"]));
+    assert_eq!(
+        rig.sh("cd /mnt/tank/photos; cat changed sly 'new file'; ls"),
+        "now-longer\nbbbbnew\nchanged\nin[si]de\nkept\nlinked\nnew file\nraw\nsly\n"
+    );
+
+    // A clone is a look: it is in no schedule, in no gap, and the plan knows what it is.
+    bench.says(&["zfs", "clone", &old, "--to", "tank/photos/look"], 0, &[]);
+    let words = ["is a clone for a look at", "Nothing to change"];
+    bench.says(&["zfs", "plan"], 0, &words);
+    let night = bench.json(&["zfs", "snapshot", "--all", "--prune"]);
+    assert_eq!(
+        night["taken"][0]["datasets"].as_array().map(Vec::len),
+        Some(3)
+    );
+    assert!(night["pruned"]["snapshots"].is_array(), "{night}");
+    let pruned = bench.json(&["zfs", "prune", "--yes"]);
+    assert!(pruned["destroyed"].is_object(), "{pruned}");
+}
+
+#[test]
+fn replicas_of_the_inventory_are_brought_up_to_date_and_count_as_copies() {
+    let Some(bench) = Bench::up() else { return };
+    let rig = &bench.rig;
+    bench.says(&["zfs", "apply", "--yes"], 0, &["4 changes carried out"]);
+    rig.sh("head -c 30000000 /dev/urandom > /mnt/tank/photos/one");
+    bench.says(&["zfs", "snapshot"], 0, &[]);
+    let words = ["tank/photos has no backup: its replica `offsite` has never arrived"];
+    bench.says(&["zfs", "coverage"], 12, &words);
+
+    // Killed in the middle; the lock of the dead run is taken over, and what arrived is not sent again.
+    let mut first = bench
+        .command(&["zfs", "replicate", "--limit", "4MiB"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program runs");
+    bench.until(
+        "[ \"$(zfs get -Hpo value used cellar/home/photos 2>/dev/null || echo 0)\" -gt 4000000 ]",
+    );
+    bench.says(
+        &["zfs", "replicate", "offsite"],
+        7,
+        &["has been running `infra zfs replicate offsite (home)`"],
+    );
+    first.kill().expect("it ran");
+    first.wait().expect("it ended");
+    bench.until("[ \"$(zfs get -Hpo value receive_resume_token cellar/home/photos)\" != - ]");
+    let resumed = bench.json(&["zfs", "replicate"]);
+    let steps = &resumed["replicas"][0]["steps"];
+    assert_eq!(steps[0], "the rest of an interrupted stream", "{resumed}");
+    assert_eq!(
+        resumed["replicas"][1]["target"],
+        "vault:cellar/home/photos/raw"
+    );
+    assert_eq!(
+        rig.sh("zfs list -H -o guid -t snapshot -r -s guid tank/photos; zfs get -Hpo value readonly,mounted cellar/home/photos"),
+        rig.sh("zfs list -H -o guid -t snapshot -r -s guid cellar/home; printf 'on\nno\n'")
+    );
+    let covered = bench.says(&["zfs", "coverage"], 12, &["tank/media has no backup"]);
+    assert!(!covered.contains("photos"), "{covered}");
+    bench.says(&["zfs", "plan"], 0, &["Nothing to change"]);
+
+    // What was written over there stops it; nothing is forced.
+    rig.sh("zfs set readonly=off mountpoint=/mnt/copy cellar/home/photos; zfs mount cellar/home/photos; echo mine > /mnt/copy/mine; sync");
+    bench.says(&["zfs", "snapshot", "--all"], 0, &[]);
+    let words = [
+        "somebody wrote",
+        "Nothing was sent",
+        "photos/raw: up to date",
+    ];
+    bench.says(&["zfs", "replicate"], 11, &words);
+    bench.says(&["zfs", "replicate", "elsewhere"], 2, &["It has offsite"]);
+}
+
+/// A key on nobody's command line, a lock after a reboot, and a zpool of disks that are provably empty.
+#[test]
+fn a_zpool_of_empty_disks_and_an_encrypted_dataset_that_a_reboot_locks() {
+    let Some(bench) = Bench::up() else { return };
+    let rig = &bench.rig;
+    let text = fs::read_to_string(bench.inventory().join("system.yaml")).expect("written");
+    let (head, _) = text.split_once("zfs:\n").expect("a key");
+    let with = |disks: &str| {
+        bench.write(
+            "inventory/system.yaml",
+            &format!(
+                "{head}zfs:\n  deep:\n    host: nas\n    create: [{{mirror: [{disks}]}}]\n    datasets:\n      letters: {{encryption_key: letters, datasets: {{drafts: {{}}}}}}\nsecrets:\n  letters: {{file: letters.key}}\n"
+            ),
+        );
+    };
+    bench.write("inventory/letters.key", "correct horse battery\n");
+    rig.sh("zpool destroy tank; zpool destroy cellar; zpool labelclear -f /dev/vdg1; wipefs -qa /dev/vdg1 /dev/vdg; partx -d /dev/vdg; true");
+    for (disks, why) in [
+        ("virtio-rig-vda, virtio-rig-vdc", "virtio-rig-vda"),
+        ("virtio-rig-vdc, virtio-rig-vdh", "virtio-rig-vdh is in use"),
+        (
+            "virtio-rig-vdc, virtio-rig-vdg",
+            "virtio-rig-vdg is not empty",
+        ),
+        (
+            "virtio-rig-vdc, virtio-rig-vdc-part1",
+            "virtio-rig-vdc-part1 is no disk",
+        ),
+    ] {
+        with(disks);
+        let said = bench.says(&["zfs", "apply", "--yes"], 6, &[why]);
+        assert!(!said.contains("ok   nas: + dataset"), "{said}");
+    }
+    assert_eq!(rig.sh("zpool list -H; wipefs -n /dev/vdc /dev/vdd"), "");
+    // Data in the middle of a disk, without anything at its ends.
+    rig.sh("echo photos | dd of=/dev/vdd bs=1M seek=512 conv=notrunc 2>/dev/null; sync");
+    with("virtio-rig-vdc, virtio-rig-vdd");
+    bench.says(
+        &["zfs", "apply", "--yes"],
+        6,
+        &["is not empty: there is something at 512 MiB"],
+    );
+    with("virtio-rig-vdc, virtio-rig-vde");
+    bench.says(
+        &["zfs", "apply", "--yes"],
+        0,
+        &["zpool deep", "dataset deep/letters"],
+    );
+    assert_eq!(
+        rig.sh("zpool list -H -o health deep; zfs get -H -o value encryption,keylocation,keystatus,encryptionroot deep/letters/drafts; zpool get -H -o value ashift deep; zpool status -P deep | grep -c by-id"),
+        "ONLINE\naes-256-gcm\nnone\navailable\ndeep/letters\n12\n2\n"
+    );
+    bench.says(&["zfs", "plan"], 0, &["Nothing to change"]);
+
+    // What a reboot does, and what brings it back.
+    rig.sh("echo dear > /mnt/deep/letters/drafts/one; zpool export deep; zpool import deep; zfs mount -a 2>/dev/null; true");
+    bench.says(
+        &["zfs", "plan"],
+        0,
+        &["a reboot locks it", "deep/letters/drafts mount"],
+    );
+    bench.write("inventory/letters.key", "another passphrase\n");
+    bench.says(&["zfs", "apply", "--yes"], 6, &["Incorrect key"]);
+    bench.write("inventory/letters.key", "correct horse battery\n");
+    bench.says(&["zfs", "apply", "--yes"], 0, &[]);
+    assert_eq!(rig.sh("cat /mnt/deep/letters/drafts/one"), "dear\n");
+    bench.says(&["zfs", "plan"], 0, &["Nothing to change"]);
+}
