@@ -1,5 +1,6 @@
 //! `infra up`: plan, ask, apply, look again, verify.
 
+pub(super) use super::locks::Locks;
 use super::{
     closed,
     context::Context,
@@ -7,7 +8,7 @@ use super::{
     failure::{Failure, failed},
     firewall::trackers,
     live,
-    locks::{Locks, now},
+    locks::now,
     plan::{MaxImpact, make, refuse},
     session::Session,
 };
