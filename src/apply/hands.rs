@@ -7,7 +7,7 @@ use super::{
     walk::{Hands, Notes, StepFailure},
 };
 use crate::model::{
-    ids::{HostName, SecretName},
+    ids::HostName,
     resource::{FileResource, Reaction},
     secret::SecretValues,
 };
@@ -58,16 +58,6 @@ impl<P> World<P> {
             StepFailure::told(
                 format!("there is no shell access to {host}"),
                 "Give it an address and `ssh:` in the inventory.",
-            )
-        })
-    }
-
-    /// The passphrase of a dataset; on its way to the standard input of `zfs`.
-    fn passphrase(&self, key: &SecretName) -> Result<&str, StepFailure> {
-        self.secrets.expose(key).ok_or_else(|| {
-            StepFailure::told(
-                format!("the secret {key} has no value"),
-                "`secrets:` in the inventory says where it comes from.",
             )
         })
     }
@@ -429,21 +419,14 @@ where
                 properties,
                 key,
             } => {
-                let key = key.as_ref().map(|key| self.passphrase(key)).transpose()?;
-                Zfs(self.shell(host)?)
-                    .create(dataset, system, properties, key)
-                    .await?;
-                Ok(())
+                self.create_dataset(host, (dataset, system), properties, key.as_ref())
+                    .await
             }
             Operation::CreateZpool { zpool, parts } => {
                 Zfs(self.shell(host)?).create_zpool(zpool, parts).await?;
                 Ok(())
             }
-            Operation::LoadKey { dataset, key } => {
-                let key = self.passphrase(key)?;
-                Zfs(self.shell(host)?).load_key(dataset, key).await?;
-                Ok(())
-            }
+            Operation::LoadKey { dataset, key } => self.load_key(host, dataset, key).await,
             Operation::SetProperties {
                 dataset,
                 properties,
