@@ -190,9 +190,13 @@ fn status(context: &Context, folder: &LabFolder) -> Result<u8, Failure> {
                 LabKind::Namespace => format!("{stand_ins}:"),
                 LabKind::Scripted => "in memory: services and packets need real guests".to_owned(),
             };
+            let api = state.api.as_ref().map_or_else(
+                || "no node".to_owned(),
+                |api| format!("API {}", api.address),
+            );
             let mut text = format!(
-                "The lab for {} is up in {place}: {} guests, API {}, clock {}, {images}\n",
-                state.system, state.kind, state.api, state.clock
+                "The lab for {} is up in {place}: {} guests, {api}, clock {}, {images}\n",
+                state.system, state.kind, state.clock
             );
             for (image, runs) in &state.stand_ins {
                 let _ = writeln!(text, "  {image}: {runs}");

@@ -38,11 +38,11 @@ pub(super) fn into(
     }
     let name = SecretName::new("lab_token").map_err(|e| super::failure::failed(&e))?;
     let mut substitutes = Substitutes {
-        api: Some(lab.api),
+        api: lab.api.as_ref().map(|api| api.address),
         nobody_here: nobody_here(lab),
         ..Substitutes::default()
     };
-    if let Some(api) = &mut desired.proxmox {
+    if let (Some(api), Some(lab)) = (&mut desired.proxmox, &lab.api) {
         api.tls = TlsTrust::Fingerprint(fingerprint(&lab.fingerprint)?);
         api.auth = ApiAuth::Token {
             id: lab.token_id.clone(),

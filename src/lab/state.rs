@@ -23,6 +23,20 @@ impl std::fmt::Display for LabKind {
     }
 }
 
+/// The API of the lab's node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabApi {
+    /// Where it answers, as seen from `operator_netns`.
+    #[serde(rename = "api")]
+    pub address: SocketAddr,
+    /// SHA-256 of its certificate, lower-case hex.
+    pub fingerprint: String,
+    /// `user@realm!tokenid`.
+    pub token_id: String,
+    /// The token's secret; worth nothing outside this lab.
+    pub token_secret: String,
+}
+
 /// `<lab folder>/state.json`, mode 0600. `--lab` replaces endpoint, TLS pin, token, SSH trust and image catalogue by
 /// it, and nothing else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,14 +51,9 @@ pub struct LabState {
     pub folder: PathBuf,
     /// Name of the inventory that it was made for.
     pub system: String,
-    /// Where the API answers, as seen from `operator_netns`.
-    pub api: SocketAddr,
-    /// SHA-256 of the API's certificate, lower-case hex.
-    pub fingerprint: String,
-    /// `user@realm!tokenid`.
-    pub token_id: String,
-    /// The token's secret; worth nothing outside this lab.
-    pub token_secret: String,
+    /// The node's API; none for a system without a node.
+    #[serde(flatten)]
+    pub api: Option<LabApi>,
     /// Network namespace in which `infra --lab` does its network I/O; none for scripted labs.
     pub operator_netns: Option<PathBuf>,
     /// `known_hosts` lines of nodes and external hosts (guests are pinned by infra itself).

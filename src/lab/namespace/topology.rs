@@ -133,7 +133,8 @@ impl Topology {
             let address = operator_address(desired, network, &taken);
             place(&bridge, address, network)
         });
-        let node_gateways = management
+        let node_gateways = node
+            .map(|node| node.address)
             .and_then(|address| network_of(&networks, address))
             .and_then(|(bridge, _)| gateways.get(&bridge).cloned())
             .unwrap_or_default();

@@ -100,7 +100,8 @@ fn reachable(folder: &LabFolder) -> Result<(fs::File, PathBuf), RunError> {
 
 /// What orders are carried out on.
 pub(super) struct Desk {
-    pub(super) world: World,
+    /// None for a system without a node.
+    pub(super) world: Option<World>,
     /// None in a lab with real guests.
     pub(super) hosts: Option<ScriptedHosts>,
     troubles: Mutex<Vec<(HostName, HostTrouble)>>,
@@ -119,7 +120,7 @@ impl Control {
     /// Begins to take orders.
     pub(super) fn open(
         folder: &LabFolder,
-        world: World,
+        world: Option<World>,
         hosts: Option<ScriptedHosts>,
     ) -> Result<Self, RunError> {
         let listen = |source: io::Error| RunError::Process {
@@ -170,8 +171,8 @@ impl Desk {
 
     fn carry_out(&self, order: Order) -> Result<Report, String> {
         match order {
-            Order::Api { fault } => self.world.faults().add(fault),
-            Order::Storage { storage, state } => self.world.set_storage(storage.as_str(), state)?,
+            Order::Api { fault } => self.node()?.faults().add(fault),
+            Order::Storage { storage, state } => self.node()?.set_storage(storage.as_str(), state)?,
             Order::Host { host, trouble } => {
                 let hosts = self.hosts.as_ref().ok_or(
                     "real guests are broken by hand: log in (`infra --lab vm ssh NAME`) and break them",
@@ -180,9 +181,11 @@ impl Desk {
                 self.troubles().push((host, trouble));
             }
             Order::Clear => {
-                self.world.faults().clear();
-                for storage in self.world.storage_troubles().keys() {
-                    self.world.set_storage(storage, StorageState::Well)?;
+                if let Some(world) = &self.world {
+                    world.faults().clear();
+                    for storage in world.storage_troubles().keys() {
+                        world.set_storage(storage, StorageState::Well)?;
+                    }
                 }
                 if let Some(hosts) = &self.hosts {
                     hosts.recover();
@@ -191,17 +194,23 @@ impl Desk {
             }
             Order::Look => {}
         }
+        let world = self.world.as_ref();
         Ok(Report {
-            api: self.world.faults().list(),
-            storages: self.world.storage_troubles(),
+            api: world.map(|world| world.faults().list()).unwrap_or_default(),
+            storages: world.map(World::storage_troubles).unwrap_or_default(),
             hosts: self.troubles().clone(),
-            requests: self.world.requests(),
+            requests: world.map_or(0, World::requests),
             visits: self
                 .hosts
                 .as_ref()
                 .map(ScriptedHosts::visits)
                 .unwrap_or_default(),
         })
+    }
+
+    fn node(&self) -> Result<&World, String> {
+        let world = self.world.as_ref();
+        world.ok_or_else(|| "this system has no node, so there is no API to break".to_owned())
     }
 
     fn troubles(&self) -> MutexGuard<'_, Vec<(HostName, HostTrouble)>> {

@@ -14,7 +14,7 @@ use crate::lab::{
     namespace::{self, Key, Machine, Plan, Topology, netns_path},
     state::{LabKind, LabState},
 };
-use crate::model::desired::Desired;
+use crate::model::{desired::Desired, host::Node};
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 use tokio::task::JoinSet;
 
@@ -23,7 +23,7 @@ pub(super) struct NamespaceLab {
     pub(super) state: LabState,
     machine: Machine,
     _control: Control,
-    _api: NodeApi,
+    _api: Option<NodeApi>,
     _world: Option<World>,
     _ahead: JoinSet<()>,
 }
@@ -44,7 +44,6 @@ impl NamespaceLab {
     ) -> Result<Self, RunError> {
         let topology = Topology::of(desired)?;
         let ahead = build_ahead(desired, settings, say)?;
-        let node = node_api::only_node(desired, topology.node.as_ref())?;
         let cache = settings.cache.clone();
         let image = blocking(move || Ok(namespace::build_image(&cache, &say)?)).await?;
         let authority = Authority::load_or_make(&settings.cache.join("authority"))?;
@@ -58,25 +57,15 @@ impl NamespaceLab {
             operator: operator.clone(),
             program: Some(settings.program.clone()),
         };
-        say("building the network and booting the node");
+        say("building the network and booting its machines");
         let machine = blocking(move || Ok(Machine::build(plan)?)).await?;
         let world = outside(&topology, settings, &image)?;
-        let api = {
-            let place = NodePlace {
-                bridges: topology.bridges.clone(),
-                gateway: topology.node_gateways.first().copied(),
-            };
-            let port = desired.proxmox.as_ref().map_or(8006, |api| api.port);
-            let spec = ApiSpec {
-                nodes: BTreeMap::from([(node.name.clone(), place)]),
-                address: SocketAddr::new(node.address, port),
-                netns: Some(netns_path(&machine.names().node())),
-                backend: Arc::new(machine.clone()),
-                folder: settings.folder.api(),
-                clock: settings.clock,
-            };
-            node_api::start(desired, spec)?
-        };
+        let node = topology
+            .node
+            .as_ref()
+            .and_then(|name| desired.nodes.get(name));
+        let start = |node| node_api::start(desired, api(desired, node, &topology, &machine, settings));
+        let api = node.map(start).transpose()?;
         let names = machine.names();
         let state = LabState {
             version: 1,
@@ -84,10 +73,7 @@ impl NamespaceLab {
             pid: std::process::id(),
             folder: settings.folder.root().to_owned(),
             system: desired.system.to_string(),
-            api: api.address,
-            fingerprint: api.fingerprint.clone(),
-            token_id: api.token_id.to_owned(),
-            token_secret: api.token_secret.clone(),
+            api: api.as_ref().map(NodeApi::access),
             operator_netns: topology
                 .operator
                 .is_some()
@@ -96,18 +82,45 @@ impl NamespaceLab {
             operator_key: operator.path().to_owned(),
             operator_public_key: operator.public().to_owned(),
             ssh: BTreeMap::new(),
-            images: api.images.clone(),
+            images: api
+                .as_ref()
+                .map(|api| api.images.clone())
+                .unwrap_or_default(),
             clock: settings.clock,
             stand_ins: list_of_stand_ins(),
         };
+        let world_of_api = api.as_ref().map(|api| api.world.clone());
         Ok(Self {
             state,
             machine,
-            _control: Control::open(&settings.folder, api.world.clone(), None)?,
+            _control: Control::open(&settings.folder, world_of_api, None)?,
             _api: api,
             _world: world,
             _ahead: ahead,
         })
+    }
+}
+
+/// The API of the one node.
+fn api(
+    desired: &Desired,
+    node: &Node,
+    topology: &Topology,
+    machine: &Machine,
+    settings: &Settings,
+) -> ApiSpec {
+    let place = NodePlace {
+        bridges: topology.bridges.clone(),
+        gateway: topology.node_gateways.first().copied(),
+    };
+    let port = desired.proxmox.as_ref().map_or(8006, |api| api.port);
+    ApiSpec {
+        nodes: BTreeMap::from([(node.name.clone(), place)]),
+        address: SocketAddr::new(node.address, port),
+        netns: Some(netns_path(&machine.names().node())),
+        backend: Arc::new(machine.clone()),
+        folder: settings.folder.api(),
+        clock: settings.clock,
     }
 }
 

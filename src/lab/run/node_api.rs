@@ -11,6 +11,7 @@ use crate::lab::{
     },
     backend::Backend,
     netns,
+    state::LabApi,
 };
 use crate::model::{
     desired::Desired,
@@ -49,6 +50,18 @@ pub(super) struct NodeApi {
     pub(super) images: BTreeMap<String, (String, String)>,
     pub(super) world: World,
     _handle: Handle,
+}
+
+impl NodeApi {
+    /// How a client finds it and is let in.
+    pub(super) fn access(&self) -> LabApi {
+        LabApi {
+            address: self.address,
+            fingerprint: self.fingerprint.clone(),
+            token_id: self.token_id.to_owned(),
+            token_secret: self.token_secret.clone(),
+        }
+    }
 }
 
 /// A node as its network is.
@@ -235,13 +248,4 @@ fn kept_secret(path: &Path) -> Result<String, RunError> {
         .and_then(|mut file| io::Write::write_all(&mut file, secret.as_bytes()))
         .map_err(failed("write", path))?;
     Ok(secret)
-}
-
-/// The one node that a namespace lab has.
-pub(super) fn only_node<'a>(
-    desired: &'a Desired,
-    name: Option<&HostName>,
-) -> Result<&'a Node, RunError> {
-    name.and_then(|name| desired.nodes.get(name))
-        .ok_or(RunError::NoNode)
 }

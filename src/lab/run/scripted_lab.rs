@@ -77,10 +77,7 @@ impl ScriptedLab {
             pid: std::process::id(),
             folder: folder.root().to_owned(),
             system: desired.system.to_string(),
-            api: api.address,
-            fingerprint: api.fingerprint.clone(),
-            token_id: api.token_id.to_owned(),
-            token_secret: api.token_secret.clone(),
+            api: Some(api.access()),
             operator_netns: None,
             known_hosts: hosts.known_hosts(),
             operator_key: operator.path().to_owned(),
@@ -93,7 +90,7 @@ impl ScriptedLab {
         Ok(Self {
             state,
             folder,
-            _control: Control::open(&settings.folder, api.world.clone(), Some(hosts))?,
+            _control: Control::open(&settings.folder, Some(api.world.clone()), Some(hosts))?,
             _api: api,
         })
     }
