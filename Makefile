@@ -7,7 +7,7 @@ DEMO := target/demo
 # Every kind of write of `up` interrupted in every way; `make test` runs a sample of it.
 FAULTS := INFRA_FAULTS=all cargo test --locked --test cluster faults -- --nocapture
 BUILD_PACKAGES := build-essential pkg-config libssl-dev zlib1g-dev
-LAB_PACKAGES := mmdebstrap systemd-container iproute2 iptables nftables ipset conntrack btrfs-progs e2fsprogs openssh-client openssh-server curl libarchive-tools
+LAB_PACKAGES := mmdebstrap systemd-container iproute2 iptables nftables ipset conntrack wireguard-go wireguard-tools btrfs-progs e2fsprogs openssh-client openssh-server curl libarchive-tools
 export CARGO_TERM_COLOR ?= auto
 
 .PHONY: help deps lab-deps build demo check test nightly bench
@@ -45,16 +45,19 @@ NIGHTS := INFRA_NIGHTLY=1 cargo test --locked --test nights -- --nocapture --tes
 MATRICES := INFRA_MATRICES=500 cargo test --locked --test firewall proof:: -- --nocapture
 # Real OpenZFS in a QEMU guest: built when it is not in the cache, then the whole suite on it.
 ZFS_NIGHT := tests/zfs/rig/rig.sh build && INFRA_NIGHTLY=zfs cargo test --locked --test zfs -- --nocapture
-nightly: build lab-deps ## The slow suites; SUITE=demo, firewall, drills, budget, drift, days, faults or zfs runs one of them
+# The reference systems up from nothing, and every mistake in them red.
+SYSTEMS := INFRA_SYSTEMS=1 cargo test --locked --test systems real:: -- --nocapture --test-threads=1
+nightly: build lab-deps ## The slow suites; SUITE=demo, firewall, drills, budget, drift, days, faults, systems or zfs runs one of them
 	@case "$(SUITE)" in \
-	  ''|all) sh tests/demo.sh $(INFRA) target/nightly && $(NIGHTS) && $(MATRICES) && $(FAULTS) && $(DRILLS) && $(ZFS_NIGHT) ;; \
+	  ''|all) sh tests/demo.sh $(INFRA) target/nightly && $(NIGHTS) && $(MATRICES) && $(FAULTS) && $(DRILLS) && $(SYSTEMS) && $(ZFS_NIGHT) ;; \
 	  demo) sh tests/demo.sh $(INFRA) target/nightly ;; \
 	  firewall) $(MATRICES) ;; \
 	  drills) $(DRILLS) ;; \
 	  budget|drift|days) $(NIGHTS) $(SUITE):: ;; \
 	  faults) $(FAULTS) ;; \
+	  systems) $(SYSTEMS) ;; \
 	  zfs) $(ZFS_NIGHT) ;; \
-	  *) echo "no suite $(SUITE): there are demo, firewall, drills, budget, drift, days, faults and zfs" >&2; exit 2 ;; esac
+	  *) echo "no suite $(SUITE): there are demo, firewall, drills, budget, drift, days, faults, systems and zfs" >&2; exit 2 ;; esac
 
 bench: deps ## Measure what the documents claim; fails where a limit is missed
 	cargo bench --locked --bench retention --bench firewall --bench cluster

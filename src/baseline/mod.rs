@@ -21,7 +21,9 @@ pub fn resources(desired: &Desired) -> BTreeMap<HostName, Vec<Resource>> {
         out.insert(node.name.clone(), router::resources(desired, node));
     }
     for host in desired.hosts.keys() {
-        out.insert(host.clone(), guest::resources(desired, host));
+        let mut list = guest::resources(desired, host);
+        list.extend(mounts::of_host(&desired.hosts[host]));
+        out.insert(host.clone(), list);
     }
     for (name, guest) in &desired.guests {
         let mut list = guest::resources(desired, name);

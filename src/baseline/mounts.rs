@@ -3,8 +3,9 @@
 use crate::model::{
     desired::Desired,
     guest::{Guest, GuestMount, MountVia},
+    host::{ExternalHost, HostMount, HostMountSource},
     resource::{FileResource, Reaction, Resource},
-    secret::Content,
+    secret::{Content, Piece},
 };
 use std::fmt::Write as _;
 
@@ -34,6 +35,94 @@ pub(super) fn resources(desired: &Desired, guest: &Guest) -> Vec<Resource> {
             ]
         })
         .collect()
+}
+
+/// The mount units of an external host, with what they need.
+pub(super) fn of_host(host: &ExternalHost) -> Vec<Resource> {
+    let mut out = Vec::new();
+    let webdav: Vec<Piece> = host.mounts.iter().flat_map(login).collect();
+    if !webdav.is_empty() {
+        let head = Piece::Text("# Made by infra; edits are replaced.\n".to_owned());
+        out.push(Resource::Package("davfs2".to_owned()));
+        out.push(Resource::File(FileResource {
+            path: "/etc/davfs2/secrets".to_owned(),
+            content: Content([vec![head], webdav].concat()),
+            owner: "root".to_owned(),
+            group: "root".to_owned(),
+            mode: 0o600,
+            then: vec![],
+            purpose: "WebDAV folders are opened with their passwords".to_owned(),
+        }));
+    }
+    for mount in &host.mounts {
+        let unit = unit_name(&mount.at);
+        let text = host_unit_text(mount);
+        out.push(Resource::File(FileResource {
+            path: format!("/etc/systemd/system/{unit}"),
+            content: Content::text(text),
+            owner: "root".to_owned(),
+            group: "root".to_owned(),
+            mode: 0o644,
+            then: vec![Reaction::DaemonReload],
+            purpose: format!("{} is mounted", mount.at),
+        }));
+        out.push(Resource::Unit {
+            name: unit,
+            enabled: true,
+            active: true,
+        });
+    }
+    out
+}
+
+/// A line of davfs2's own file of passwords, which knows quotes.
+fn login(mount: &HostMount) -> Vec<Piece> {
+    match &mount.source {
+        HostMountSource::WebDav {
+            url,
+            user,
+            password,
+            ..
+        } => vec![
+            Piece::Text(format!("{url} {user} \"")),
+            Piece::Secret(password.clone()),
+            Piece::Text("\"\n".to_owned()),
+        ],
+        HostMountSource::Device { .. } => Vec::new(),
+    }
+}
+
+fn host_unit_text(mount: &HostMount) -> String {
+    let access = if mount.read_only { "ro," } else { "" };
+    let (what, kind, options, after) = match &mount.source {
+        HostMountSource::Device { path, fstype } => (path, fstype.as_str(), String::new(), ""),
+        HostMountSource::WebDav {
+            url,
+            owner: (uid, gid),
+            ..
+        } => (
+            url,
+            "davfs",
+            format!(",_netdev,uid={uid},gid={gid},file_mode=0664,dir_mode=0775"),
+            "Wants=network-online.target\nAfter=network-online.target\n",
+        ),
+    };
+    format!(
+        "# Made by infra; edits are replaced.\n\
+         [Unit]\n\
+         Description={at} (infra)\n\
+         {after}\
+         \n\
+         [Mount]\n\
+         What={what}\n\
+         Where={at}\n\
+         Type={kind}\n\
+         Options={access}nosuid,nodev{options}\n\
+         \n\
+         [Install]\n\
+         WantedBy=multi-user.target\n",
+        at = mount.at,
+    )
 }
 
 fn unit_text(desired: &Desired, mount: &GuestMount) -> String {

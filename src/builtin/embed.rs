@@ -16,6 +16,11 @@ pub const KEYS_MARKER: &str = "authorized_keys: []\n";
 /// Beside the template folders: the list of container images.
 const IMAGES: &str = "images.yaml";
 
+/// Whether a system has a Proxmox node.
+pub fn has_proxmox(system: &str) -> bool {
+    files(system).is_ok_and(|files| files.values().any(|text| text.contains("\nproxmox:")))
+}
+
 /// The names of the built-in systems.
 pub fn systems() -> Vec<String> {
     let mut names: Vec<String> = INVENTORY

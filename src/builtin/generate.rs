@@ -4,6 +4,7 @@ use super::{
     BuiltinError, certificate,
     recipe::{self, Kind},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::civil::Date;
 use rand::{Rng as _, RngCore as _, distributions::Alphanumeric, rngs::OsRng};
 use std::{collections::BTreeMap, fmt::Write as _};
@@ -46,6 +47,10 @@ pub fn generate(
             Kind::Uuid => {
                 out.secrets.insert(name, uuid());
             }
+            Kind::Wireguard => {
+                out.secrets.insert(name, wireguard_key());
+            }
+            Kind::Owner(_) => {}
             Kind::Tls(hosts) => {
                 let made = certificate::server(&name, &hosts, today)?;
                 out.public
@@ -68,10 +73,23 @@ pub fn generate(
     Ok(out)
 }
 
+/// What only the owner has, each with where it is found.
+pub fn owners(system: &str) -> BTreeMap<String, String> {
+    recipe::of(system)
+        .into_iter()
+        .filter_map(|(name, kind)| match kind {
+            Kind::Owner(place) => Some((name, place)),
+            Kind::Password | Kind::Uuid | Kind::Wireguard | Kind::Tls(_) | Kind::Openvpn => None,
+        })
+        .collect()
+}
+
 /// The names that a recipe's entry makes.
 fn names(name: &str, kind: &Kind) -> Vec<String> {
     let ends: &[&str] = match kind {
-        Kind::Password | Kind::Uuid => return vec![name.to_owned()],
+        Kind::Password | Kind::Uuid | Kind::Wireguard | Kind::Owner(_) => {
+            return vec![name.to_owned()];
+        }
         Kind::Tls(_) => &["cert", "key"],
         Kind::Openvpn => &["ca", "ca_key", "cert", "key", "tls_crypt"],
     };
@@ -84,6 +102,15 @@ fn password() -> String {
         .take(PASSWORD_LENGTH)
         .map(char::from)
         .collect()
+}
+
+/// Curve25519 (RFC 7748) wants three bits of a private key so.
+fn wireguard_key() -> String {
+    let mut bytes = [0; 32];
+    OsRng.fill_bytes(&mut bytes);
+    bytes[0] &= 0xf8;
+    bytes[31] = bytes[31] & 0x7f | 0x40;
+    STANDARD.encode(bytes)
 }
 
 /// Version 4, RFC 9562.

@@ -16,6 +16,10 @@ pub(super) enum Kind {
     Uuid,
     /// `NAME_cert` and `NAME_key` for these host names, signed by a CA of its own.
     Tls(Vec<String>),
+    /// The private key of a `WireGuard` server.
+    Wireguard,
+    /// Nothing: only the owner has it. Says where it is found.
+    Owner(String),
     /// `NAME_ca`, `NAME_ca_key`, `NAME_cert`, `NAME_key` and `NAME_tls_crypt` of an OpenVPN server.
     Openvpn,
 }

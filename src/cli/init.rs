@@ -204,19 +204,31 @@ fn told(
         ),
         (written, _) => format!("Wrote {system} to {place} ({written} files)."),
     };
+    let proxmox = if builtin::has_proxmox(system) {
+        format!(
+            "\n  - the Proxmox API token, made on a node with the least privileges that infra needs:\n\
+             \x20     pveum user add infra@pve\n\
+             \x20     pveum role add Infra --privs \"{PRIVILEGES}\"\n\
+             \x20     pveum acl modify / --users infra@pve --roles Infra\n\
+             \x20     pveum user token add infra@pve infra --privsep 0\n\
+             \x20   then put its value where `proxmox_token` in secrets.yaml says, for example `{{env: INFRA_PROXMOX_TOKEN}}`\n\
+             \x20 - the fingerprint of the API's certificate in system.yaml: `pvenode cert info` on the node{ssh}"
+        )
+    } else {
+        String::new()
+    };
+    let owners = builtin::owners(system)
+        .iter()
+        .fold(String::new(), |all, (name, place)| {
+            format!("{all}\n  - the secret `{name}`: {place}")
+        });
     format!(
         "{wrote}\n\
          Secrets made in {place}/secrets.age: {secrets}.\n\
          They open with the age key in {age}: keep a copy of it somewhere else.\n\
          \n\
-         Only you can supply:\n\
-         \x20 - the Proxmox API token, made on a node with the least privileges that infra needs:\n\
-         \x20     pveum user add infra@pve\n\
-         \x20     pveum role add Infra --privs \"{PRIVILEGES}\"\n\
-         \x20     pveum acl modify / --users infra@pve --roles Infra\n\
-         \x20     pveum user token add infra@pve infra --privsep 0\n\
-         \x20   then put its value where `proxmox_token` in secrets.yaml says, for example `{{env: INFRA_PROXMOX_TOKEN}}`\n\
-         \x20 - the fingerprint of the API's certificate in system.yaml: `pvenode cert info` on the node{ssh}\n\
+         Only you can supply:{proxmox}{owners}\n\
+         \x20 - the addresses of your own network, wherever the files say 192.168.1\n\
          \n\
          Then: `infra check`, `infra plan`, `infra up`. To try it first without a server: `infra lab up`, `infra --lab up`.\n"
     )

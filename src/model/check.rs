@@ -80,6 +80,15 @@ pub enum Probe {
         /// Text that its output must contain.
         output: Option<String>,
     },
+    /// A container that must leave for the Internet under another address than its host.
+    Exit {
+        /// Stack.
+        stack: StackName,
+        /// Compose service.
+        service: String,
+        /// What answers with the address of whoever asks.
+        url: String,
+    },
     /// A path that must be a mount of this type, or a host with no mount of it at all.
     Mount {
         /// Host.

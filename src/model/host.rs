@@ -3,7 +3,7 @@
 use super::{
     address::Mac,
     cloud_init::CloudInit,
-    ids::{BridgeName, HostName, StorageId, ZoneName},
+    ids::{BridgeName, HostName, SecretName, StorageId, ZoneName},
     network::Bridge,
 };
 use ipnet::IpNet;
@@ -55,6 +55,58 @@ pub struct ExternalHost {
     pub ssh: SshAccess,
     /// The zone it stands in, if any.
     pub zone: Option<ZoneName>,
+    /// What infra mounts on it.
+    #[serde(default)]
+    pub mounts: Vec<HostMount>,
+}
+
+/// A mount of an external host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostMount {
+    /// Mount point.
+    pub at: String,
+    /// What is mounted there.
+    pub source: HostMountSource,
+    /// Mounted read-only.
+    pub read_only: bool,
+}
+
+/// What an external host mounts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostMountSource {
+    /// A disk of its own; never formatted.
+    Device {
+        /// Path below `/dev`.
+        path: String,
+        /// Filesystem.
+        fstype: String,
+    },
+    /// A folder of a `WebDAV` server.
+    WebDav {
+        /// Address, `https://`.
+        url: String,
+        /// Login.
+        user: String,
+        /// Its password.
+        password: SecretName,
+        /// Numeric owner of everything in it.
+        owner: (u32, u32),
+    },
+}
+
+impl ExternalHost {
+    /// The mount that a path lies on, unless it is on the system's own disk.
+    pub fn mount_of(&self, path: &str) -> Option<&HostMount> {
+        let holds = |mount: &&HostMount| {
+            path.strip_prefix(mount.at.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.mounts
+            .iter()
+            .filter(holds)
+            .max_by_key(|mount| mount.at.len())
+    }
 }
 
 /// The seed of a guest: what cloud-init reads at the first boot. The host key is not part of it.

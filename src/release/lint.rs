@@ -7,7 +7,7 @@ use super::{
     written::Written,
 };
 use crate::diagnostic::Diagnostic;
-use crate::model::{desired::Desired, ids::DatasetName, release::ReleaseFile, stack::Stack};
+use crate::model::{desired::Desired, release::ReleaseFile, stack::Stack};
 use std::path::{Component, Path};
 
 /// The file that infra writes itself.
@@ -183,7 +183,7 @@ fn foreign(
             .strip_prefix(place)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    let (dataset, place) = places(desired, stack)
+    let (what, place) = places(desired, stack)
         .into_iter()
         .filter(|(_, place)| below(place))
         .max_by_key(|(_, place)| place.len())?;
@@ -194,32 +194,45 @@ fn foreign(
     let help = match named {
         Some((name, _)) => format!("add `{name}` to `needs_mounts` in the template's stack.yaml"),
         None => format!(
-            "name it under `needs_mounts` in the template's stack.yaml, and give the stack `mounts: {{NAME: {dataset}}}`"
+            "name it under `needs_mounts` in the template's stack.yaml, and give the stack `mounts: {{NAME: {what}}}`"
         ),
+    };
+    let kind = if what.starts_with('/') {
+        "mount".to_owned()
+    } else {
+        format!("dataset `{what}`")
     };
     Some(
         Diagnostic::error(
             FOREIGN_MOUNT,
-            format!("`{origin}`: service `{service}` uses `{source}` without waiting for the dataset `{dataset}` that belongs at `{place}`"),
+            format!("`{origin}`: service `{service}` uses `{source}` without waiting for the {kind} that belongs at `{place}`"),
         )
         .help(help),
     )
 }
 
-/// The datasets of the stack's host, each with where it is mounted there.
-fn places(desired: &Desired, stack: &Stack) -> Vec<(DatasetName, String)> {
+/// The datasets of the stack's host, each with where it is mounted there, and whatever else the host mounts.
+fn places(desired: &Desired, stack: &Stack) -> Vec<(String, String)> {
     if let Some(guest) = desired.guests.get(&stack.on) {
         let mounts = guest.mounts.iter();
         return mounts
-            .map(|mount| (mount.dataset.clone(), mount.at.clone()))
+            .map(|mount| (mount.dataset.to_string(), mount.at.clone()))
             .collect();
     }
     let own = desired.datasets.values();
     own.filter(|dataset| dataset.host == stack.on)
         .filter_map(|dataset| {
             let place = dataset.properties.get("mountpoint")?;
-            Some((dataset.name.clone(), place.clone()))
+            Some((dataset.name.to_string(), place.clone()))
         })
+        .chain(
+            desired
+                .hosts
+                .get(&stack.on)
+                .into_iter()
+                .flat_map(|host| &host.mounts)
+                .map(|mount| (mount.at.clone(), mount.at.clone())),
+        )
         .collect()
 }
 

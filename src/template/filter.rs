@@ -13,6 +13,7 @@ pub(super) fn register(tera: &mut Tera) {
     tera.register_filter("sh", sh);
     tera.register_filter("network_address", network_address);
     tera.register_filter("netmask", netmask);
+    tera.register_filter("prefix_length", prefix_length);
 }
 
 /// JSON is a subset of YAML, so one text serves both, and nothing in it is read as another type.
@@ -38,6 +39,10 @@ fn network_address(value: &str, _: Kwargs, _: &State) -> TeraResult<String> {
 
 fn netmask(value: &str, _: Kwargs, _: &State) -> TeraResult<String> {
     Ok(ipv4(value)?.netmask().to_string())
+}
+
+fn prefix_length(value: &str, _: Kwargs, _: &State) -> TeraResult<String> {
+    Ok(ipv4(value)?.prefix_len().to_string())
 }
 
 fn ipv4(text: &str) -> TeraResult<IpNet> {

@@ -3,7 +3,7 @@
 use crate::model::check::Probe;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 /// Whether a check holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +49,15 @@ pub(super) fn parse(text: &str) -> BTreeMap<usize, Facts> {
         let Ok(number) = number.parse() else { continue };
         let coded = matches!(
             key,
-            "location" | "head" | "body" | "output" | "mounts" | "error" | "unasked"
+            "location"
+                | "head"
+                | "body"
+                | "output"
+                | "mounts"
+                | "inside"
+                | "outside"
+                | "error"
+                | "unasked"
         );
         let value = if coded {
             let bytes = STANDARD.decode(value).unwrap_or_default();
@@ -158,6 +166,24 @@ pub(super) fn judge(probe: &Probe, facts: Option<&Facts>) -> Verdict {
                     failed(format!("the output does not contain `{wanted}`: {last}"))
                 }
                 Some(_) | None => Verdict::Passed,
+            }
+        }
+        Probe::Exit { .. } => {
+            let address = |key: &str| {
+                fact(key)
+                    .map(str::trim)
+                    .unwrap_or_default()
+                    .parse::<IpAddr>()
+            };
+            match (address("inside"), address("outside")) {
+                (_, Err(_)) => Verdict::NotAsked {
+                    why: "the host itself was not told its address".to_owned(),
+                },
+                (Err(_), Ok(_)) => failed("the container was told no address".to_owned()),
+                (Ok(inside), Ok(outside)) if inside == outside => {
+                    failed(format!("it leaves as {inside}, like its host"))
+                }
+                (Ok(_), Ok(_)) => Verdict::Passed,
             }
         }
         Probe::Mount {

@@ -4,9 +4,10 @@
 #   N tls NAME ADDRESS|- PORT
 #   N dns NAME SERVER|-
 #   N exec PROJECT SERVICE ARG...      (each ARG in base64)
+#   N exit PROJECT SERVICE URL
 #   N mounts
 # Answers, in any order, fields separated by TAB; values in base64:
-#   N status CODE | N location V | N head V | N expires EPOCH | N now EPOCH | N body V | N open 0|1 | N address A | N exit CODE | N output V | N mounts V | N error V
+#   N status CODE | N location V | N head V | N expires EPOCH | N now EPOCH | N body V | N open 0|1 | N address A | N exit CODE | N output V | N mounts V | N inside V | N outside V | N error V
 set -u
 tab=$(printf '\t')
 work=$(mktemp -d) || exit 1
@@ -98,6 +99,18 @@ exec_in() {
   say "$n" exit "$?"
   head -c 65536 "$work/$n.out" | coded "$n" output
 }
+# URL answers with the address of whoever asks: once from here, once from inside the container.
+exit_of() {
+  n=$1 url=$4
+  id=$(docker ps -q --filter "label=com.docker.compose.project=$2" --filter "label=com.docker.compose.service=$3" 2>"$work/$n.err" | head -n 1)
+  if [ -z "$id" ]; then
+    printf 'no running container of %s/%s' "$2" "$3" | coded "$n" error
+    return
+  fi
+  timeout 20 docker exec "$id" sh -c \
+    'if command -v curl >/dev/null; then curl -fsS --max-time 10 "$0"; else wget -q -T 10 -O - "$0"; fi' "$url" 2>/dev/null | head -c 100 | coded "$n" inside
+  curl --fail --silent --max-time 10 "$url" | head -c 100 | coded "$n" outside
+}
 while IFS= read -r line; do
   old=$IFS
   IFS=$tab
@@ -114,6 +127,7 @@ while IFS= read -r line; do
   tls) tls "$n" "$@" ;;
   dns) dns "$n" "$@" ;;
   exec) exec_in "$n" "$@" ;;
+  exit) exit_of "$n" "$@" ;;
   mounts) findmnt -rn -o TARGET,FSTYPE | coded "$n" mounts ;;
   *) printf 'unknown check %s' "$kind" | coded "$n" error ;;
   esac >"$work/$n.answer" &

@@ -28,7 +28,7 @@ pub(super) fn asker(
     nobody: Option<&str>,
 ) -> Asker {
     match &check.probe {
-        Probe::Exec { stack, .. } => {
+        Probe::Exec { stack, .. } | Probe::Exit { stack, .. } => {
             return desired.stacks.get(stack).map_or_else(
                 || Asker::Nobody(format!("there is no stack `{stack}`")),
                 |stack| Asker::Host(stack.on.clone()),
@@ -106,6 +106,11 @@ pub(super) fn line(probe: &Probe) -> String {
             let argv: Vec<String> = argv.iter().map(|part| STANDARD.encode(part)).collect();
             format!("exec\t{stack}\t{service}\t{}", argv.join("\t"))
         }
+        Probe::Exit {
+            stack,
+            service,
+            url,
+        } => format!("exit\t{stack}\t{service}\t{url}"),
         Probe::Mount { .. } => "mounts".to_owned(),
     }
 }

@@ -143,6 +143,7 @@ fn thing(out: &mut Desired, word: &str, words: &[&str]) {
                 address: words[1].parse().expect("an address"),
                 ssh: ssh(),
                 zone: None,
+                mounts: vec![],
             };
             out.hosts.insert(host.name.clone(), host);
         }

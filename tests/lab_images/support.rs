@@ -1,6 +1,6 @@
 //! A world on loopback, and a guest's client.
 
-use infra::lab::images::{World, WorldSpec, forwarder::Upstreams};
+use infra::lab::images::{Sites, World, WorldSpec, forwarder::Upstreams};
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
@@ -29,6 +29,7 @@ pub(crate) fn world(cache: &Path, mirrors: Upstreams) -> World {
             .into_iter()
             .map(|(name, octets)| (name.to_owned(), Ipv4Addr::from(octets)))
             .collect(),
+        sites: Sites::default(),
         mirrors,
         proxy: None,
         packages: None,

@@ -8,6 +8,7 @@
 mod invalid;
 
 use infra::{
+    builtin,
     diagnostic::Severity,
     inventory::{BuiltinTemplates, load},
     model::{
@@ -25,7 +26,13 @@ use std::{
 };
 
 fn desired() -> Desired {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("inventory/media-server-home");
+    of_system("media-server-home")
+}
+
+fn of_system(system: &str) -> Desired {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("inventory")
+        .join(system);
     let loaded = load(
         &folder,
         jiff::civil::date(2026, 11, 20),
@@ -126,29 +133,27 @@ fn every_secret_of_a_release_is_in_a_private_file() {
 
 #[test]
 fn every_image_comes_from_the_one_list_and_every_entry_of_it_is_used() {
-    let desired = desired();
-    let list: BTreeSet<&String> = desired
-        .stacks
-        .values()
-        .flat_map(|stack| stack.images.values())
-        .collect();
+    let mut list: BTreeSet<String> = BTreeSet::new();
     let mut used: BTreeSet<String> = BTreeSet::new();
-    for stack in desired.stacks.values() {
-        // Everything that an option can bring in.
-        let mut stack = stack.clone();
-        for option in ["machine_learning", "quicksync"] {
-            if let Some(value) = stack.variables.get_mut(option) {
-                *value = true.into();
+    for desired in builtin::systems().iter().map(String::as_str).map(of_system) {
+        for stack in desired.stacks.values() {
+            list.extend(stack.images.values().cloned());
+            // Everything that an option can bring in.
+            let mut stack = stack.clone();
+            for value in stack.variables.values_mut() {
+                if *value == false {
+                    *value = true.into();
+                }
             }
+            let (release, found) = release::render(&desired, &stack, &SecretValues::default());
+            assert!(
+                found.iter().all(|d| d.severity != Severity::Error),
+                "{found:#?}"
+            );
+            used.extend(release.expect("no errors").images);
         }
-        let (release, found) = release::render(&desired, &stack, &SecretValues::default());
-        assert!(
-            found.iter().all(|d| d.severity != Severity::Error),
-            "{found:#?}"
-        );
-        used.extend(release.expect("no errors").images);
     }
-    assert_eq!(used.iter().collect::<BTreeSet<_>>(), list);
+    assert_eq!(used, list);
 }
 
 #[test]

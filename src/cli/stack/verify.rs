@@ -60,7 +60,7 @@ fn is_about(desired: &Desired, check: &Check, name: &StackName) -> bool {
                 .any(|publish| publish.port.range.contains(port))
     };
     match &check.probe {
-        Probe::Exec { stack, .. } => stack == name,
+        Probe::Exec { stack, .. } | Probe::Exit { stack, .. } => stack == name,
         Probe::Tls { connect, port, .. } => connect.is_some_and(|address| at(address, *port)),
         Probe::Tcp { address, port, .. } => at(*address, *port),
         Probe::Http { url, connect, .. } => {

@@ -7,13 +7,13 @@ use crate::inventory::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// One question with its expected answer. Exactly one of `https`, `http`, `tcp`, `tls`, `dns`, `exec` and `mount` is asked.
+/// One question with its expected answer. Exactly one of `https`, `http`, `tcp`, `tls`, `dns`, `exec`, `exit` and `mount` is asked.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Check {
     /// What is true when it passes, in your words.
     pub(crate) name: At<String>,
-    /// Where it is asked from: a host, a zone, a set or `internet`. Not needed for `exec` and `mount`.
+    /// Where it is asked from: a host, a zone, a set or `internet`. Not needed for `exec`, `exit` and `mount`.
     pub(crate) from: May<String>,
     /// A host name or URL to ask over HTTPS.
     pub(crate) https: May<String>,
@@ -45,6 +45,8 @@ pub(crate) struct Check {
     pub(crate) exec: May<ExecCheck>,
     /// With `exec`: text that its output must contain.
     pub(crate) output: May<String>,
+    /// A container that must leave for the Internet under another address than its host.
+    pub(crate) exit: May<ExitCheck>,
     /// A mount on a host.
     pub(crate) mount: May<MountCheck>,
     /// With `mount`: whether it must be there (true unless given).
@@ -73,6 +75,18 @@ pub(crate) struct ExecCheck {
     pub(crate) service: At<String>,
     /// Command and arguments.
     pub(crate) argv: At<Vec<At<String>>>,
+}
+
+/// A container behind a VPN.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExitCheck {
+    /// Stack.
+    pub(crate) stack: At<String>,
+    /// Compose service.
+    pub(crate) service: At<String>,
+    /// What answers with the address of whoever asks; `https://ipinfo.io/ip` unless given.
+    pub(crate) url: May<String>,
 }
 
 /// A mount on a host.

@@ -2,7 +2,7 @@
 
 use crate::inventory::{
     document::device::{Disk, NamedDisk, Pci, Uefi, Usb},
-    word::{AbsolutePath, Address, CardAddress, Seconds},
+    word::{AbsolutePath, Address, CardAddress, Owner, Seconds},
     written::{At, Entries, Many, May, Short, Text},
 };
 use crate::model::{
@@ -51,6 +51,30 @@ pub(crate) struct Host {
     pub(crate) address: At<Text<Address>>,
     /// Shell access; `root` unless given.
     pub(crate) ssh: May<Ssh>,
+    /// What infra mounts on it: its own disks and `WebDAV` folders.
+    pub(crate) mounts: May<Vec<At<HostMount>>>,
+}
+
+/// A mount of an external host. Exactly one of `device` and `webdav` is mounted.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HostMount {
+    /// Mount point.
+    pub(crate) at: At<Text<AbsolutePath>>,
+    /// A disk of the host: `LABEL=films`, `UUID=...` or a path such as `/dev/sda1`. infra never formats it.
+    pub(crate) device: May<String>,
+    /// With `device`: its filesystem, `ext4` unless given.
+    pub(crate) fstype: May<String>,
+    /// The `https://` address of a `WebDAV` folder.
+    pub(crate) webdav: May<String>,
+    /// With `webdav`: who logs in.
+    pub(crate) user: May<String>,
+    /// With `webdav`: the secret that holds the password.
+    pub(crate) password: May<String>,
+    /// With `webdav`: numeric owner of everything in it, `0:0` unless given.
+    pub(crate) owner: May<Text<Owner>>,
+    /// Mounted read-only.
+    pub(crate) read_only: May<bool>,
 }
 
 /// How to reach a shell.

@@ -15,10 +15,10 @@ mod storage;
 mod system;
 
 pub(crate) use access::{Secret, SecretFile};
-pub(crate) use check::{Check, Dns, ExecCheck, MountCheck};
+pub(crate) use check::{Check, Dns, ExecCheck, ExitCheck, MountCheck};
 pub(crate) use cloud_init::CloudInit;
 pub(crate) use device::{Disk, NamedDisk, Usb};
-pub(crate) use guest::{Guest, HaRule, HaState, Host, Keep, Nic, Node, Ssh, Via};
+pub(crate) use guest::{Guest, HaRule, HaState, Host, HostMount, Keep, Nic, Node, Ssh, Via};
 pub(crate) use image::{Clones, Image};
 pub(crate) use manifest::{File, Manifest};
 pub(crate) use network::{Flow, Never, Zone};

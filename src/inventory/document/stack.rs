@@ -22,7 +22,8 @@ pub(crate) struct Stack {
     pub(crate) publish: May<Entries<Short<FullPublish>>>,
     /// Stacks that must be healthy first, on any host.
     pub(crate) needs: May<Vec<At<String>>>,
-    /// Datasets by the names that the template uses; each must be mounted on the host before the stack starts.
+    /// Datasets, or absolute paths of the host, by the names that the template uses. A dataset, or the mount of the host that a
+    /// path lies on, must be mounted before the stack starts.
     pub(crate) mounts: May<Entries<String>>,
     /// Volumes, and paths of the host, that need no backup, each with your reason.
     pub(crate) waivers: May<Entries<String>>,

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::inventory::{
     codes,
-    document::{self, Dns, Document, ExecCheck, MountCheck},
+    document::{self, Dns, Document, ExecCheck, ExitCheck, MountCheck},
     nearest::listed,
     source::Span,
     written::{At, May, Short},
@@ -23,6 +23,7 @@ use std::net::IpAddr;
 const OK: u16 = 200;
 /// A certificate that is renewed by itself has this many days left at least, unless something is wrong.
 const DAYS: u32 = 14;
+const ADDRESS_OF_WHO_ASKS: &str = "https://ipinfo.io/ip";
 
 /// All checks in the owner's order.
 pub(super) fn checks(document: &Document, desired: &Desired, scope: &mut Scope<'_>) -> Vec<Check> {
@@ -58,7 +59,7 @@ fn probe(
     desired: &Desired,
     scope: &mut Scope<'_>,
 ) -> Option<(Probe, Option<HostName>)> {
-    let kinds: [(&str, Option<Span>, &[&str]); 7] = [
+    let kinds: [(&str, Option<Span>, &[&str]); 8] = [
         (
             "https",
             place(&raw.https),
@@ -80,6 +81,7 @@ fn probe(
         ("tls", place(&raw.tls), &["connect", "days"]),
         ("dns", place(&raw.dns), &[]),
         ("exec", place(&raw.exec), &["output"]),
+        ("exit", place(&raw.exit), &[]),
         ("mount", place(&raw.mount), &["present"]),
     ];
     let asked: Vec<_> = kinds.iter().filter(|(_, at, _)| at.is_some()).collect();
@@ -141,6 +143,7 @@ fn probe(
         "dns" => dns(raw, desired, scope).map(|probe| (probe, None)),
         "tls" => tls(raw, desired, scope).map(|probe| (probe, None)),
         "exec" => exec(raw, desired, scope),
+        "exit" => exit(raw, desired, scope),
         _ => mount(raw, scope),
     }
 }
@@ -354,6 +357,39 @@ fn exec(
             service: service.value.clone()?,
             argv: words,
             output: text(&raw.output),
+        },
+        Some(on),
+    ))
+}
+
+fn exit(
+    raw: &document::Check,
+    desired: &Desired,
+    scope: &mut Scope<'_>,
+) -> Option<(Probe, Option<HostName>)> {
+    let ExitCheck {
+        stack,
+        service,
+        url,
+    } = raw.exit.as_ref()?.value.as_ref()?;
+    let stack: StackName = scope.refer(Noun::Stack, stack)?;
+    let written = text(url).unwrap_or_else(|| ADDRESS_OF_WHO_ASKS.to_owned());
+    let is_url = written.starts_with("https://") || written.starts_with("http://");
+    if let Some(at) = url
+        && (!is_url || written.contains(char::is_whitespace))
+    {
+        scope
+            .error(codes::INVALID_URL, format!("`{written}` is not a URL"))
+            .at(at.span, "not a URL")
+            .help("it must answer with nothing but the address of whoever asks");
+        return None;
+    }
+    let on = desired.stacks.get(&stack)?.on.clone();
+    Some((
+        Probe::Exit {
+            stack,
+            service: service.value.clone()?,
+            url: written,
         },
         Some(on),
     ))

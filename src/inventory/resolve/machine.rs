@@ -1,7 +1,7 @@
 //! Nodes, external hosts and shells.
 
 use super::{
-    Noun, Scope, bridge,
+    Noun, Scope, bridge, host_mount,
     names::entries,
     network::Zones,
     scope::{or, text},
@@ -112,6 +112,7 @@ pub(super) fn hosts(
         claim(address.0, key, host.address.span, scope);
         if let Some(name) = name {
             let zone = zones.of(address.0).map(|(zone, _)| zone.name.clone());
+            let mounts = host_mount::mounts(host, scope);
             out.insert(
                 name.clone(),
                 ExternalHost {
@@ -119,6 +120,7 @@ pub(super) fn hosts(
                     address: address.0,
                     ssh,
                     zone,
+                    mounts,
                 },
             );
         }

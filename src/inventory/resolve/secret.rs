@@ -10,6 +10,7 @@ use crate::inventory::{
 };
 use crate::model::{
     desired::{ApiAuth, Desired},
+    host::HostMountSource,
     ids::SecretName,
     secret::SecretSource,
 };
@@ -108,6 +109,11 @@ pub(super) fn unused(
     }
     let keys = desired.datasets.values().filter_map(|d| d.key.as_ref());
     used.extend(keys.map(ToString::to_string));
+    for mount in desired.hosts.values().flat_map(|host| &host.mounts) {
+        if let HostMountSource::WebDav { password, .. } = &mount.source {
+            used.insert(password.to_string());
+        }
+    }
     let templates: BTreeSet<&str> = desired
         .stacks
         .values()
@@ -127,6 +133,17 @@ pub(super) fn unused(
     for stack in desired.stacks.values() {
         let values = serde_json::to_string(&stack.variables).unwrap_or_default();
         used.extend(mentions(&values).map(|(name, _)| name.to_owned()));
+        // `secrets[entry.password]`: a variable holds the name.
+        if stack
+            .files
+            .iter()
+            .any(|file| file.text.contains("secrets["))
+        {
+            stack
+                .variables
+                .values()
+                .for_each(|value| words(value, &mut used));
+        }
     }
     for (key, _) in entries(&document.secrets) {
         if let Some(name) = &key.value
@@ -141,6 +158,18 @@ pub(super) fn unused(
                 .at(key.span, "declared here")
                 .help("remove it, or refer to it");
         }
+    }
+}
+
+/// Every text inside a value.
+fn words(value: &serde_json::Value, out: &mut BTreeSet<String>) {
+    match value {
+        serde_json::Value::String(text) => {
+            out.insert(text.clone());
+        }
+        serde_json::Value::Array(list) => list.iter().for_each(|value| words(value, out)),
+        serde_json::Value::Object(map) => map.values().for_each(|value| words(value, out)),
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
     }
 }
 

@@ -18,13 +18,10 @@ use crate::inventory::{
 use crate::model::{
     address::Port,
     desired::Desired,
-    ids::{DatasetName, HostName, ServiceName, StackName},
+    ids::{HostName, ServiceName, StackName},
     stack::{Publish, Stack, StackFile},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::{collections::BTreeMap, net::IpAddr};
 
 /// Seconds that services without a healthcheck must stay up, unless the manifest says otherwise.
 const SETTLE_SECONDS: u32 = 10;
@@ -92,12 +89,7 @@ pub(super) fn stacks(
                 variables: writer.variables(scope),
                 images: folders.images.clone(),
                 digests: digests.clone(),
-                needs_mounts: mounts
-                    .values()
-                    .cloned()
-                    .collect::<BTreeSet<_>>()
-                    .into_iter()
-                    .collect(),
+                needs_mounts: writer.needs_mounts(&mounts),
                 mounts,
                 publish,
                 needs,
@@ -225,12 +217,12 @@ fn files(
 #[derive(Default)]
 struct Taken(Vec<(HostName, Port, Option<IpAddr>, String, Span)>);
 
-struct Writer<'a> {
-    key: &'a At<String>,
-    raw: &'a document::Stack,
-    manifest: &'a Manifest,
-    on: &'a HostName,
-    desired: &'a Desired,
+pub(super) struct Writer<'a> {
+    pub(super) key: &'a At<String>,
+    pub(super) raw: &'a document::Stack,
+    pub(super) manifest: &'a Manifest,
+    pub(super) on: &'a HostName,
+    pub(super) desired: &'a Desired,
 }
 
 impl Writer<'_> {
@@ -396,76 +388,6 @@ impl Writer<'_> {
             self.stack().to_owned(),
             span,
         ));
-    }
-
-    /// Where each dataset of the stack is on its host. Every mount that the template needs must be given.
-    fn mounts(&self, scope: &mut Scope<'_>) -> BTreeMap<String, String> {
-        let needed: Vec<&str> = items(&self.manifest.needs_mounts)
-            .iter()
-            .filter_map(|at| at.value.as_deref())
-            .collect();
-        let given = entries(&self.raw.mounts);
-        let mut out = BTreeMap::new();
-        for (key, dataset) in given {
-            let Some(name) = &key.value else { continue };
-            if !needed.contains(&name.as_str()) {
-                let help = did_you_mean(name, needed.iter().copied())
-                    .unwrap_or_else(|| format!("the template needs {}", listed(&needed)));
-                scope
-                    .error(
-                        codes::UNKNOWN_MOUNT,
-                        format!("the template has no mount `{name}`"),
-                    )
-                    .at(key.span, "unknown mount")
-                    .help(help);
-                continue;
-            }
-            if let Some(full) = scope.refer::<DatasetName>(Noun::Dataset, dataset)
-                && let Some(path) = self.path_of(&full, dataset.span, scope)
-            {
-                out.insert(name.clone(), path);
-            }
-        }
-        for name in needed {
-            if !given
-                .iter()
-                .any(|(key, _)| key.value.as_deref() == Some(name))
-            {
-                scope
-                    .error(codes::MISSING_KEY, format!("the mount `{name}` is missing"))
-                    .at(self.key.span, "this stack needs it")
-                    .help(format!("add `mounts: {{{name}: POOL/DATASET}}`"));
-            }
-        }
-        out
-    }
-
-    fn path_of(&self, dataset: &DatasetName, span: Span, scope: &mut Scope<'_>) -> Option<String> {
-        if let Some(guest) = self.desired.guests.get(self.on) {
-            let mount = guest.mounts.iter().find(|mount| mount.dataset == *dataset);
-            if let Some(mount) = mount {
-                return Some(mount.at.clone());
-            }
-        } else if scope.knows(Noun::Guest, self.on.as_str()) {
-            // The guest is written and faulty; its mounts are not known.
-            return None;
-        } else if let Some(known) = self.desired.datasets.get(dataset)
-            && known.host == *self.on
-        {
-            return known.properties.get("mountpoint").cloned();
-        }
-        scope
-            .error(
-                codes::MOUNT_NOT_ON_HOST,
-                format!("`{dataset}` is not mounted on `{}`", self.on),
-            )
-            .at(span, "this dataset")
-            .at(self.raw.on.span, "this host")
-            .help(format!(
-                "add it to the `mounts:` of `{}`, or run the stack where it is mounted",
-                self.on
-            ));
-        None
     }
 }
 

@@ -11,6 +11,7 @@ mod error;
 pub mod forwarder;
 mod range;
 pub mod registry;
+mod sites;
 pub mod stand_ins;
 #[expect(
     clippy::disallowed_methods,
@@ -25,4 +26,5 @@ pub mod tls;
 mod world;
 
 pub use error::ImagesError;
+pub use sites::{Account, Admits, Sites};
 pub use world::{World, WorldSpec};

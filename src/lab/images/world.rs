@@ -5,6 +5,7 @@ use super::{
     error::ImagesError,
     forwarder::{self, Mirrors, Upstreams},
     registry,
+    sites::Sites,
     store::Builder,
     tls::{Authority, server_config},
 };
@@ -22,7 +23,7 @@ use std::{
 use tokio::task::JoinHandle;
 
 /// What the outside world of a lab is made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct WorldSpec {
     /// Namespace in which it listens; none for that of the process.
     pub netns: Option<PathBuf>,
@@ -37,6 +38,8 @@ pub struct WorldSpec {
     pub outside: Ipv4Addr,
     /// Names with an address of their own; `*.suffix` names everything below a suffix.
     pub names: BTreeMap<String, Ipv4Addr>,
+    /// What port 443 answers beside registries.
+    pub sites: Sites,
     /// The mirrors that guests may reach: [`forwarder::hosts`] of the machine and of the base image.
     pub mirrors: Upstreams,
     /// HTTP proxy through which this machine reaches them.
@@ -66,7 +69,9 @@ impl World {
     /// When an address is taken, or the cache cannot be used.
     pub fn start(spec: WorldSpec) -> Result<Self, ImagesError> {
         let authority = Arc::new(Authority::load_or_make(&spec.cache.join("authority"))?);
-        let images = Arc::new(Builder::new(&spec.cache.join("images"), spec.packages)?);
+        let images = Arc::new(
+            Builder::new(&spec.cache.join("images"), spec.packages)?.trusting(authority.pem()),
+        );
         let mirrors = Mirrors::new(
             &spec.cache.join("mirrors"),
             spec.mirrors,
@@ -88,7 +93,8 @@ impl World {
             world.answer_names(netns, addr, names.clone())?;
         }
         world.http = world.serve_plain(netns, spec.http, forwarder::routes(mirrors))?;
-        world.https = world.serve_tls(netns, spec.https, tls, registry::routes(images))?;
+        world.https =
+            world.serve_tls(netns, spec.https, tls, registry::routes(images, spec.sites))?;
         Ok(world)
     }
 
@@ -167,7 +173,7 @@ impl World {
             Ok((axum_server::from_tcp_rustls(listener, tls)?, addr))
         });
         let (server, addr) = started.map_err(listen_error(netns, addr))?;
-        self.spawn(server.serve(routes.into_make_service()));
+        self.spawn(server.serve(routes.into_make_service_with_connect_info::<SocketAddr>()));
         Ok(addr)
     }
 

@@ -246,6 +246,9 @@ fn install(plan: &Plan, role: &Role<'_>, upper: &Path, key: &Key) -> Result<(), 
             upper.join("etc/systemd/system/multi-user.target.wants/infra-lab-zpools.service");
         files::link("../infra-lab-zpools.service", &wanted)?;
     }
+    for fstype in plan.topology.disks.get(name).into_iter().flatten() {
+        write(&format!("usr/sbin/mount.{fstype}"), 0o755, DISK)?;
+    }
     if let Some(ca) = &plan.ca {
         trust::install(&plan.image.root(), upper, ca)?;
     }
@@ -272,6 +275,9 @@ const PVE_FIREWALL: &str = "/var/lib/infra-lab/pve-firewall";
 
 /// `pve-firewall status` on the node.
 const PVE_FIREWALL_STATUS: &str = include_str!("scripts/pve-firewall.sh");
+
+/// A disk of the host: a container has no block devices.
+const DISK: &str = include_str!("scripts/mount-disk.sh");
 
 /// Brings the zpools, which infra never creates by itself, and mounts their datasets at every boot.
 const ZPOOLS: &str = include_str!("scripts/zpools.sh");

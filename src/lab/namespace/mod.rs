@@ -28,6 +28,7 @@ mod share;
 mod sweep;
 mod topology;
 mod trust;
+mod vpn;
 
 pub use error::NamespaceError;
 pub use image::{DEVIATIONS, Image, build as build_image};
@@ -37,3 +38,4 @@ pub use names::{Names, netns_path};
 pub use requirement::{Missing, missing};
 pub use sweep::{remains, sweep};
 pub use topology::{PUBLIC_ADDRESS, Place, Topology};
+pub use vpn::VpnProvider;

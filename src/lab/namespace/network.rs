@@ -13,6 +13,9 @@ use crate::lab::{backend::VmNic, netns};
 use crate::model::ids::Vmid;
 use std::{fmt::Write, fs, net::IpAddr, path::Path};
 
+/// The routing table of the Internet's own addresses.
+pub(super) const INTERNET_TABLE: u32 = 203;
+
 /// Creates a namespace with its loopback up; one that is there stays.
 pub(super) fn create_namespace(name: &str) -> Result<(), NamespaceError> {
     if netns_path(name).exists() {
@@ -279,24 +282,26 @@ fn bridges(topology: &Topology) -> String {
 /// The Internet's addresses stand on the router itself. What they answer goes to networks on the router's own links
 /// only: a private network behind the node gets its answers when the node masquerades it, and not otherwise.
 fn internet(topology: &Topology) -> String {
-    const TABLE: u32 = 203;
     let mut text = String::new();
     for address in &topology.internet {
         let _ = writeln!(text, "address add {address} dev lo");
-        let _ = writeln!(text, "rule add from {address} lookup {TABLE}");
+        let _ = writeln!(text, "rule add from {address} lookup {INTERNET_TABLE}");
     }
     for (index, place) in topology.router.iter().enumerate() {
         for address in &place.addresses {
             let _ = writeln!(
                 text,
-                "route add {} dev lan{index} table {TABLE}",
+                "route add {} dev lan{index} table {INTERNET_TABLE}",
                 address.trunc()
             );
         }
     }
-    let _ = writeln!(text, "route add unreachable default table {TABLE}");
+    let _ = writeln!(text, "route add unreachable default table {INTERNET_TABLE}");
     if topology.internet.iter().any(IpAddr::is_ipv6) {
-        let _ = writeln!(text, "-6 route add unreachable default table {TABLE}");
+        let _ = writeln!(
+            text,
+            "-6 route add unreachable default table {INTERNET_TABLE}"
+        );
     }
     text
 }

@@ -6,7 +6,7 @@ use super::{
     error::NamespaceError,
     exec, files,
     names::{Names, netns_path},
-    network,
+    network, vpn,
 };
 use crate::lab::folder::LabFolder;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,7 @@ pub fn sweep(folder: &LabFolder) -> Result<(), NamespaceError> {
             left.push(error.chain());
         }
     };
+    attempt(vpn::sweep(&names));
     match Cgroup::of_lab(&names) {
         // Where containers cannot run, none is left.
         Err(NamespaceError::NoCgroup) => {}

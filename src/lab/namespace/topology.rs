@@ -3,7 +3,7 @@
 use super::error::NamespaceError;
 use crate::model::{
     desired::Desired,
-    host::SshAccess,
+    host::{ExternalHost, HostMountSource, SshAccess},
     ids::{BridgeName, HostName, ZpoolName},
 };
 use ipnet::IpNet;
@@ -50,6 +50,8 @@ pub struct Topology {
     pub hosts: BTreeMap<HostName, Place>,
     /// How the node and the external hosts let the operator in.
     pub access: BTreeMap<HostName, SshAccess>,
+    /// The filesystems of the disks that external hosts mount.
+    pub disks: BTreeMap<HostName, BTreeSet<String>>,
     /// The zpools that each of them owns.
     pub zpools: BTreeMap<HostName, BTreeSet<ZpoolName>>,
 }
@@ -144,6 +146,7 @@ impl Topology {
             internet: internet(desired, &networks),
             access: access(desired),
             zpools: zpools(desired),
+            disks: disks(desired),
             bridges,
             node_gateways,
             router,
@@ -160,6 +163,17 @@ fn access(desired: &Desired) -> BTreeMap<HostName, SshAccess> {
         .chain(hosts)
         .map(|(name, ssh)| (name.clone(), ssh.clone()))
         .collect()
+}
+
+fn disks(desired: &Desired) -> BTreeMap<HostName, BTreeSet<String>> {
+    let fstypes = |host: &ExternalHost| {
+        let types = host.mounts.iter().filter_map(|mount| match &mount.source {
+            HostMountSource::Device { fstype, .. } => Some(fstype.clone()),
+            HostMountSource::WebDav { .. } => None,
+        });
+        (host.name.clone(), types.collect())
+    };
+    desired.hosts.values().map(fstypes).collect()
 }
 
 fn zpools(desired: &Desired) -> BTreeMap<HostName, BTreeSet<ZpoolName>> {
@@ -549,6 +563,7 @@ mod tests {
             address: name("192.168.1.30"),
             ssh: ssh(),
             zone: Some(name("lan")),
+            mounts: vec![],
         };
         desired.hosts.insert(backup.name.clone(), backup);
         let topology = Topology::of(&desired).expect("laid out");
@@ -573,6 +588,7 @@ mod tests {
             address: name("172.16.0.1"),
             ssh: ssh(),
             zone: None,
+            mounts: vec![],
         };
         desired.hosts.insert(lost.name.clone(), lost);
         let error = Topology::of(&desired).expect_err("nowhere");

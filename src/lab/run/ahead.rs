@@ -1,7 +1,10 @@
 //! The images that the inventory's stacks will pull, built while the rest of the lab comes up.
 
 use super::{error::RunError, settings::Settings};
-use crate::lab::images::store::{Builder, Prepared, Reference};
+use crate::lab::images::{
+    store::{Builder, Prepared, Reference},
+    tls::Authority,
+};
 use crate::model::desired::Desired;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::task::JoinSet;
@@ -16,7 +19,8 @@ pub(super) fn build_ahead(
     settings: &Settings,
     say: impl Fn(&str) + Copy + Send + 'static,
 ) -> Result<JoinSet<()>, RunError> {
-    let builder = Builder::new(&settings.cache.join("images"), None)?;
+    let authority = Authority::load_or_make(&settings.cache.join("authority"))?;
+    let builder = Builder::new(&settings.cache.join("images"), None)?.trusting(authority.pem());
     let stacks = desired.stacks.values();
     let references: BTreeSet<Reference> = stacks
         .flat_map(|stack| {

@@ -172,7 +172,9 @@ impl Desk {
     fn carry_out(&self, order: Order) -> Result<Report, String> {
         match order {
             Order::Api { fault } => self.node()?.faults().add(fault),
-            Order::Storage { storage, state } => self.node()?.set_storage(storage.as_str(), state)?,
+            Order::Storage { storage, state } => {
+                self.node()?.set_storage(storage.as_str(), state)?;
+            }
             Order::Host { host, trouble } => {
                 let hosts = self.hosts.as_ref().ok_or(
                     "real guests are broken by hand: log in (`infra --lab vm ssh NAME`) and break them",

@@ -10,8 +10,8 @@ use super::{
     settings::Settings,
 };
 use crate::lab::{
-    images::{World, stand_ins, tls::Authority},
-    namespace::{self, Key, Machine, Plan, Topology, netns_path},
+    images::{Admits, Sites, World, stand_ins, tls::Authority},
+    namespace::{self, Key, Machine, PUBLIC_ADDRESS, Plan, Topology, VpnProvider, netns_path},
     state::{LabKind, LabState},
 };
 use crate::model::{desired::Desired, host::Node};
@@ -59,12 +59,14 @@ impl NamespaceLab {
         };
         say("building the network and booting its machines");
         let machine = blocking(move || Ok(Machine::build(plan)?)).await?;
-        let world = outside(&topology, settings, &image)?;
+        let sites = Sites::new(provider(desired, &topology, &machine, say).await?);
+        let world = outside(&topology, settings, &image, sites)?;
         let node = topology
             .node
             .as_ref()
             .and_then(|name| desired.nodes.get(name));
-        let start = |node| node_api::start(desired, api(desired, node, &topology, &machine, settings));
+        let start =
+            |node| node_api::start(desired, api(desired, node, &topology, &machine, settings));
         let api = node.map(start).transpose()?;
         let names = machine.names();
         let state = LabState {
@@ -122,6 +124,26 @@ fn api(
         folder: settings.folder.api(),
         clock: settings.clock,
     }
+}
+
+/// A VPN provider, where a stack wants to leave through one.
+async fn provider(
+    desired: &Desired,
+    topology: &Topology,
+    machine: &Machine,
+    say: impl Fn(&str),
+) -> Result<Option<Arc<dyn Admits>>, RunError> {
+    let mut texts = desired.stacks.values().flat_map(|stack| &stack.files);
+    let is_wanted = texts.any(|file| file.text.contains("VPN_SERVICE_PROVIDER"));
+    if !is_wanted || topology.router.is_empty() {
+        return Ok(None);
+    }
+    let names = machine.names().clone();
+    let started = blocking(move || Ok(VpnProvider::start(&names, PUBLIC_ADDRESS)?)).await?;
+    if started.is_none() {
+        say("no VPN provider: install wireguard-go and wireguard-tools on this machine");
+    }
+    Ok(started.map(|provider| Arc::new(provider) as Arc<dyn Admits>))
 }
 
 fn list_of_stand_ins() -> BTreeMap<String, String> {

@@ -2,7 +2,7 @@
 
 use super::settings::Settings;
 use crate::lab::{
-    images::{ImagesError, World, WorldSpec, forwarder},
+    images::{ImagesError, Sites, World, WorldSpec, forwarder},
     namespace::{Image, Names, PUBLIC_ADDRESS, Topology, netns_path},
 };
 use std::{
@@ -20,6 +20,7 @@ pub fn outside(
     topology: &Topology,
     settings: &Settings,
     image: &Image,
+    sites: Sites,
 ) -> Result<Option<World>, ImagesError> {
     if topology.router.is_empty() {
         return Ok(None);
@@ -40,6 +41,7 @@ pub fn outside(
         http: public(80),
         https: public(443),
         outside: PUBLIC_ADDRESS,
+        sites,
         names: private_names(topology),
         mirrors: forwarder::hosts([image.root().as_path(), Path::new("/")]),
         proxy: settings.proxy.clone(),

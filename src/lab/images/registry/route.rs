@@ -2,17 +2,18 @@
 
 use crate::lab::images::{
     range::{Wanted, wanted},
+    sites::Sites,
     store::{Builder, Digest, Reference, Store, is_registry, is_repository, is_tag, registry_of},
 };
 use axum::{
     Json, Router,
     body::Body,
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
-use std::{io::SeekFrom, sync::Arc};
+use std::{io::SeekFrom, net::SocketAddr, sync::Arc};
 use tokio::{
     fs::File,
     io::{AsyncReadExt, AsyncSeekExt},
@@ -21,12 +22,14 @@ use tokio_util::io::ReaderStream;
 
 /// A manifest is a few kilobytes; a blob beyond this is none.
 const LARGEST_MANIFEST: u64 = 4 << 20;
+/// What a site is asked with.
+const LARGEST_QUESTION: usize = 64 << 10;
 const API_VERSION: (&str, &str) = ("docker-distribution-api-version", "registry/2.0");
 const CONTENT_DIGEST: &str = "docker-content-digest";
 
 /// Every path of every registry; which one is meant is told by `Host`.
-pub fn routes(images: Arc<Builder>) -> Router {
-    Router::new().fallback(answer).with_state(images)
+pub fn routes(images: Arc<Builder>, sites: Sites) -> Router {
+    Router::new().fallback(answer).with_state((images, sites))
 }
 
 /// What a path asks for.
@@ -56,13 +59,31 @@ impl<'a> Asked<'a> {
     }
 }
 
-async fn answer(State(images): State<Arc<Builder>>, request: Request) -> Response {
+async fn answer(
+    State((images, sites)): State<(Arc<Builder>, Sites)>,
+    request: Request,
+) -> Response {
     let host = host(&request).unwrap_or_default();
     let Some(asked) = Asked::parse(request.uri().path()) else {
-        let message = format!(
-            "the lab's Internet has no {host}{}: on port 443 it has registries only\n",
-            request.uri().path()
-        );
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let from = request
+            .extensions()
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|ConnectInfo(from)| from.ip());
+        let body = axum::body::to_bytes(request.into_body(), LARGEST_QUESTION)
+            .await
+            .unwrap_or_default();
+        let body = String::from_utf8_lossy(&body).into_owned();
+        let asked = (host.clone(), path.clone());
+        // A site may run a program.
+        let answer = tokio::task::spawn_blocking(move || {
+            sites.answer(&asked.0, &method, &asked.1, &body, from)
+        });
+        if let Ok(Some(answer)) = answer.await {
+            return answer.into_response();
+        }
+        let message =
+            format!("the lab's Internet has no {host}{path}: on port 443 it has registries only\n");
         return (StatusCode::NOT_FOUND, message).into_response();
     };
     if !matches!(*request.method(), Method::GET | Method::HEAD) {

@@ -2,9 +2,12 @@
 
 use include_dir::{Dir, include_dir};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 static FOLDER: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/lab/images/stand_ins");
+
+/// Files that several stand-ins have.
+const SHARED: &str = "shared";
 
 /// The layer that all others lie on.
 pub(in crate::lab::images) const ROOT: &str = "debian";
@@ -74,6 +77,9 @@ struct Document {
     runs: String,
     images: BTreeMap<String, Vec<String>>,
     layers: Vec<String>,
+    /// Folders of `shared/` whose files it has too.
+    #[serde(default)]
+    with: Vec<String>,
     #[serde(default)]
     directories: BTreeMap<String, Directory>,
     #[serde(default)]
@@ -83,7 +89,8 @@ struct Document {
 
 /// The catalogue that this binary carries.
 pub fn catalogue() -> Catalogue {
-    let stand_ins = FOLDER.dirs().map(|folder| {
+    let own = |folder: &&Dir<'_>| folder.path() != Path::new(SHARED);
+    let stand_ins = FOLDER.dirs().filter(own).map(|folder| {
         let name = folder.path().to_string_lossy().into_owned();
         (name, stand_in(folder))
     });
@@ -108,6 +115,12 @@ fn stand_in(folder: &Dir<'_>) -> StandIn {
         .expect("a test reads every image.yaml");
     let document: Document = serde_saphyr::from_str(text).expect("a test reads every image.yaml");
     let mut files = BTreeMap::new();
+    for name in &document.with {
+        let root = FOLDER
+            .get_dir(Path::new(SHARED).join(name))
+            .expect("a test reads every image.yaml");
+        collect(root, root, &mut files);
+    }
     if let Some(root) = folder.get_dir(folder.path().join("root")) {
         collect(root, root, &mut files);
     }
@@ -201,7 +214,7 @@ mod tests {
     fn scripts_say_what_runs_them() {
         for (name, stand_in) in catalogue().stand_ins {
             for (path, bytes) in stand_in.files {
-                let is_program = path.contains("bin/");
+                let is_program = path.contains("bin/") || path == "gluetun-entrypoint";
                 assert_eq!(bytes.starts_with(b"#!/"), is_program, "{name}: {path}");
             }
         }

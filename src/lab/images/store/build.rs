@@ -35,6 +35,7 @@ pub struct Builder {
     store: Store,
     workshop: Workshop,
     catalogue: Catalogue,
+    ca: Option<String>,
     running: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
@@ -49,8 +50,18 @@ impl Builder {
             workshop: Workshop::open(root, store.clone(), mirror)?,
             store,
             catalogue: catalogue(),
+            ca: None,
             running: Mutex::default(),
         })
+    }
+
+    /// Its images believe this authority (PEM) and no other.
+    #[must_use]
+    pub fn trusting(self, ca: &str) -> Self {
+        Self {
+            ca: Some(ca.to_owned()),
+            ..self
+        }
     }
 
     /// Where the blobs are.
@@ -109,7 +120,7 @@ impl Builder {
     }
 
     fn own(&self, stand_in: &StandIn) -> Result<LayerBlob, ImagesError> {
-        let tar = own_layer(stand_in).expect("a test archives every stand-in");
+        let tar = own_layer(stand_in, self.ca.as_deref()).expect("a test archives every stand-in");
         Ok(LayerBlob {
             digest: self.store.put(&tar)?,
             size: tar.len() as u64,

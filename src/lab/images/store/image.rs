@@ -33,7 +33,9 @@ pub fn architecture() -> &'static str {
 }
 
 /// The layer with a stand-in's own files; `None` when a path is too long for a tar.
-pub(super) fn own_layer(stand_in: &StandIn) -> Option<Vec<u8>> {
+///
+/// With the lab's authority in it: the lab's Internet is the only one that it will ever see.
+pub(super) fn own_layer(stand_in: &StandIn, ca: Option<&str>) -> Option<Vec<u8>> {
     let mut entries = BTreeMap::new();
     let mut add = |path: &str, kind, mode, uid, gid| {
         let path = path.to_owned();
@@ -63,6 +65,10 @@ pub(super) fn own_layer(stand_in: &StandIn) -> Option<Vec<u8>> {
         };
         add(path, Kind::File(bytes.clone()), mode, 0, 0);
     }
+    if let Some(ca) = ca {
+        let file = Kind::File(ca.as_bytes().to_vec());
+        add("etc/ssl/certs/ca-certificates.crt", file, 0o644, 0, 0);
+    }
     archive(&entries.into_values().collect::<Vec<_>>())
 }
 
@@ -82,6 +88,7 @@ pub(super) fn config(stand_in: &StandIn, reference: &Reference, layers: &[LayerB
             json!("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
         );
     }
+    env.push(json!(format!("LAB_IMAGE={}", reference.name())));
     env.push(json!(format!("LAB_TAG={}", reference.tag)));
     config.insert("Env".to_owned(), Value::Array(env));
     config.insert(

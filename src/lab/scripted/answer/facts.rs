@@ -155,7 +155,8 @@ pub(super) fn checks(machine: &Machine, input: &[u8]) -> Reply {
                 let _ = writeln!(mounts, "{} zfs", escape(&at));
             }
             ("mounts", mounts)
-        } else if let ("exec", Some(stack), Some(service)) = (kind, fields.next(), fields.next())
+        } else if let ("exec" | "exit", Some(stack), Some(service)) =
+            (kind, fields.next(), fields.next())
             && !machine.docker.runs(stack, service)
         {
             (
