@@ -13,8 +13,8 @@ use crate::model::{
 };
 use crate::plan::{Plan, change::Operation};
 use crate::providers::proxmox::{
-    Client, GuestRead as _, GuestWrite as _, ProxmoxError, ProxmoxRead as _, ProxmoxWrite as _,
-    Upid,
+    Client, ConfigChange, GuestRead as _, GuestWrite as _, ProxmoxError, ProxmoxRead as _,
+    ProxmoxWrite as _, Upid,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -386,6 +386,23 @@ pub(super) async fn migrate(
             format!("`{name}` uses the PCI device `{}` of {}", device.mapping, found.live.node),
         )
         .hint("A guest with a device of its node does not move: take the device out of the inventory first."));
+    }
+    let in_drive = found
+        .live
+        .config
+        .as_ref()
+        .and_then(|config| config.get("ide2"));
+    if in_drive.is_some_and(|drive| drive.contains(":iso/")) {
+        // Proxmox moves no guest that holds an image of one node's storage.
+        let empty = ConfigChange {
+            set: BTreeMap::from([("ide2".to_owned(), "none,media=cdrom".to_owned())]),
+            ..ConfigChange::default()
+        };
+        let asked = found
+            .api
+            .update_config(&found.live.node, found.vmid(), &empty)
+            .await;
+        found.wait(asked, LIMIT).await?;
     }
     let asked = found
         .api
