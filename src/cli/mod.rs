@@ -27,6 +27,7 @@ mod manual;
 mod narrow;
 mod plan;
 mod rendered;
+mod rounds;
 mod secrets;
 mod session;
 mod stack;

@@ -9,7 +9,8 @@ use super::{
     firewall::trackers,
     live,
     locks::now,
-    plan::{MaxImpact, make, refuse},
+    plan::{MaxImpact, make},
+    rounds,
     session::Session,
 };
 use crate::apply::{
@@ -19,15 +20,12 @@ use crate::apply::{
 };
 use crate::plan::{Obstacle, Plan, change::Impact};
 use crate::providers::proxmox::{ProxmoxRead as _, Upid};
-use crate::view::{Terminal, human, palette, progress};
+use crate::view::{Terminal, palette, progress};
 use clap::Args;
 use std::{
     fmt::Write as _,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -94,7 +92,7 @@ async fn locked_up(
     walking: &AtomicBool,
 ) -> Result<u8, Failure> {
     wait_for_leftovers(context, &session).await?;
-    let (plan, before) = make(context, &session).await?;
+    let (mut plan, mut before) = make(context, &session).await?;
     let saved = args.file.as_ref().map(read_plan).transpose()?;
     if let Some(saved) = saved
         && saved.fingerprint != plan.fingerprint
@@ -105,60 +103,29 @@ async fn locked_up(
         )
         .hint(format!("Look again: `{}`.", context.again("plan"))));
     }
-    if !context.global.json {
-        let verbose = context.terminal.loudness().verbose;
-        let diffs = super::rendered::diffs(&session, &plan).await;
-        context.terminal.answer(&human::file_diffs(&diffs, verbose));
-        context.terminal.answer(&human::plan(&plan, verbose));
-    }
-    refuse(&plan, args.max_impact)?;
-    if let Some(failure) = blocked(&plan) {
-        return Err(failure);
-    }
-    let mut receipt = None;
-    if !plan.changes.is_empty() {
-        super::doctor::refuse_without_rights(&session).await?;
-        if !args.yes && !agreed(context, &plan).await? {
-            return Err(Failure::new(
-                exit::FAILED,
-                "nothing was changed: you did not agree",
-            ));
-        }
-        if args.snapshot {
-            super::vm_life::snapshot_before(context, &session, &plan).await?;
-        }
-        walking.store(true, Ordering::SeqCst);
-        let carried = carry_out(context, &session, &plan).await;
-        walking.store(false, Ordering::SeqCst);
-        let (done, file) = carried?;
-        if !context.global.json {
-            let again = context.again("up");
-            context
-                .terminal
-                .tell(human::receipt(&done, Some(&file), &format!("`{again}`")).trim_end());
-        }
+    let mut told = Vec::new();
+    while let Some(done) = rounds::carry(context, args, &session, &plan, walking).await? {
         let trackers = trackers(&plan, &session.desired);
-        if !done.is_complete() {
+        let code = ended(&done);
+        let is_complete = done.is_complete();
+        told.push(serde_json::json!({ "plan": plan, "receipt": done }));
+        if !is_complete {
             // What was closed on the way stays closed, for the connections of before too.
             if !trackers.is_empty() {
                 let after = session.look().await;
                 closed::end(context, &session, &trackers, (&before, &after)).await;
             }
-            if context.global.json {
-                context.terminal.json(&done);
-            }
-            return Ok(ended(&done));
+            rounds::tell(context, &plan, told);
+            return Ok(code);
         }
         let (again, after) = make(context, &session).await?;
         closed::end(context, &session, &trackers, (&before, &after)).await;
-        prove_empty(context, &again)?;
-        receipt = Some(done);
+        if !rounds::go_on(context, &plan, &again)? {
+            break;
+        }
+        (plan, before) = (again, after);
     }
-    if context.global.json {
-        context
-            .terminal
-            .json(&serde_json::json!({ "plan": plan, "receipt": receipt }));
-    }
+    rounds::tell(context, &plan, told);
     if plan.has(Obstacle::Unknown) {
         let text =
             "what is known was carried out; something could not be read and was left as it is";
@@ -169,19 +136,6 @@ async fn locked_up(
         return Ok(exit::DONE);
     }
     super::verify::show(context, &session, PATIENCE).await
-}
-
-/// After a complete run nothing may differ any more; what does is told as a failure, not hidden.
-fn prove_empty(context: &Context, again: &Plan) -> Result<(), Failure> {
-    if again.is_settled() {
-        return Ok(());
-    }
-    context.terminal.complain(&human::plan(again, true));
-    Err(Failure::new(
-        exit::PARTIAL,
-        "everything was carried out, and something still differs",
-    )
-    .hint("Something changes it back, or infra misreads it: compare with the lines above."))
 }
 
 /// Tasks that an interrupted run started go on without it; acting before they end would race with them.
@@ -291,7 +245,7 @@ fn explain(plan: &Plan) -> String {
     out
 }
 
-async fn carry_out(
+pub(super) async fn carry_out(
     context: &Context,
     session: &Session,
     plan: &Plan,

@@ -6,9 +6,13 @@ use super::{
     inputs::Inputs,
     order,
 };
-use crate::model::{ids::SystemName, observed::Reading};
+use crate::model::{
+    ids::{HostName, SystemName},
+    observed::Reading,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 /// Format of the document.
 pub const VERSION: u32 = 1;
@@ -32,6 +36,9 @@ pub struct Plan {
     pub blocked: Vec<Blocked>,
     /// What is there, is not in the inventory, and is left alone.
     pub unmanaged: Vec<String>,
+    /// Hosts whose inside nobody can see before this plan was carried out, and why: what is on them is compared then.
+    #[serde(default)]
+    pub later: BTreeMap<HostName, String>,
     /// What Proxmox itself finds wrong with what is configured, one sentence each.
     #[serde(default)]
     pub complaints: Vec<String>,
@@ -50,6 +57,17 @@ impl Plan {
     /// Whether everything that could be compared matches; what was not answered may still differ.
     pub fn is_settled(&self) -> bool {
         self.changes.is_empty() && !self.has(Obstacle::Refused) && !self.has(Obstacle::Unreachable)
+    }
+
+    /// Whether all that this plan is about was out of sight of the one that was carried out before it.
+    pub fn continues(&self, before: &Self) -> bool {
+        !self.changes.is_empty()
+            && !self.has(Obstacle::Refused)
+            && !self.has(Obstacle::Unreachable)
+            && self
+                .changes
+                .iter()
+                .all(|change| before.later.contains_key(&change.host))
     }
 
     /// Whether anything is left out for this reason.
@@ -118,6 +136,7 @@ pub fn plan(inputs: &Inputs<'_>, lab: bool) -> Result<Plan, order::Cycle> {
         steps,
         blocked: draft.blocked.into_iter().collect(),
         unmanaged: draft.unmanaged.into_iter().collect(),
+        later: draft.later,
         complaints: seen.map(|seen| seen.complaints.clone()).unwrap_or_default(),
         compared: draft.compared,
         hosts: draft.hosts.len(),

@@ -3,7 +3,7 @@
 use super::change::{Action, Change, Field, Impact, Operation};
 use crate::model::{ids::HostName, observed::Unanswered};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Why something is not part of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,6 +36,7 @@ pub(super) struct Draft {
     pub(super) changes: Vec<Change>,
     pub(super) blocked: BTreeSet<Blocked>,
     pub(super) unmanaged: BTreeSet<String>,
+    pub(super) later: BTreeMap<HostName, String>,
     pub(super) compared: usize,
     pub(super) hosts: BTreeSet<HostName>,
 }

@@ -83,3 +83,23 @@ fn a_container_that_stays_unhealthy_is_named_with_its_reason() {
     );
     lab.recovers();
 }
+
+#[test]
+fn what_is_on_a_guest_that_was_off_is_done_in_a_second_round_of_the_same_run() {
+    let lab = Lab::running();
+    lab.another_jellyfin("10.11.2");
+    lab.run(&["--lab", "vm", "stop", "intranet"]).says(0, &[]);
+    lab.run(&["--lab", "plan"]).says(
+        0,
+        &["intranet: it does not run; what is on it is compared once it can be seen"],
+    );
+    lab.up().says(
+        0,
+        &[
+            "guest 110 intranet power",
+            "intranet could not be seen before and can be now",
+            "stack jellyfin",
+        ],
+    );
+    lab.settled();
+}

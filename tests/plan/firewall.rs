@@ -4,7 +4,7 @@ use crate::world::{drift, facts, host, proxmox, vmid};
 use infra::model::{
     facts::DockerFacts,
     firewall::{PveRule, PveRuleKind, PveScope},
-    observed::Observed,
+    observed::{Observed, Reading},
     ufw::{Ufw, UfwAction},
 };
 
@@ -100,6 +100,29 @@ fn a_disabled_rule_acts_again() {
         [
             "~ pve: firewall of guest 111 [may cut access] rule: nothing -> group infra-*; rule: group infra-* (disabled) -> nothing"
         ]
+    );
+}
+
+#[test]
+fn a_guest_cut_off_by_rules_changed_by_hand_does_not_keep_them_from_being_mended() {
+    let unreached = |seen: &mut Observed| {
+        let why = "failed to reach intranet: timed out".to_owned();
+        seen.hosts
+            .insert(host("intranet"), Reading::Failed { why, hint: None });
+    };
+    let said = drift(|_, seen| unreached(seen));
+    assert_eq!(
+        said,
+        ["unreachable host intranet: failed to reach intranet: timed out"]
+    );
+    let said = drift(|_, seen| {
+        unreached(seen);
+        guest_rules(seen, 110).clear();
+    });
+    assert_eq!(
+        said.last().map(String::as_str),
+        Some("later intranet: the Proxmox firewall in front of it is not as it should be"),
+        "{said:#?}"
     );
 }
 

@@ -338,7 +338,7 @@ fn a_stopped_guest_is_started_and_not_judged() {
         said,
         [
             "~ pve: guest 110 intranet power [hot] state: stopped -> running",
-            "? host intranet does not run: what is on it is compared once it does"
+            "later intranet: it does not run"
         ]
     );
 }
@@ -355,7 +355,7 @@ fn memory_of_a_stopped_guest_needs_no_restart() {
         [
             "~ pve: guest 110 intranet [hot] memory (MiB): 4096 -> 8192",
             "~ pve: guest 110 intranet power [hot] state: stopped -> running",
-            "? host intranet does not run: what is on it is compared once it does"
+            "later intranet: it does not run"
         ]
     );
 }
@@ -371,7 +371,7 @@ fn somebody_elses_stopped_guest_under_our_vmid_blocks() {
         said,
         [
             "! guest 111 extranet: VMID 111 is taken by `extranet` on pve, which infra did not make (no tag `infra-media-server-home`)",
-            "? host extranet does not run: what is on it is compared once it does"
+            "later extranet: it does not run"
         ]
     );
 }

@@ -201,7 +201,7 @@ fn a_guest_hidden_by_a_router_that_does_not_forward_does_not_keep_it_from_being_
         said,
         [
             "~ pve: sysctl net.ipv4.ip_forward [hot] value: 0 -> 1",
-            "? host extranet is not reached and lies behind pve, which does not route as it should: extranet is compared once it does",
+            "later extranet: it lies behind pve, which does not route as it should",
         ]
     );
 }

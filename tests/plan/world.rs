@@ -505,7 +505,15 @@ pub(crate) fn words(plan: &Plan) -> Vec<String> {
         format!("{kind} {}: {}", blocked.what, blocked.why)
     });
     let unmanaged = plan.unmanaged.iter().map(|what| format!("? {what}"));
-    changes.chain(blocked).chain(unmanaged).collect()
+    let later = plan
+        .later
+        .iter()
+        .map(|(host, why)| format!("later {host}: {why}"));
+    changes
+        .chain(blocked)
+        .chain(unmanaged)
+        .chain(later)
+        .collect()
 }
 
 /// What the plan says after one drift of the settled flagship. The plan itself is checked on the way.

@@ -192,10 +192,12 @@ fn source(
 /// A disk whose options differ.
 pub(super) struct Retuned {
     pub(super) key: String,
+    /// What it runs with, or will from its next start on.
+    pub(super) staged: String,
     /// The whole value to write, which names the same volume; none when it is staged already.
     pub(super) set: Option<String>,
-    /// The value that it runs with in the end.
-    pub(super) wanted: String,
+    /// The value that it runs with in the end; none when it does already.
+    pub(super) wanted: Option<String>,
 }
 
 /// Disks whose options differ from what the inventory says of them.
@@ -213,10 +215,15 @@ pub(super) fn retuned(
         .chain(data)
         .filter_map(|(key, tuning)| {
             let live = config.get(&key)?;
-            let wanted = retune(&key, tuning, live)?;
             let staged = pending.get(&key).and_then(Option::as_deref).unwrap_or(live);
+            let wanted = retune(&key, tuning, live);
             let set = retune(&key, tuning, staged);
-            Some(Retuned { key, set, wanted })
+            (wanted.is_some() || set.is_some()).then(|| Retuned {
+                staged: staged.to_owned(),
+                key,
+                set,
+                wanted,
+            })
         })
         .collect()
 }

@@ -189,13 +189,16 @@ fn update(
             said.set.insert(key.to_owned(), value);
         },
     );
-    for disk::Retuned { key, set, wanted } in disk::retuned(guest, config, &found.pending) {
-        if on && hotplug::acts(&key, config, &wanted) == Acts::AtStart {
+    for retuned in disk::retuned(guest, config, &found.pending) {
+        let disk::Retuned {
+            key, staged, set, ..
+        } = retuned;
+        let at_start = |wanted: String| hotplug::acts(&key, config, &wanted) == Acts::AtStart;
+        if on && retuned.wanted.is_some_and(at_start) {
             said.waits.push(guest_config::word(&key));
         }
         let Some(value) = set else { continue };
-        let live = config.get(&key).map(String::as_str);
-        for (part, before, after) in differences(&key, &value, live) {
+        for (part, before, after) in differences(&key, &value, Some(&staged)) {
             let word = guest_config::part_word(&key, &part);
             said.fields
                 .push(Field::new(&word, before.as_deref(), after.as_deref()));

@@ -76,8 +76,27 @@ pub(super) fn all(draft: &mut Draft, inputs: &Inputs<'_>) {
     }
 }
 
-/// The node behind which a guest lies, when this plan mends its routing. A router that forwards nothing hides its guests,
-/// and refusing to mend it because they are hidden would leave both as they are.
+/// Why a guest is not reached, when this plan mends just that: a firewall or a router that lets nothing through hides the
+/// guests behind it, and refusing to mend it because they are hidden would leave both as they are. That the guest is
+/// reached again is proved before a change of the firewall is kept.
+fn mended_way(draft: &Draft, desired: &Desired, guest: &HostName) -> Option<String> {
+    if let Some(router) = mended_router(draft, desired, guest) {
+        return Some(format!(
+            "it lies behind {router}, which does not route as it should"
+        ));
+    }
+    let is_firewall = |operation: &Operation| {
+        matches!(
+            operation,
+            Operation::Firewall { .. } | Operation::EnableFirewall { .. }
+        )
+    };
+    let mends = draft.changes.iter().any(|c| is_firewall(&c.operation));
+    (desired.guests.contains_key(guest) && mends)
+        .then(|| "the Proxmox firewall in front of it is not as it should be".to_owned())
+}
+
+/// The node behind which a guest lies, when this plan mends its routing.
 fn mended_router(draft: &Draft, desired: &Desired, guest: &HostName) -> Option<HostName> {
     let cards = &desired.guests.get(guest)?.nics;
     let mut routers = cards
@@ -107,17 +126,16 @@ fn facts(draft: &mut Draft, inputs: &Inputs<'_>, host: &HostName) -> Option<Host
             if guest::boots_first(draft, &inputs.desired.system, guest) {
                 return Some(HostFacts::default());
             }
-            draft.leave_alone(format!(
-                "host {host} does not run: what is on it is compared once it does"
-            ));
+            draft
+                .later
+                .insert(host.clone(), "it does not run".to_owned());
             None
         }
         Some(Reading::Failed { why, hint }) => {
-            match mended_router(draft, inputs.desired, host) {
-                Some(router) => draft.leave_alone(format!(
-                    "host {host} is not reached and lies behind {router}, which does not route as it should: \
-                     {host} is compared once it does"
-                )),
+            match mended_way(draft, inputs.desired, host) {
+                Some(why) => {
+                    draft.later.insert(host.clone(), why);
+                }
                 None => draft.unreachable(format!("host {host}"), why, hint.as_deref()),
             }
             None

@@ -64,6 +64,13 @@ pub fn plan(plan: &Plan, verbose: bool) -> String {
         }
         out.push('\n');
     }
+    for (host, why) in &plan.later {
+        let what = format!("{host}: {why}; what is on it is compared once it can be seen");
+        let _ = writeln!(out, "  {}", palette::faint(&what));
+    }
+    if !plan.later.is_empty() {
+        out.push('\n');
+    }
     let _ = writeln!(out, "  {}", summary(plan));
     out
 }
