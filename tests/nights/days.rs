@@ -288,9 +288,12 @@ fn reboot_in_the_middle(lab: &Lab) {
     take_packages(lab, Extranet);
     let mut run = start(lab);
     when(lab, &mut run, Extranet, "pgrep -x dpkg");
-    lab.at(Desk, "pve POST /nodes/pve/qemu/111/status/reset | task");
+    lab.at(Desk, "pve POST /nodes/pve/qemu/111/status/stop | task; pve POST /nodes/pve/qemu/111/status/start | task");
     let ended = run.wait().expect("ended");
-    assert!(!ended.success(), "a run whose guest was reset succeeded");
+    assert!(
+        !ended.success(),
+        "a run whose guest lost its power succeeded"
+    );
     answers(lab, Extranet);
 }
 
