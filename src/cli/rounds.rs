@@ -8,7 +8,10 @@ use super::{
     session::Session,
     up::{UpArgs, agreed, blocked, carry_out},
 };
-use crate::{apply::Receipt, model::ids::HostName, plan::Plan, view::human};
+use crate::apply::Receipt;
+use crate::model::ids::HostName;
+use crate::plan::Plan;
+use crate::view::human;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Shows one plan, asks, and carries it out; none when nothing differs.
