@@ -80,6 +80,15 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
                 let digest = self.standing(&at, *position, rule).await?;
                 api.delete_rule(&at, *position, &digest).await?;
             }
+            PveStep::RuleReplace {
+                position,
+                was,
+                rule,
+                ..
+            } => {
+                let digest = self.standing(&at, *position, was).await?;
+                api.update_rule(&at, *position, rule, &digest).await?;
+            }
             PveStep::RuleMove { from, to, rule, .. } => {
                 let digest = self.standing(&at, *from, rule).await?;
                 api.move_rule(&at, *from, *to, &digest).await?;

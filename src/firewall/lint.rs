@@ -2,7 +2,7 @@
 
 use super::{
     addresses::Addresses,
-    analysis::flaws,
+    analysis::{contradictions, flaws},
     matrix::{End, Machine, MachineKind, Matrix, Row, api_port, covers, overlap, resolve, tcp},
 };
 use crate::diagnostic::{Code, Diagnostic, Place};
@@ -55,6 +55,7 @@ pub(crate) fn check(
         }
     }
     out.extend(flaws(desired, matrix));
+    out.extend(contradictions(matrix));
     ways_out(desired, matrix, &mut out);
     out
 }

@@ -290,6 +290,7 @@ impl Phases {
                 | PveStep::GroupDelete { .. }
                 | PveStep::RuleAdd { .. }
                 | PveStep::RuleDelete { .. }
+                | PveStep::RuleReplace { .. }
                 | PveStep::RuleMove { .. }
                 | PveStep::Options { .. } => None,
             };

@@ -2,7 +2,7 @@
 
 use super::Strangers;
 use crate::model::{
-    firewall::{PveRule, PveRules},
+    firewall::{PveRule, PveRuleKind, PveRules},
     firewall_step::{PveLevel, PveStep},
 };
 
@@ -25,6 +25,15 @@ pub(crate) fn diff_rules(
         .map(|(position, rule)| (position, rule.clone()))
         .collect();
     let mut steps = Vec::new();
+    if let Some((position, rule)) = flip(&list, &wanted) {
+        let was = std::mem::replace(&mut list[position], rule.clone());
+        steps.push(PveStep::RuleReplace {
+            level: level.clone(),
+            position,
+            was: Box::new(was),
+            rule: Box::new(rule),
+        });
+    }
 
     let mut present = list.clone();
     let mut missing = Vec::new();
@@ -44,9 +53,12 @@ pub(crate) fn diff_rules(
         });
     }
 
-    let mut target = wanted;
+    let mut target = wanted.clone();
     if strangers == Strangers::Keep {
-        target.extend(foreign.iter().map(|(_, rule)| rule.clone()));
+        // A rule that says what one of ours says has been adopted: the one with the reason stays.
+        let adopted = |rule: &PveRule| wanted.iter().any(|own| bare(own) == bare(rule));
+        let kept = foreign.iter().filter(|(_, rule)| !adopted(rule));
+        target.extend(kept.map(|(_, rule)| rule.clone()));
     }
     let mut spare = target.clone();
     let keep: Vec<bool> = list
@@ -83,4 +95,27 @@ pub(crate) fn diff_rules(
         }
     }
     (steps, foreign)
+}
+
+/// The one reference to a group of ours that becomes another, and where it stands.
+fn flip(list: &[PveRule], wanted: &[PveRule]) -> Option<(usize, PveRule)> {
+    let is_reference =
+        |rule: &PveRule| rule.kind == PveRuleKind::Group && rule.enable && rule.is_ours();
+    let mut gone =
+        (0..list.len()).filter(|at| is_reference(&list[*at]) && !wanted.contains(&list[*at]));
+    let mut new = wanted
+        .iter()
+        .filter(|rule| is_reference(rule) && !list.contains(rule));
+    match (gone.next(), gone.next(), new.next(), new.next()) {
+        (Some(position), None, Some(rule), None) => Some((position, rule.clone())),
+        _ => None,
+    }
+}
+
+/// A rule without what only people read.
+fn bare(rule: &PveRule) -> PveRule {
+    PveRule {
+        comment: None,
+        ..rule.clone()
+    }
 }

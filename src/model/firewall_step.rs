@@ -135,6 +135,18 @@ pub enum PveStep {
         /// What must stand there.
         rule: PveRule,
     },
+    /// Puts a rule in the place of another in one write: a guest goes from one security group to the next, and no packet
+    /// ever meets both lists or none. Guarded like [`PveStep::RuleDelete`].
+    RuleReplace {
+        /// Whose list.
+        level: PveLevel,
+        /// Position at this step.
+        position: usize,
+        /// What must stand there.
+        was: Box<PveRule>,
+        /// What stands there afterwards.
+        rule: Box<PveRule>,
+    },
     /// Moves a rule up: `moveto=to`, nothing else in the call. Guarded like [`PveStep::RuleDelete`].
     RuleMove {
         /// Whose list.
@@ -169,6 +181,7 @@ impl PveStep {
             | Self::IpsetDelete { level, .. }
             | Self::RuleAdd { level, .. }
             | Self::RuleDelete { level, .. }
+            | Self::RuleReplace { level, .. }
             | Self::RuleMove { level, .. }
             | Self::Options { level, .. } => level,
             Self::GroupCreate { .. } | Self::GroupDelete { .. } => &PveLevel::Cluster,
@@ -193,6 +206,7 @@ impl PveStep {
             | Self::IpsetDelete { .. }
             | Self::GroupDelete { .. }
             | Self::RuleDelete { .. }
+            | Self::RuleReplace { .. }
             | Self::RuleMove { .. }
             | Self::Options { .. } => false,
         }

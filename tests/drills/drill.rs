@@ -106,6 +106,10 @@ pub(crate) const DRILLS: &[Drill] = &[
         "a prober sees no window while rules come and go",
         crate::window::none_opens,
     ),
+    quick(
+        "the live matrix is the one that is meant, and a hole in it is seen",
+        live_matrix,
+    ),
     drill("somebody has a timer of that name", |b| {
         let own = "systemd-run --quiet --unit=infra-guard --on-active=1h true";
         demand(b, On::Guest, own)?;
@@ -311,10 +315,13 @@ fn sabotaged_node(
 
 fn sabotaged_guest(bench: &Bench, command: &str) -> Result<f64, String> {
     demand(bench, On::Guest, "ufw allow 9999/tcp")?;
+    // Done by the guest itself the moment that infra has written: before, infra would write over it; later, it would
+    // have confirmed. The file of IPv6 is written last.
+    let quoted = command.replace('\'', "'\\''");
+    let wait = "while grep -q 9999 /etc/ufw/user6.rules; do sleep 0.05; done";
+    let waiter = format!("systemd-run --quiet sh -c '{wait}; {quoted}'");
+    demand(bench, On::Guest, &waiter)?;
     let mut child = bench.apply(&right(), &[]);
-    bench.armed(On::Guest)?;
-    // The connection may die of it.
-    let _ = bench.on(On::Guest, command);
     let since = cut(bench, &mut child, &[GUEST])?;
     let seconds = back(bench, since)?;
     reverted(bench, &mut child)?;
@@ -332,4 +339,29 @@ fn left_behind(bench: &Bench) -> Result<f64, String> {
     let mut next = bench.apply(&right(), &[]);
     reverted(bench, &mut next)?;
     back(bench, since)
+}
+
+/// `infra firewall matrix --live` derives the matrix back from what the machines enforce.
+fn live_matrix(bench: &Bench) -> Result<f64, String> {
+    let since = Instant::now();
+    let looked = bench.infra(&["--lab", "firewall", "matrix", "--live"]);
+    let text = said(&looked);
+    let agrees = text.contains("The live rules do what the inventory says.");
+    if !looked.status.success() || !agrees || !text.contains("site") {
+        return Err(format!("as it should be: {text}"));
+    }
+    // Both layers before the guest get the same hole: one alone opens nothing.
+    let guest = bench.pve().join("firewall/110.fw");
+    first_rule(&guest, "IN ACCEPT -p tcp -dport 9999").map_err(|e| e.to_string())?;
+    demand(bench, On::Guest, "ufw allow 9999/tcp")?;
+    let looked = bench.infra(&["--lab", "firewall", "matrix", "--live"]);
+    let text = said(&looked);
+    let names = [
+        "Proxmox, in of web opens 9999/tcp",
+        "UFW, in of web opens 9999/tcp",
+    ];
+    if looked.status.code() != Some(12) || names.iter().any(|name| !text.contains(name)) {
+        return Err(format!("with a hole: {text}"));
+    }
+    Ok(since.elapsed().as_secs_f64())
 }

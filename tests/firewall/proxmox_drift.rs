@@ -3,7 +3,11 @@
 
 use crate::system::system;
 use infra::{
-    firewall::{Strangers, compile, diff_pve},
+    firewall::{
+        CompiledFirewall, Strangers,
+        analysis::{Enforcement, Packet},
+        compile, diff_pve,
+    },
     model::{
         firewall::{PveAlias, PveFirewall, PveIpset, PveRule, PveRuleKind, PveRules, PveScope},
         firewall_step::{PveLevel, PveStep},
@@ -127,6 +131,20 @@ fn write(firewall: &mut PveFirewall, step: &PveStep) {
                 *rule,
                 "another rule stands at {position}"
             );
+        }
+        PveStep::RuleReplace {
+            level,
+            position,
+            was,
+            rule,
+        } => {
+            let there = &mut rules(firewall, level)[*position];
+            assert_eq!(
+                there.canonical(),
+                **was,
+                "another rule stands at {position}"
+            );
+            *there = PveRule::clone(rule);
         }
         PveStep::RuleMove {
             level,
@@ -343,4 +361,86 @@ fn what_others_made_is_left_alone_and_named() {
         "{:?}",
         diff.steps
     );
+}
+
+/// Whether a packet passes Proxmox as it is at one moment.
+fn passes(firewall: &PveFirewall, packet: Packet) -> bool {
+    let compiled = CompiledFirewall {
+        pve: firewall.clone(),
+        ..CompiledFirewall::default()
+    };
+    let enforcement = Enforcement::of_compiled(&system(SYSTEM), &compiled);
+    enforcement.path(packet).iter().all(|step| step.passes)
+}
+
+#[test]
+fn a_prober_sees_no_window_in_any_prefix_of_the_writes() {
+    let other = SYSTEM
+        .replace("443/tcp 80/tcp 1194/udp", "443/tcp 8443/tcp")
+        .replace("8096/tcp 2283/tcp", "2283/tcp 3000/tcp");
+    let (before, after) = (wanted(), compile(&system(&other)).0.pve);
+    let addresses = [
+        "192.168.1.5",
+        "192.168.1.99",
+        "192.168.1.20",
+        "10.10.10.2",
+        "203.0.113.9",
+    ];
+    let ports = [
+        "22/tcp", "80/tcp", "443/tcp", "1194/udp", "2283/tcp", "3000/tcp", "5432/tcp", "8096/tcp",
+        "8443/tcp",
+    ];
+    let mut packets = Vec::new();
+    for (from, to) in addresses.iter().flat_map(|a| addresses.map(|b| (*a, b))) {
+        for port in ports {
+            packets.push(Packet {
+                from: from.parse().expect("an address"),
+                to: to.parse().expect("an address"),
+                port: port.parse().expect("a port"),
+            });
+        }
+    }
+    packets.retain(|packet| packet.from != packet.to);
+    let ends: Vec<(bool, bool)> = packets
+        .iter()
+        .map(|packet| (passes(&before, *packet), passes(&after, *packet)))
+        .collect();
+    assert!(ends.contains(&(true, false)) && ends.contains(&(false, true)));
+    let steps = diff_pve(&before, &after, |_| Strangers::Keep).steps;
+    // Each guest goes from one whole list to the other in one write.
+    for vmid in before.guests.keys() {
+        let level = PveLevel::Guest(*vmid);
+        let own: Vec<&PveStep> = steps.iter().filter(|step| *step.level() == level).collect();
+        assert!(matches!(own[..], [PveStep::RuleReplace { .. }]), "{own:?}");
+    }
+    let mut now = before;
+    for (number, step) in steps.iter().enumerate() {
+        write(&mut now, step);
+        for (packet, (was, will)) in packets.iter().zip(&ends) {
+            let is = passes(&now, *packet);
+            assert!(
+                was != will || is == *was,
+                "{packet:?} is open={is} after write {number}: {step:?}"
+            );
+        }
+    }
+    assert_eq!(diff_pve(&now, &after, |_| Strangers::Keep).steps, []);
+}
+
+#[test]
+fn a_foreign_rule_that_became_a_flow_makes_room_for_ours() {
+    let node = HostName::new("pve").expect("a name");
+    let foreign = PveRule {
+        comment: Some("by hand, long ago".to_owned()),
+        ..wanted().nodes[&node].rules.rules[0].clone()
+    };
+    let mut seen = wanted();
+    let list = &mut seen.nodes.get_mut(&node).expect("there").rules.rules;
+    list[0] = foreign;
+    list.push(stranger());
+    repair(&mut seen, Strangers::Keep);
+    let left: Vec<&PveRule> = seen.nodes[&node].rules.rules.iter().collect();
+    let foreign: Vec<&&PveRule> = left.iter().filter(|rule| !rule.is_ours()).collect();
+    assert_eq!(foreign, [&&stranger()], "the other one stays");
+    assert_eq!(left.len(), wanted().nodes[&node].rules.rules.len() + 1);
 }

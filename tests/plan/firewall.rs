@@ -342,3 +342,19 @@ fn a_docker_chain_with_one_rule_less_is_loaded_again() {
         ["~ intranet: docker firewall chain [hot] live rules: other -> as in the inventory"]
     );
 }
+
+#[test]
+fn docker_with_a_firewall_that_infra_has_no_rules_for_is_refused() {
+    for backend in ["iptables+firewalld", "nftables+firewalld", "eternal"] {
+        let said = drift(|_, seen| {
+            backend.clone_into(&mut docker(seen, "intranet").firewall_backend);
+        });
+        assert_eq!(said.len(), 1, "{said:?}");
+        let said = &said[0];
+        assert!(
+            said.starts_with("! intranet: published container ports"),
+            "{said}"
+        );
+        assert!(said.contains(backend), "{said}");
+    }
+}

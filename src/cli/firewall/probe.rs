@@ -18,10 +18,21 @@ use std::collections::BTreeSet;
 /// Ports that no matrix opens: what is not listed is closed, and that is asked too.
 const NOBODYS: [&str; 2] = ["9/tcp", "9/udp"];
 
+/// What can be done where no packet goes anywhere.
+const NO_PACKETS: &str = "Scripted guests send no packets. `infra lab up --kind namespace` makes real ones where this machine can; \
+    `infra firewall prove` sends real packets through the compiled rules.";
+
 /// Runs the verb.
 pub(crate) fn run(context: &Context) -> Result<u8, Failure> {
     live::with(context, |session| {
         Box::pin(async move {
+            if let Some(why) = &session.nobody_here {
+                let failure = Failure::new(
+                    exit::CHECK_FAILED,
+                    format!("no cell was asked, so nothing is proven: it {why}"),
+                );
+                return Err(failure.hint(NO_PACKETS));
+            }
             let cells = cells(&session).await?;
             if context.global.json {
                 context
@@ -45,6 +56,12 @@ pub(crate) fn run(context: &Context) -> Result<u8, Failure> {
 
 /// Refuses a change that makes any cell differ.
 pub(super) async fn hold(session: &Session) -> Result<(), StepFailure> {
+    if let Some(why) = &session.nobody_here {
+        return Err(StepFailure {
+            hint: Some("`--no-probe` confirms after new connections alone.".to_owned()),
+            ..StepFailure::because(format!("no cell could be asked: it {why}"))
+        });
+    }
     let cells = cells(session)
         .await
         .map_err(|failure| StepFailure::because(failure.text()))?;

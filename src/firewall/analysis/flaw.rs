@@ -3,7 +3,7 @@
 use super::{agreement::RowIndex, place::Atlas};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::firewall::{
-    matrix::{Matrix, Row},
+    matrix::{End, Matrix, Row},
     port_set::PortSet,
 };
 use crate::model::desired::Desired;
@@ -12,6 +12,48 @@ use crate::model::desired::Desired;
 pub(crate) const SHADOWED_FLOW: Code = Code("FW010");
 /// A flow opens nothing that several other flows together do not open.
 pub(crate) const REDUNDANT_FLOW: Code = Code("FW011");
+
+/// Two flows say different things about the same packets.
+pub(crate) const CONTRADICTORY_FLOWS: Code = Code("FW014");
+
+/// Rows of the owner of which one limits what another opens to the same people without a limit: only one can be meant.
+pub(crate) fn contradictions(matrix: &Matrix) -> Vec<Diagnostic> {
+    let rows: Vec<&Row> = matrix.rows.iter().filter(|row| row.limit).collect();
+    let mut out = Vec::new();
+    for limited in rows {
+        let ports = PortSet::of(&limited.ports);
+        let meets = |a: &[End], b: &[End]| {
+            a.iter()
+                .any(|one| b.iter().any(|other| one.addresses.meets(&other.addresses)))
+        };
+        let free = matrix.rows.iter().find(|row| {
+            !row.limit
+                && row.place.is_some()
+                && !PortSet::of(&row.ports).intersection(&ports).is_empty()
+                && meets(&row.from, &limited.from)
+                && meets(&row.to, &limited.to)
+        });
+        let (Some(free), Some(place)) = (free, &limited.place) else {
+            continue;
+        };
+        let both = PortSet::of(&free.ports).intersection(&ports);
+        let summary = format!(
+            "flow `{}` limits {}, and flow `{}` opens it to some of the same people without a limit",
+            limited.id,
+            both.words(),
+            free.id
+        );
+        let found = Diagnostic::warning(CONTRADICTORY_FLOWS, summary).at(place, "limited here");
+        let found = match &free.place {
+            Some(place) => found.at(place, "and not here"),
+            None => found,
+        };
+        out.push(
+            found.help("limit both, or keep their ends apart: the flow that comes first decides"),
+        );
+    }
+    out
+}
 
 /// Rows of the owner that could go without closing anything, the later ones of two that say the same.
 pub(crate) fn flaws(desired: &Desired, matrix: &Matrix) -> Vec<Diagnostic> {

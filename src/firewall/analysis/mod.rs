@@ -27,7 +27,7 @@ pub use agreement::{Disagreement, disagreements, verify};
 pub use closed::is_closed;
 pub use enforcement::{Enforcement, Layer, Packet, Step};
 pub use explain::{Explanation, explain};
-pub(crate) use flaw::flaws;
+pub(crate) use flaw::{contradictions, flaws};
 pub use live::{Live, live};
 pub use place::Place;
 pub use probe::{Probe, probes};

@@ -225,6 +225,9 @@ fn words(step: &PveStep, seen: &ObservedProxmox) -> Field {
         }
         PveStep::RuleAdd { rule, .. } => Field::new("rule", None, Some(&rule_words(rule))),
         PveStep::RuleDelete { rule, .. } => Field::new("rule", Some(&rule_words(rule)), None),
+        PveStep::RuleReplace { was, rule, .. } => {
+            Field::new("rule", Some(&rule_words(was)), Some(&rule_words(rule)))
+        }
         PveStep::RuleMove { rule, from, to, .. } => Field::new(
             &format!("rule {}", rule_words(rule)),
             Some(&format!("position {from}")),
@@ -323,17 +326,22 @@ pub(super) fn diff_ufw(
     }
     if let Some(wanted) = inputs.firewall.docker.get(host) {
         draft.saw(host);
-        let live = facts
-            .docker
-            .as_ref()
-            .and_then(|docker| docker.docker_user.as_deref());
+        let docker = facts.docker.as_ref();
+        let backend = docker.map_or("iptables", |docker| docker.firewall_backend.as_str());
+        if let Some(help) = without_rules(backend) {
+            draft.block(
+                format!("{host}: published container ports"),
+                format!("Docker there uses the firewall backend `{backend}`, for which infra has no rules"),
+                help,
+            );
+            return;
+        }
+        let live = docker.and_then(|docker| docker.docker_user.as_deref());
         let unit = format!("unit {DOCKER_UNIT}");
         let starts_anyway = draft.changes.iter().any(|change| {
             change.host == *host
                 && (change.subject == unit || change.subject.contains("docker-firewall"))
         });
-        let backend = facts.docker.as_ref();
-        let backend = backend.map_or("iptables", |docker| docker.firewall_backend.as_str());
         if !wanted.is_live(backend, live) && !starts_anyway {
             draft.propose(
                 host,
@@ -350,6 +358,19 @@ pub(super) fn diff_ufw(
                 },
             );
         }
+    }
+}
+
+/// What to do about a backend of Docker behind which nothing of ours would stand.
+fn without_rules(backend: &str) -> Option<&'static str> {
+    match backend {
+        "iptables" | "nftables" => None,
+        _ if backend.contains("firewalld") => Some(
+            "firewalld lets published ports pass before UFW's and infra's rules are asked: `systemctl disable --now firewalld`, restart Docker, and run the command again",
+        ),
+        _ => Some(
+            "name `iptables` or `nftables` as `firewall-backend` in /etc/docker/daemon.json, restart Docker, and run the command again",
+        ),
     }
 }
 

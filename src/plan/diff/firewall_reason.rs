@@ -46,12 +46,17 @@ pub(super) fn of_pve(level: &PveLevel, steps: &[PveStep], seen: &ObservedProxmox
     let by_hand = steps
         .iter()
         .any(|step| matches!(step, PveStep::RuleDelete { rule, .. } if !rule.is_ours()));
-    let older = steps
+    let replaced = steps
         .iter()
-        .any(|step| matches!(step, PveStep::RuleDelete { rule, .. } if rule.is_ours()));
-    let missing = steps
-        .iter()
-        .any(|step| matches!(step, PveStep::RuleAdd { .. }));
+        .any(|step| matches!(step, PveStep::RuleReplace { .. }));
+    let older = replaced
+        || steps
+            .iter()
+            .any(|step| matches!(step, PveStep::RuleDelete { rule, .. } if rule.is_ours()));
+    let missing = replaced
+        || steps
+            .iter()
+            .any(|step| matches!(step, PveStep::RuleAdd { .. }));
     let loosened = steps
         .iter()
         .any(|step| matches!(step, PveStep::Options { .. }));

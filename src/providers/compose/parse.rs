@@ -74,10 +74,7 @@ pub fn parse_facts(text: &str) -> Result<Option<DockerFacts>, String> {
         match line.split_once(' ').unwrap_or((line, "")) {
             ("absent", "") => return Ok(None),
             ("version", version) => version.trim().clone_into(&mut facts.version),
-            ("firewall", driver) if driver.starts_with("nftables") => {
-                "nftables".clone_into(&mut facts.firewall_backend);
-            }
-            ("firewall", _) => {}
+            ("firewall", driver) => driver.trim().clone_into(&mut facts.firewall_backend),
             ("container", json) => facts.containers.push(container(json)?),
             ("failed", _) => return Err("containers came and went while they were read".to_owned()),
             ("end", "") => ended = true,
@@ -328,6 +325,9 @@ mod tests {
     fn a_newer_engine_names_its_firewall() {
         let facts = parse_facts("version 29.0.0\nfirewall nftables\nend\n").expect("readable");
         assert_eq!(facts.expect("running").firewall_backend, "nftables");
+        let facts = parse_facts("version 28.5.1\nfirewall iptables+firewalld\nend\n");
+        let facts = facts.expect("readable").expect("running");
+        assert_eq!(facts.firewall_backend, "iptables+firewalld");
     }
 
     #[test]

@@ -1,12 +1,9 @@
 //! The effective matrix and its explanations.
 
-use crate::firewall::analysis::{Disagreement, Explanation, Probe, Table};
+use crate::firewall::analysis::{Disagreement, Explanation, Table};
 use crate::view::{palette, words};
 use comfy_table::{ContentArrangement, presets};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-};
+use std::fmt::Write as _;
 
 /// More columns than this are a list: nobody reads a table that wide.
 const COLUMNS: usize = 8;
@@ -139,93 +136,6 @@ fn explanation(out: &mut String, found: &Explanation) {
         .as_deref()
         .unwrap_or("nothing that the inventory knows of");
     let _ = writeln!(out, "  listens          {listener}");
-}
-
-/// What was expected and what was seen, by pair of names; the packets that differ are told one by one.
-pub fn probes(found: &[Probe]) -> String {
-    let mut pairs: BTreeMap<(&str, &str), (Vec<&Probe>, usize)> = BTreeMap::new();
-    for probe in found {
-        let key = (probe.names.0.as_str(), probe.names.1.as_str());
-        let (wrong, asked) = pairs.entry(key).or_default();
-        *asked += 1;
-        if !probe.holds() {
-            wrong.push(probe);
-        }
-    }
-    let mut out = String::new();
-    let width = pairs
-        .keys()
-        .map(|(from, to)| from.chars().count() + to.chars().count());
-    let width = width.max().unwrap_or(0) + 4;
-    for ((from, to), (wrong, asked)) in &pairs {
-        let open = |is_open: fn(&Probe) -> bool| {
-            let ports: BTreeSet<String> = found
-                .iter()
-                .filter(|probe| probe.names.0 == *from && probe.names.1 == *to && is_open(probe))
-                .map(|probe| probe.packet.port.to_string())
-                .collect();
-            if ports.is_empty() {
-                "nothing".to_owned()
-            } else {
-                shortened(&ports.into_iter().collect::<Vec<_>>())
-            }
-        };
-        let mark = if wrong.is_empty() {
-            palette::good("ok  ")
-        } else {
-            palette::bad("FAIL")
-        };
-        let pair = format!("{from} -> {to}");
-        let expected = open(|probe| probe.expected);
-        let _ = writeln!(out, "  {mark}  {pair:width$}  expected open: {expected}");
-        if !wrong.is_empty() {
-            let seen = open(|probe| probe.seen == Some(true));
-            let _ = writeln!(
-                out,
-                "        {:width$}  seen open:     {seen}",
-                format!("({asked} asked)")
-            );
-        }
-        for probe in wrong {
-            let word = |open: bool| if open { "open" } else { "closed" };
-            let seen = probe.seen.map_or("could not be asked", word);
-            let _ = writeln!(
-                out,
-                "        {} -> {} {}: expected {}, seen {seen}",
-                probe.packet.from,
-                probe.packet.to,
-                probe.packet.port,
-                word(probe.expected),
-            );
-        }
-    }
-    let wrong = found.iter().filter(|probe| !probe.holds()).count();
-    let packets = words::count(found.len(), "packet", "packets");
-    let cells = words::count(pairs.len(), "cell", "cells");
-    let _ = match wrong {
-        0 => writeln!(
-            out,
-            "\n  All of {packets} in {cells} went as the matrix says."
-        ),
-        _ => writeln!(
-            out,
-            "\n  {wrong} of {packets} in {cells} did not go as the matrix says."
-        ),
-    };
-    out
-}
-
-/// Enough of a list to know which one it is.
-fn shortened(ports: &[String]) -> String {
-    const SHOWN: usize = 8;
-    if ports.len() <= SHOWN {
-        return ports.join(", ");
-    }
-    format!(
-        "{}, and {} more",
-        ports[..SHOWN].join(", "),
-        ports.len() - SHOWN
-    )
 }
 
 /// Where live rules differ from the matrix: one line for each, and what could not be looked at.

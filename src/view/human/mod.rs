@@ -11,11 +11,12 @@ mod plan;
 mod run;
 mod status;
 
+pub use cells::probes;
 pub(crate) use cells::{cell, cells};
 pub use diagnostic::diagnostics;
 pub use doctor::doctor;
 pub use file_diff::{FileDiff, file_diffs};
-pub use matrix::{disagreements, explanations, matrix, probes};
+pub use matrix::{disagreements, explanations, matrix};
 pub use plan::{plan, summary};
 pub use run::{checks, receipt};
 pub use status::{StatusLine, status, status_lines};

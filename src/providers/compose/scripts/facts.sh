@@ -6,7 +6,13 @@ facts_docker() {
   # Exits 0 with an empty version when no engine answers (seen with Docker 26.1.5). The firewall backend is named by newer ones.
   info=$(docker info --format '{{json .}}' 2>/dev/null) || info=
   printf '%s\n' "$info" | sed -n 's/.*"ServerVersion":"\([^"]*\)".*/version \1/p'
-  printf '%s\n' "$info" | sed -n 's/.*"FirewallBackend":{"Driver":"\([^"]*\)".*/firewall \1/p'
+  backend=$(printf '%s\n' "$info" | sed -n 's/.*"FirewallBackend":{"Driver":"\([^"]*\)".*/\1/p')
+  # Newer engines say themselves that firewalld stands between them and the kernel.
+  case $backend in
+    *firewalld*) ;;
+    *) if systemctl is-active --quiet firewalld 2>/dev/null; then backend=${backend:-iptables}+firewalld; fi ;;
+  esac
+  if [ -n "$backend" ]; then echo "firewall $backend"; fi
   tries=0
   while :; do
     ids=$(docker ps --all --quiet --no-trunc --filter label=com.docker.compose.project 2>/dev/null) || ids=
