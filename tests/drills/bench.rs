@@ -21,6 +21,10 @@ pub(crate) const NODE: &str = "192.168.1.10:22";
 pub(crate) const API: &str = "192.168.1.10:8006";
 pub(crate) const GUEST: &str = "192.168.1.20:22";
 
+/// Seconds for a login, and for a command that does something.
+const A_LOGIN: &str = "5";
+const A_COMMAND: &str = "120";
+
 /// Longer than an answer inside one machine takes.
 const PATIENCE: Duration = Duration::from_millis(900);
 
@@ -128,8 +132,8 @@ impl Bench {
     /// doing so is shut out by sshd itself.
     pub(crate) fn comes_in(&self, target: &str) -> bool {
         match target {
-            NODE => self.on(On::Node, "true").status.success(),
-            GUEST => self.on(On::Guest, "true").status.success(),
+            NODE => self.ssh(A_LOGIN, On::Node, "true").status.success(),
+            GUEST => self.ssh(A_LOGIN, On::Guest, "true").status.success(),
             _ => self.is_open(target),
         }
     }
@@ -190,6 +194,11 @@ impl Bench {
 
     /// A command as root on a machine, over SSH.
     pub(crate) fn on(&self, on: On, command: &str) -> Output {
+        self.ssh(A_COMMAND, on, command)
+    }
+
+    /// The same with a limit: a login that is cut half way would wait until the cut is over, and miss it.
+    fn ssh(&self, limit: &str, on: On, command: &str) -> Output {
         let (login, line) = match on {
             On::Node => ("root@192.168.1.10", command.to_owned()),
             On::Guest => (
@@ -197,8 +206,9 @@ impl Bench {
                 format!("sudo sh -c '{}'", command.replace('\'', "'\\''")),
             ),
         };
-        Command::new("ip")
-            .args(["netns", "exec", &self.names.operator(), "ssh", "-F", "none"])
+        Command::new("timeout")
+            .args([limit, "ip", "netns", "exec", &self.names.operator()])
+            .args(["ssh", "-F", "none"])
             .args(["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no"])
             .args(["-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"])
             .args(["-o", "ConnectTimeout=1", "-i"])

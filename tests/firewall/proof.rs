@@ -15,7 +15,10 @@ use proptest::{
     strategy::{Strategy, ValueTree as _},
     test_runner::TestRunner,
 };
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 fn asked(desired: &Desired, compiled: &CompiledFirewall) -> Vec<Probe> {
     let enforcement = Enforcement::of_compiled(desired, compiled);
@@ -76,13 +79,38 @@ fn random_matrices_do_to_real_packets_what_the_analysis_says() {
     }
     let count = std::env::var("INFRA_MATRICES").map_or(25, |text| text.parse().expect("a number"));
     let mut runner = TestRunner::deterministic();
+    let matrices: Vec<Vec<String>> = (0..count)
+        .map(|_| {
+            let tree = crate::exactness::flows().new_tree(&mut runner);
+            tree.expect("flows").current()
+        })
+        .collect();
+    // Most of the time is spent in waiting for packets that do not come: several rooms wait side by side.
+    let next = AtomicUsize::new(0);
+    let (packets, open) = std::thread::scope(|scope| {
+        let workers = (0..(count / 6).clamp(1, 6)).map(|_| scope.spawn(|| prove(&matrices, &next)));
+        let workers: Vec<_> = workers.collect();
+        workers.into_iter().fold((0, 0), |(packets, open), worker| {
+            let (more, through) = worker.join().expect("every cell is as the analysis says");
+            (packets + more, open + through)
+        })
+    });
+    println!("{count} matrices, {packets} packets, {open} of them through");
+    assert!(open > count && open < packets);
+}
+
+/// Takes matrices in turn and sends their packets; how many there were, and how many came through.
+fn prove(matrices: &[Vec<String>], next: &AtomicUsize) -> (usize, usize) {
     let mut room = None;
     let (mut packets, mut open) = (0, 0);
-    for number in 0..count {
-        let flows = crate::exactness::flows()
-            .new_tree(&mut runner)
-            .expect("flows")
-            .current();
+    loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        let Some(flows) = matrices.get(number) else {
+            return (packets, open);
+        };
+        if number > 0 && number.is_multiple_of(100) {
+            println!("{number} of {} matrices", matrices.len());
+        }
         let desired = own_macs(system(&format!(
             "{}{}",
             crate::exactness::THINGS,
@@ -104,8 +132,6 @@ fn random_matrices_do_to_real_packets_what_the_analysis_says() {
         packets += all.len();
         open += all.iter().filter(|probe| probe.expected).count();
     }
-    println!("{count} matrices, {packets} packets, {open} of them through");
-    assert!(open > count && open < packets);
 }
 
 /// The systems of these tests give every card one address of its own, but one MAC to all.
