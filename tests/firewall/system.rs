@@ -122,6 +122,7 @@ fn thing(out: &mut Desired, word: &str, words: &[&str]) {
                 address: addresses[0].addr(),
                 ssh: ssh(),
                 bridges: [(name("vmbr1"), addresses[1..].to_vec())].into(),
+                made: BTreeMap::new(),
                 iso_storage: name("local"),
                 import_storage: name("local"),
                 routes: vec![],
