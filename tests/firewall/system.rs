@@ -60,6 +60,7 @@ pub(crate) fn system(text: &str) -> Desired {
         nevers: Vec::new(),
         zpools: BTreeMap::new(),
         datasets: BTreeMap::new(),
+        replicas: BTreeMap::new(),
         stacks: BTreeMap::new(),
         checks: Vec::new(),
         secrets: BTreeMap::new(),
