@@ -14,7 +14,11 @@ trap '"$infra" lab down || true' EXIT
 rm -rf inventory templates
 "$infra" init media-server-home >/dev/null
 lab() { "$infra" -i inventory/media-server-home --lab "$@"; }
-on() { lab vm ssh "$1" -- sudo sh -c "$2"; }
+on() {
+	guest=$1
+	shift
+	lab vm ssh "$guest" -- sudo "$@"
+}
 probe() {
 	echo "== probe $1"
 	# Docker may still be starting its containers: the cells are asked until they hold, three times at most.
@@ -23,10 +27,10 @@ probe() {
 "$infra" -i inventory/media-server-home lab up
 lab up --yes
 probe "after up"
-for guest in intranet extranet; do on "$guest" "ufw reload"; done
+for guest in intranet extranet; do on "$guest" ufw reload; done
 probe "after ufw reload"
-for guest in intranet extranet; do on "$guest" "systemctl restart docker"; done
+for guest in intranet extranet; do on "$guest" systemctl restart docker; done
 probe "after systemctl restart docker"
-for guest in intranet extranet; do on "$guest" "systemctl reboot" || true; done
+for guest in intranet extranet; do on "$guest" systemctl reboot || true; done
 lab up --yes
 probe "after a reboot of the guests"
