@@ -20,6 +20,8 @@ pub mod inventory;
 )]
 pub mod secrets;
 
+/// What stands there already -> an inventory that describes it. Pure.
+pub mod adopt;
 /// What every managed host must look like before its stacks: packages, files, units. Pure.
 pub mod baseline;
 /// What would make `up` fail, before it does: rights, storages, bridges, clocks, room. Pure.

@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("secrets", &["model"]),
     ("firewall", &["model", "diagnostic"]),
     ("template", &["model", "diagnostic"]),
+    ("adopt", &["model"]),
     ("baseline", &["model", "firewall"]),
     ("release", &["model", "template", "diagnostic"]),
     ("retention", &["model"]),
@@ -60,6 +61,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "adopt",
             "diagnostic",
             "doctor",
             "model",

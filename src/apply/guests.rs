@@ -14,7 +14,6 @@ use crate::model::{
 use crate::providers::{
     proxmox::{
         ConfigChange, Delivery, GuestRead, GuestWrite, ProxmoxError, ProxmoxRead, ProxmoxWrite,
-        Refusal,
     },
     shell::{Command, Shell, ShellError},
 };
@@ -186,10 +185,44 @@ impl<P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite> World<P> {
         notes: &Notes,
     ) -> Result<(), StepFailure> {
         self.power_on(node, vmid, notes).await?;
-        match self.reach(guest, notes).await {
+        let reached = tokio::select! {
+            reached = self.reach(guest, notes) => reached,
+            failed = self.first_boot_fails(node, vmid, guest) => return Err(failed),
+        };
+        match reached {
             Ok(()) => Ok(()),
             Err(failure) => Err(self.explained(failure, node, vmid).await),
         }
+    }
+
+    /// Ends when the guest's agent says that cloud-init has failed: a guest that nobody can log in to need not be waited
+    /// for. Without an agent it never ends.
+    async fn first_boot_fails(&self, node: &HostName, vmid: Vmid, guest: &HostName) -> StepFailure {
+        loop {
+            tokio::time::sleep(self.pause * AGENT_ROUNDS).await;
+            let Some(said) = self.cloud_init_says(node, vmid).await else {
+                continue;
+            };
+            if said.lines().any(|line| line.trim() == "status: error") {
+                return StepFailure::told(
+                    format!("cloud-init failed on {guest}; its agent says:\n{said}"),
+                    "Correct `cloud_init` in the inventory. The guest has booted: what failed is done by hand, or the guest \
+                     is made anew after `infra destroy`.",
+                );
+            }
+        }
+    }
+
+    /// What cloud-init says of its state and the end of its log, asked through the agent; none when no agent answers.
+    async fn cloud_init_says(&self, node: &HostName, vmid: Vmid) -> Option<String> {
+        let words = ["sh", "-c", CLOUD_INIT_STATE];
+        let said = self
+            .api()
+            .ok()?
+            .agent_run(node.as_str(), vmid, &words)
+            .await;
+        let out = said.ok()??.out;
+        (!out.trim().is_empty()).then(|| out.trim_end().to_owned())
     }
 
     /// A guest that does not let us in may still say through its agent how its first boot went.
@@ -199,15 +232,16 @@ impl<P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite> World<P> {
         node: &HostName,
         vmid: Vmid,
     ) -> StepFailure {
-        let words = ["cloud-init", "status", "--long"];
-        if let Ok(api) = self.api()
-            && let Ok(Some(said)) = api.agent_run(node.as_str(), vmid, &words).await
-            && !said.out.trim().is_empty()
-        {
-            failure
-                .why
-                .push_str("\nits agent says of the first boot:\n");
-            failure.why.push_str(said.out.trim_end());
+        match self.cloud_init_says(node, vmid).await {
+            Some(said) => {
+                failure
+                    .why
+                    .push_str("\nits agent says of the first boot:\n");
+                failure.why.push_str(&said);
+            }
+            None => failure.why.push_str(
+                "\nno guest agent answers, so nobody can say how its first boot went; its serial console may",
+            ),
         }
         failure
     }
@@ -385,12 +419,7 @@ impl<P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite> World<P> {
         )
         .await?;
         if let Some(volume) = replaces {
-            match api.delete_volume(node.as_str(), volume).await {
-                Ok(Some(upid)) => self.finish(&upid, TASK_LIMIT, notes).await?,
-                Ok(None) => {}
-                Err(error) if error.refusal() == Some(Refusal::NotFound) => {}
-                Err(error) => return Err(error.into()),
-            }
+            self.delete_volume(node, volume, notes).await?;
         }
         self.host_keys
             .forget(&seed.guest)
@@ -420,6 +449,15 @@ fn spec(seed: &GuestSeed, host_key: Option<HostKey>) -> SeedSpec {
         extra: seed.cloud_init.clone(),
     }
 }
+
+/// Pauses between two questions to the agent of a guest that is waited for: ten seconds.
+const AGENT_ROUNDS: u32 = 20;
+
+/// A constant script: how cloud-init stands, and why it failed where it has.
+const CLOUD_INIT_STATE: &str = "\
+cloud-init status --long
+if cloud-init status | grep -q error; then tail -n 20 /var/log/cloud-init.log; fi
+";
 
 /// Waits for cloud-init to end; exit 0 done, 1 failed, 2 done with recoverable errors. Absent cloud-init is done.
 const FIRST_BOOT: &str = "\

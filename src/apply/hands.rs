@@ -400,6 +400,16 @@ where
             Operation::RestartGuest { node, vmid, guest } => {
                 self.restart_guest(node, *vmid, guest, notes).await
             }
+            Operation::StopGuest { node, vmid } => self.power_off(node, *vmid, notes).await,
+            Operation::DestroyGuest {
+                node,
+                vmid,
+                name,
+                tag,
+            } => self.destroy_guest(node, *vmid, name, tag, notes).await,
+            Operation::DeleteVolume { node, volume } => {
+                self.delete_volume(node, volume, notes).await
+            }
             Operation::MapDirectory {
                 mapping,
                 node,

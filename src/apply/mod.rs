@@ -9,6 +9,7 @@
 
 mod cluster;
 mod datasets;
+mod destroy;
 mod disks;
 pub mod event;
 mod failure;

@@ -66,6 +66,8 @@ pub(crate) enum Verb {
     Check,
     Plan(super::plan::PlanArgs),
     Up(super::up::UpArgs),
+    Destroy(super::destroy::DestroyArgs),
+    Import(super::import::ImportArgs),
     /// Show what runs, where, how healthy
     Status,
     /// Look for what would make `up` fail: rights, storages, bridges, clocks, name servers, agents, room

@@ -41,6 +41,18 @@ impl Context {
         }
     }
 
+    /// The same with another inventory folder.
+    pub(crate) fn in_folder(&self, folder: &std::path::Path) -> Self {
+        Self {
+            global: Global {
+                inventory: Some(folder.to_owned()),
+                ..self.global.clone()
+            },
+            env: self.env.clone(),
+            terminal: self.terminal,
+        }
+    }
+
     /// The lab's folder.
     pub(crate) fn lab_folder(&self) -> PathBuf {
         self.global

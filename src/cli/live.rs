@@ -18,22 +18,30 @@ pub(crate) fn with<'a>(
     verb: impl FnOnce(Session) -> Work<'a>,
 ) -> Result<u8, Failure> {
     let system = system::load(context)?;
-    let lab = if context.global.lab {
-        Some(lab(context)?)
-    } else {
-        None
-    };
-    if let Some(lab) = &lab {
-        context.terminal.tell(super::substitute::announcement(lab));
+    let lab = lab_of(context)?;
+    block_on(async {
+        let session = session::open(context, system, lab.as_ref())?;
+        verb(session).await
+    })
+}
+
+/// The lab that `--lab` means, announced and entered; none without it.
+pub(super) fn lab_of(context: &Context) -> Result<Option<Lab>, Failure> {
+    if !context.global.lab {
+        return Ok(None);
     }
+    let lab = lab(context)?;
+    context.terminal.tell(super::substitute::announcement(&lab));
+    Ok(Some(lab))
+}
+
+/// Waits for a verb's work.
+pub(super) fn block_on(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| super::failure::failed(&error))?;
-    runtime.block_on(async {
-        let session = session::open(context, system, lab.as_ref())?;
-        verb(session).await
-    })
+    runtime.block_on(work)
 }
 
 /// Reads the lab's state and enters its operator's network, before any thread exists.

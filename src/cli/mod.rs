@@ -10,12 +10,14 @@ mod args;
 mod check;
 mod closed;
 mod context;
+mod destroy;
 mod doctor;
 mod env;
 mod exit;
 mod failure;
 mod firewall;
 mod images;
+mod import;
 mod init;
 #[cfg(feature = "lab")]
 mod lab;

@@ -50,6 +50,8 @@ fn chosen(change: &Change, selector: &Selector, desired: &Desired) -> bool {
         | Operation::MoveDisk { vmid, .. }
         | Operation::JoinPool { vmid, .. }
         | Operation::ConfigureGuest { vmid, .. }
+        | Operation::StopGuest { vmid, .. }
+        | Operation::DestroyGuest { vmid, .. }
         | Operation::GrowDisk { vmid, .. } => desired
             .guests
             .values()
@@ -64,6 +66,7 @@ fn chosen(change: &Change, selector: &Selector, desired: &Desired) -> bool {
         | Operation::MakePool { .. }
         | Operation::MapDirectory { .. }
         | Operation::ApplyNetwork { .. }
+        | Operation::DeleteVolume { .. }
         | Operation::Firewall { .. }
         | Operation::EnableFirewall { .. }
         | Operation::InstallPackages { .. }

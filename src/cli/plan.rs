@@ -112,6 +112,24 @@ pub(crate) async fn make(
     Ok((plan, observed))
 }
 
+/// A snapshot changes the digest of a guest's configuration: the plan is made anew, and must be the one that was agreed to
+/// in everything else.
+pub(super) async fn same_again(
+    context: &Context,
+    session: &Session,
+    agreed: &Plan,
+) -> Result<Plan, Failure> {
+    let (again, _) = make(context, session).await?;
+    if again.without_digests() == agreed.without_digests() {
+        return Ok(again);
+    }
+    Err(Failure::new(
+        exit::STALE,
+        "something else changed while the snapshots were made: only they were",
+    )
+    .hint(format!("Look again: `{}`.", context.again("plan"))))
+}
+
 /// Refuses a plan with too much impact.
 pub(crate) fn refuse(plan: &Plan, max: Option<MaxImpact>) -> Result<(), Failure> {
     let Some(max) = max else { return Ok(()) };

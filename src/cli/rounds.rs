@@ -42,9 +42,14 @@ pub(super) async fn carry(
             "nothing was changed: you did not agree",
         ));
     }
-    if args.snapshot {
+    let looked_at_again;
+    let plan = if args.snapshot {
         crate::cli::vm_life::snapshot_before(context, session, plan).await?;
-    }
+        looked_at_again = crate::cli::plan::same_again(context, session, plan).await?;
+        &looked_at_again
+    } else {
+        plan
+    };
     walking.store(true, Ordering::SeqCst);
     let carried = carry_out(context, session, plan).await;
     walking.store(false, Ordering::SeqCst);

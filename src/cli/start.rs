@@ -61,6 +61,8 @@ fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Check => super::check::run(context),
         Verb::Plan(args) => super::plan::run(context, &args),
         Verb::Up(args) => super::up::run(context, &args),
+        Verb::Destroy(args) => super::destroy::run(context, &args),
+        Verb::Import(args) => super::import::run(context, &args),
         Verb::Status => super::status::run(context),
         Verb::Doctor => super::doctor::run(context),
         Verb::Verify => super::verify::run(context),

@@ -117,7 +117,7 @@ fn pin_nodes(path: &std::path::Path, lines: &[String]) -> Result<(), Failure> {
 }
 
 #[cfg(feature = "lab")]
-fn fingerprint(hex: &str) -> Result<[u8; 32], Failure> {
+pub(super) fn fingerprint(hex: &str) -> Result<[u8; 32], Failure> {
     let mut out = [0; 32];
     let valid = hex.len() == 64 && hex.is_ascii();
     for (index, byte) in out.iter_mut().enumerate().take(if valid { 32 } else { 0 }) {

@@ -28,7 +28,7 @@ pub(crate) fn load(context: &Context) -> Result<System, Failure> {
     let mut diagnostics = loaded.diagnostics;
     if let Some(desired) = &loaded.desired {
         let (compiled, found) = compile(desired, &SecretValues::default());
-        if !has_errors(&found) {
+        if !has_errors(&found) && desired.speaks_of_firewalls() {
             diagnostics.extend(crate::firewall::analysis::verify(
                 desired,
                 &compiled.firewall,

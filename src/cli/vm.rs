@@ -1,8 +1,9 @@
 //! `infra vm`: day-to-day work with guests. The list and the shells are here.
 
-use super::{context::Context, exit, failure::Failure, live, session::Session, vm_life};
+use super::{context::Context, exit, failure::Failure, live, session::Session, up::Locks, vm_life};
 use crate::model::{ids::HostName, observed::Reading};
 use clap::Subcommand;
+use std::sync::atomic::AtomicBool;
 
 /// Work with guests.
 #[derive(Debug, Clone, Subcommand)]
@@ -80,13 +81,22 @@ pub(crate) fn run(context: &Context, verb: &VmVerb) -> Result<u8, Failure> {
             live::with(context, |session| Box::pin(shell(session, host, command)))
         }
         VmVerb::Start { guest } => live::with(context, |session| {
-            Box::pin(async move { vm_life::start(context, &session, guest).await })
+            Box::pin(async move {
+                let work = vm_life::start(context, &session, guest);
+                locked(context, &session, "infra vm start", work).await
+            })
         }),
         VmVerb::Stop { guest, force } => live::with(context, |session| {
-            Box::pin(async move { vm_life::stop(context, &session, guest, *force).await })
+            Box::pin(async move {
+                let work = vm_life::stop(context, &session, guest, *force);
+                locked(context, &session, "infra vm stop", work).await
+            })
         }),
         VmVerb::Reboot { guest } => live::with(context, |session| {
-            Box::pin(async move { vm_life::reboot(context, &session, guest).await })
+            Box::pin(async move {
+                let work = vm_life::reboot(context, &session, guest);
+                locked(context, &session, "infra vm reboot", work).await
+            })
         }),
         VmVerb::Console { guest } => live::with(context, |session| {
             Box::pin(async move { vm_life::console(&session, guest).await })
@@ -102,15 +112,50 @@ pub(crate) fn run(context: &Context, verb: &VmVerb) -> Result<u8, Failure> {
                 list: *list,
                 delete: *delete,
             };
-            Box::pin(async move { vm_life::snapshot(context, &session, guest, deed).await })
+            Box::pin(async move {
+                if deed.list {
+                    return vm_life::snapshot(context, &session, guest, deed).await;
+                }
+                let work = vm_life::snapshot(context, &session, guest, deed);
+                locked(context, &session, "infra vm snapshot", work).await
+            })
         }),
         VmVerb::Rollback { guest, name, yes } => live::with(context, |session| {
-            Box::pin(async move { vm_life::rollback(context, &session, guest, name, *yes).await })
+            Box::pin(async move {
+                let work = vm_life::rollback(context, &session, guest, name, *yes);
+                locked(context, &session, "infra vm rollback", work).await
+            })
         }),
         VmVerb::Migrate { guest, node } => live::with(context, |session| {
-            Box::pin(async move { vm_life::migrate(context, &session, guest, node).await })
+            Box::pin(async move {
+                let work = vm_life::migrate(context, &session, guest, node);
+                locked(context, &session, "infra vm migrate", work).await
+            })
         }),
     }
+}
+
+/// Does a deed while no other run changes anything. Ctrl-C ends the waiting; what the node has begun goes on.
+async fn locked(
+    context: &Context,
+    session: &Session,
+    why: &str,
+    deed: impl Future<Output = Result<u8, Failure>>,
+) -> Result<u8, Failure> {
+    let acting = AtomicBool::new(true);
+    let work = async {
+        tokio::select! {
+            done = deed => done,
+            Ok(()) = tokio::signal::ctrl_c() => Err(Failure::new(
+                exit::INTERRUPTED,
+                "interrupted: what the node has begun goes on by itself",
+            )
+            .hint(format!("See how it stands: `{}`.", context.again("vm list")))),
+        }
+    };
+    Locks::of(context, session, why)
+        .hold(context, &acting, work)
+        .await
 }
 
 async fn list(context: &Context, session: Session) -> Result<u8, Failure> {

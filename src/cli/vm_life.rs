@@ -169,7 +169,12 @@ pub(super) async fn reboot(
         .api
         .reboot(&found.live.node, found.vmid(), SHUTDOWN)
         .await;
-    found.wait(asked, LIMIT).await?;
+    found.wait(asked, LIMIT).await.map_err(|failure| {
+        failure.hint(format!(
+            "It did not shut down by itself within {SHUTDOWN} s. Cut its power and start it again: `{}`.",
+            context.again(&format!("vm stop {name} --force"))
+        ))
+    })?;
     Ok(found.done(
         context,
         "reboots, with everything that waited for it",

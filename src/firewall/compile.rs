@@ -24,6 +24,9 @@ pub struct CompiledFirewall {
 /// Compiles the matrix, and says what is wrong with it. With an error among the diagnostics the result must not be
 /// applied.
 pub fn compile(desired: &Desired) -> (CompiledFirewall, Vec<Diagnostic>) {
+    if !desired.speaks_of_firewalls() {
+        return (CompiledFirewall::default(), Vec::new());
+    }
     let matrix = Matrix::of(desired);
     let machines = machines(desired);
     let mut out = CompiledFirewall {

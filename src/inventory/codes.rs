@@ -191,4 +191,6 @@ codes! {
     UNUSED = "INV093";
     /// An image whose content is not pinned.
     UNPINNED_IMAGE = "INV094";
+    /// A card that Proxmox's firewall does not see.
+    UNSEEN_CARD = "INV095";
 }

@@ -38,3 +38,4 @@ pub use image_lock::{ContainerPin, IMAGE_LOCK, ImageLock, Pin};
 pub use load::{BuiltinTemplates, Loaded, load};
 pub use schema::{schema, template_schema};
 pub use select::{InvalidSelector, Selector, Subject};
+pub use word::fingerprint;

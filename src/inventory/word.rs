@@ -176,6 +176,15 @@ impl FromStr for Fingerprint {
     }
 }
 
+/// Reads a fingerprint that was typed elsewhere than in a file.
+///
+/// # Errors
+/// What is wrong with it, in one sentence.
+pub fn fingerprint(text: &str) -> Result<[u8; 32], String> {
+    let Fingerprint(bytes) = text.parse().map_err(|error: NotA| error.to_string())?;
+    Ok(bytes)
+}
+
 /// A checksum with its algorithm.
 #[derive(Debug, Clone)]
 pub(crate) struct Sum(pub(crate) Checksum);

@@ -1,6 +1,7 @@
 //! What the owner wants, resolved and valid.
 
 use super::{
+    adopted::Adopted,
     check::Check,
     cluster::HaRule,
     dataset::{Dataset, Zpool},
@@ -32,6 +33,8 @@ pub struct Desired {
     pub guests: BTreeMap<HostName, Guest>,
     /// Rules of the HA manager.
     pub ha_rules: BTreeMap<HaRuleName, HaRule>,
+    /// Guests that were there before, by their names in Proxmox.
+    pub adopted: BTreeMap<String, Adopted>,
     /// Machines that Proxmox does not run.
     pub hosts: BTreeMap<HostName, ExternalHost>,
     /// Guest images.
@@ -70,6 +73,16 @@ impl Desired {
     /// The VMIDs of the guests.
     pub fn vmids(&self) -> impl Iterator<Item = Vmid> {
         self.guests.values().map(|guest| guest.vmid)
+    }
+
+    /// Whether the inventory speaks of firewalls: one that only describes guests that were there before, and says neither
+    /// who administers nor who may talk to whom, does not.
+    pub fn speaks_of_firewalls(&self) -> bool {
+        self.adopted.is_empty()
+            || self.operators.is_some()
+            || !self.flows.is_empty()
+            || !self.guests.is_empty()
+            || !self.hosts.is_empty()
     }
 
     /// How to reach a host: its address and its shell access. None for an unknown name.

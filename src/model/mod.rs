@@ -7,6 +7,7 @@
 //! Invariant: ordered collections only, so that nothing printed ever depends on hashing.
 
 pub mod address;
+pub mod adopted;
 pub mod check;
 pub mod cloud_init;
 pub mod cluster;

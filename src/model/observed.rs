@@ -180,6 +180,9 @@ pub struct ObservedGuest {
     pub pool: Option<String>,
     /// A template.
     pub template: bool,
+    /// Its tags, which mark what is ours.
+    #[serde(default)]
+    pub tags: Vec<String>,
     /// Configuration as it runs (`current=1`), all values as strings; only for guests that were asked for.
     pub config: Option<BTreeMap<String, String>>,
     /// Values that wait for the next stop and start: key -> new value, none for a deletion.

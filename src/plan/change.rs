@@ -328,6 +328,31 @@ pub enum Operation {
         /// Its host, waited for.
         guest: HostName,
     },
+    /// Shuts a guest down and leaves it off.
+    StopGuest {
+        /// Node where it lives.
+        node: HostName,
+        /// Id.
+        vmid: Vmid,
+    },
+    /// Destroys a guest of ours with the disks that carry its id.
+    DestroyGuest {
+        /// Node where it lives.
+        node: HostName,
+        /// Id.
+        vmid: Vmid,
+        /// Its name, by which it is recognised right before.
+        name: String,
+        /// The tag that says whose it is.
+        tag: String,
+    },
+    /// Deletes a volume.
+    DeleteVolume {
+        /// Node.
+        node: HostName,
+        /// Its id: `local:iso/x.iso`.
+        volume: String,
+    },
     /// Creates or corrects a directory mapping.
     MapDirectory {
         /// Mapping id, also the virtiofs tag.

@@ -1,7 +1,7 @@
 //! The plan as a document: immutable, complete, versioned.
 
 use super::{
-    change::{Action, Change, Impact},
+    change::{Action, Change, Impact, Operation},
     draft::{Blocked, Draft, Obstacle},
     inputs::Inputs,
     order,
@@ -93,6 +93,17 @@ impl Plan {
         self.steps = order::steps(&self.changes)?;
         self.fingerprint = fingerprint(&serde_json::to_vec(&self.changes).unwrap_or_default());
         Ok(self)
+    }
+
+    /// The changes without the digests of what was seen: equal for two looks between which nothing that matters changed.
+    pub fn without_digests(&self) -> Vec<Change> {
+        let mut changes = self.changes.clone();
+        for change in &mut changes {
+            if let Operation::ConfigureGuest { digest, .. } = &mut change.operation {
+                *digest = None;
+            }
+        }
+        changes
     }
 
     /// How many changes have this action.

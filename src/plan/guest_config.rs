@@ -241,9 +241,7 @@ pub(crate) fn seed(
             .collect(),
         cloud_init: guest.cloud_init.clone(),
     };
-    let text = serde_json::to_string(&seed).unwrap_or_default();
-    let hash = super::fingerprint(text.as_bytes());
-    seed.filename = format!("infra-{system}-{}-{}.iso", guest.vmid, &hash[..12]);
+    seed.filename = super::seed_name::name(system, guest.vmid, &seed);
     seed
 }
 
@@ -277,6 +275,8 @@ pub(crate) fn word(key: &str) -> String {
         "machine" => "machine type".to_owned(),
         "efidisk0" => "UEFI variables".to_owned(),
         "tpmstate0" => "TPM".to_owned(),
+        "ciuser" => "guest user".to_owned(),
+        "sshkeys" => "guest user's SSH keys".to_owned(),
         _ => key.to_owned(),
     }
 }

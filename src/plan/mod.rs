@@ -4,7 +4,8 @@
 //! `apply` follows. `diff/` has one file per kind of thing, `order` turns changes into steps.
 //!
 //! Invariant: pure and deterministic: the same input gives the same bytes.
-//! Invariant: no change destroys a dataset, a disk or a snapshot.
+//! Invariant: no change of [`plan()`] destroys a dataset, a disk or a snapshot; only [`removal()`] destroys, and only the guest
+//! and the disks that it was given by name.
 
 pub mod change;
 mod compile;
@@ -17,6 +18,8 @@ mod inputs;
 mod order;
 mod property_string;
 mod questions;
+mod removal;
+mod seed_name;
 
 pub use compile::{Compiled, compile};
 pub use diff::entry_guest;
@@ -26,3 +29,4 @@ pub use guest_config::drive;
 pub use inputs::Inputs;
 pub use order::{Cycle, ProxmoxLock, Step};
 pub use questions::{ProxmoxQuestions, Questions, questions};
+pub use removal::{Indestructible, Removal, is_marked, removal};

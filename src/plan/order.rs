@@ -96,6 +96,9 @@ fn lane(change: &Change) -> String {
         | Operation::MigrateGuest { .. }
         | Operation::EmptyDrive { .. }
         | Operation::StartGuest { .. }
+        | Operation::StopGuest { .. }
+        | Operation::DestroyGuest { .. }
+        | Operation::DeleteVolume { .. }
         | Operation::RestartGuest { .. } => {
             let name = change.subject.split(' ').nth(2).unwrap_or(&change.subject);
             format!("guest/{name}")
@@ -176,6 +179,9 @@ fn batch(operation: &Operation) -> Option<&'static str> {
         | Operation::WriteEntry { .. }
         | Operation::ApplyNetwork { .. }
         | Operation::StartGuest { .. }
+        | Operation::StopGuest { .. }
+        | Operation::DestroyGuest { .. }
+        | Operation::DeleteVolume { .. }
         | Operation::RestartGuest { .. }
         | Operation::MapDirectory { .. }
         | Operation::CreateZpool { .. }

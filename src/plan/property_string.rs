@@ -53,7 +53,7 @@ fn kind(key: &str) -> Option<Kind> {
             default: "type",
             ours: &["type"],
         },
-        "scsi" | "virtio" | "efidisk" | "tpmstate" => Kind {
+        "scsi" | "virtio" | "sata" | "ide" | "efidisk" | "tpmstate" => Kind {
             default: "volume",
             ours: &[],
         },

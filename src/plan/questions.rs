@@ -105,6 +105,12 @@ pub fn questions<'a>(
                 .values()
                 .map(|guest| (guest.vmid, guest.node.clone()))
                 .chain(templates(desired))
+                .chain(
+                    desired
+                        .adopted
+                        .values()
+                        .map(|adopted| (adopted.vmid, adopted.node.clone())),
+                )
                 .collect(),
             entries: entries(desired),
             pools: desired.guests.values().any(|guest| guest.pool.is_some()),

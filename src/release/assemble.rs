@@ -413,6 +413,7 @@ secrets:
             nodes: BTreeMap::new(),
             guests: BTreeMap::new(),
             ha_rules: BTreeMap::new(),
+            adopted: BTreeMap::new(),
             hosts: BTreeMap::new(),
             images: BTreeMap::new(),
             zones: BTreeMap::new(),

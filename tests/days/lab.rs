@@ -77,6 +77,23 @@ impl Lab {
         lab
     }
 
+    /// The same with one more file in the inventory before the lab is made for it.
+    pub(crate) fn with_more(text: &str) -> Self {
+        let lab = Self {
+            folder: tempfile::tempdir().expect("folder"),
+        };
+        lab.run(&["init", "media-server-home"]).says(0, &[]);
+        fs::write(lab.path("inventory/media-server-home/more.yaml"), text).expect("written");
+        // With a second image every guest has to name its own.
+        let guests = lab.path("inventory/media-server-home/guests.yaml");
+        let own = fs::read_to_string(&guests).expect("guests");
+        let named = own.replace("    memory:", "    image: debian-13\n    memory:");
+        fs::write(&guests, named).expect("written");
+        lab.run(&["lab", "up", "--kind", "scripted", "--clock", "0.01"])
+            .says(0, &["scripted guests"]);
+        lab
+    }
+
     /// The same with everything up.
     pub(crate) fn running() -> Self {
         let lab = Self::new();

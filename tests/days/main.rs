@@ -5,13 +5,19 @@
     reason = "runs the program and looks at its files"
 )]
 
+mod adoption;
 mod api;
 mod broken;
 mod budget;
 mod canary;
+mod clones;
 mod crash;
+mod destroy;
 mod fleet;
+mod hand;
 mod hosts;
 mod lab;
 mod lock;
+mod options;
+mod real;
 mod stacks;

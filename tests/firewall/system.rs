@@ -49,6 +49,7 @@ pub(crate) fn system(text: &str) -> Desired {
         proxmox: None,
         nodes: BTreeMap::new(),
         guests: BTreeMap::new(),
+        adopted: BTreeMap::new(),
         ha_rules: BTreeMap::new(),
         hosts: BTreeMap::new(),
         images: BTreeMap::new(),

@@ -167,12 +167,8 @@ fn a_seed_taken_out_of_the_drive_is_put_back() {
     let said = drift(|_, seen| {
         config(seen, 110).insert("ide2".to_owned(), "none,media=cdrom".to_owned());
     });
-    assert_eq!(
-        said,
-        [
-            "~ pve: guest 110 intranet seed [hot] ide2: nothing -> infra-media-server-home-110-7afbf7acf3db.iso"
-        ]
-    );
+    let words = "~ pve: guest 110 intranet seed [hot] ide2: nothing -> infra-media-server-home-110-7afbf7acf3db-";
+    assert!(said.len() == 1 && said[0].starts_with(words), "{said:?}");
 }
 
 #[test]
@@ -181,12 +177,9 @@ fn a_seed_with_a_private_key_does_not_stay() {
         let boot = "local:iso/infra-media-server-home-110-boot.iso,media=cdrom";
         config(seen, 110).insert("ide2".to_owned(), boot.to_owned());
     });
-    assert_eq!(
-        said,
-        [
-            "~ pve: guest 110 intranet seed [hot] ide2: local:iso/infra-media-server-home-110-boot.iso -> infra-media-server-home-110-7afbf7acf3db.iso"
-        ]
-    );
+    let words = "~ pve: guest 110 intranet seed [hot] ide2: local:iso/infra-media-server-home-110-boot.iso -> \
+                 infra-media-server-home-110-7afbf7acf3db-";
+    assert!(said.len() == 1 && said[0].starts_with(words), "{said:?}");
 }
 
 #[test]
@@ -387,7 +380,7 @@ fn a_guest_that_moved_is_configured_where_it_lives_and_then_moved_home() {
         [
             "~ pve: guest 110 intranet [hot] notes: mine -> Jellyfin, Immich, monitoring and backups.||Managed by infra: media-server-home/intranet",
             "~ pve: guest 110 intranet move [stops] node: pve2 -> pve",
-            "~ pve: guest 110 intranet seed [hot] ide2: nothing -> infra-media-server-home-110-7afbf7acf3db.iso"
+            "~ pve: guest 110 intranet seed [hot] ide2: nothing -> infra-media-server-home-110-7afbf7acf3db-5bd4f8554f531796d78d3fe96b864f534f53742344134413.iso"
         ]
     );
 }

@@ -3,6 +3,7 @@
 //! Invariant: nothing here decides; a document may be full of nonsense and still be read.
 
 mod access;
+mod adopted;
 mod check;
 mod cloud_init;
 mod device;
@@ -15,6 +16,7 @@ mod storage;
 mod system;
 
 pub(crate) use access::{Secret, SecretFile};
+pub(crate) use adopted::Adopted;
 pub(crate) use check::{Check, Dns, ExecCheck, ExitCheck, MountCheck};
 pub(crate) use cloud_init::CloudInit;
 pub(crate) use device::{Disk, NamedDisk, Usb};

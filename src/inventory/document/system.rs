@@ -1,8 +1,8 @@
 //! The top level.
 
 use super::{
-    Check, Flow, Guest, HaRule, Host, Image, Never, Node, Profile, Replica, Retention, Secret,
-    Stack, Zone, Zpool,
+    Adopted, Check, Flow, Guest, HaRule, Host, Image, Never, Node, Profile, Replica, Retention,
+    Secret, Stack, Zone, Zpool,
 };
 use crate::inventory::{
     word::Fingerprint,
@@ -31,6 +31,9 @@ pub(crate) struct Document {
     pub(crate) guests: May<Entries<Guest>>,
     /// Rules of Proxmox's HA manager, by name.
     pub(crate) ha_rules: May<Entries<HaRule>>,
+    /// Virtual machines that were there before infra, by their names in Proxmox: compared and put right, never made,
+    /// started, stopped or destroyed. `infra import` writes them.
+    pub(crate) adopted: May<Entries<Adopted>>,
     /// Machines that Proxmox does not run: a Raspberry Pi, a rented server.
     pub(crate) hosts: May<Entries<Host>>,
     /// Images that guests are made from.

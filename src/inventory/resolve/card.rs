@@ -83,6 +83,18 @@ impl Cards<'_> {
                 "leave `mac` out: infra derives a stable address for each card",
             );
         }
+        if let Some(at) = nic.firewall.as_ref().filter(|at| at.value == Some(false)) {
+            scope
+                .warning(
+                    codes::UNSEEN_CARD,
+                    format!(
+                        "Proxmox's firewall does not see card net{index} of `{}`",
+                        self.name()
+                    ),
+                )
+                .at(at.span, "no flow is enforced here but by the guest itself")
+                .help("leave `firewall` out, unless what the card carries must not be filtered");
+        }
         let vlan = nic.vlan.as_ref().and_then(|at| at.value);
         if let (Some(tag), Some(at)) = (vlan, &nic.vlan)
             && !(1..=MAX_VLAN).contains(&tag)

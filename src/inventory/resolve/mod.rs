@@ -5,6 +5,7 @@
 //!
 //! Invariant: pure. The day is an input, files were read before.
 
+mod adopted;
 mod api;
 mod availability;
 mod bridge;
@@ -70,6 +71,7 @@ pub(crate) fn resolve(
         nodes,
         guests,
         ha_rules,
+        adopted: adopted::adopted(document, scope),
         hosts,
         images,
         zones: network::plain(zones),

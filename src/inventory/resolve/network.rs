@@ -1,6 +1,11 @@
 //! Zones, sets and services.
 
-use super::{Noun, Scope, machine, named::addresses, names::entries, scope::or};
+use super::{
+    Noun, Scope, machine,
+    named::addresses,
+    names::{entries, items},
+    scope::or,
+};
 use crate::inventory::{
     codes,
     document::{self, Document},
@@ -337,7 +342,12 @@ pub(super) fn operators(document: &Document, scope: &mut Scope<'_>) -> Option<Se
     if let Some(at) = &document.operators {
         return scope.refer(Noun::Set, at);
     }
-    if let Some((node, _)) = entries(&document.nodes).first() {
+    let speaks = !items(&document.flows).is_empty()
+        || !entries(&document.guests).is_empty()
+        || !entries(&document.hosts).is_empty()
+        // Who only describes guests that were there has said nothing about firewalls.
+        || document.adopted.is_none();
+    if let Some((node, _)) = entries(&document.nodes).first().filter(|_| speaks) {
         scope
             .error(codes::NO_OPERATORS, "nobody may administer the system")
             .at(node.span, "this node would be out of reach")

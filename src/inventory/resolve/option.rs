@@ -1,7 +1,11 @@
 //! Options in Proxmox's own words: which of them a token may set and infra does not set itself.
 
 use super::{Scope, names::entries};
-use crate::inventory::{codes, document, nearest::did_you_mean};
+use crate::inventory::{
+    codes, document,
+    nearest::did_you_mean,
+    written::{Entries, May},
+};
 use std::collections::BTreeMap;
 
 /// Options of the API schema (PVE 9.2.11) that a token may set and that no key of the inventory stands for.
@@ -81,6 +85,65 @@ const OWN: &[(&str, &str)] = &[
     ("usb", "usb"),
     ("virtiofs", "mounts"),
 ];
+
+/// Options of guests that infra did not make, beside those above: what infra otherwise sets by itself.
+const NATIVE: &[&str] = &[
+    "citype",
+    "ciupgrade",
+    "ide",
+    "sata",
+    "searchdomain",
+    "serial",
+    "virtio",
+];
+
+/// Every option of a guest that a token may set, in Proxmox's own words.
+pub(super) fn native(
+    raw: &May<Entries<String>>,
+    scope: &mut Scope<'_>,
+) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    for (key, value) in entries(raw) {
+        let (Some(name), Some(text)) = (&key.value, &value.value) else {
+            continue;
+        };
+        let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        let own = OWN
+            .iter()
+            .map(|(option, _)| *option)
+            .filter(|option| *option != "name");
+        let known: Vec<&str> = OPEN.iter().chain(NATIVE).copied().chain(own).collect();
+        if ROOT_ONLY.contains(&name.as_str()) {
+            scope
+                .error(codes::INVALID_OPTION, format!("only root may set `{name}`"))
+                .at(key.span, "refused to every API token, root's own included")
+                .help("infra could never put it right: leave it out, and it is left alone");
+        } else if name == "cipassword" {
+            scope
+                .error(codes::INVALID_OPTION, "a password is in no inventory")
+                .at(key.span, "not compared")
+                .help("leave it out, and it is left alone");
+        } else if known.contains(&name.as_str()) || known.contains(&stem) {
+            let text = match text.as_str() {
+                "true" => "1",
+                "false" => "0",
+                text => text,
+            };
+            out.insert(name.clone(), text.to_owned());
+        } else {
+            let help = did_you_mean(name, known.iter().copied())
+                .unwrap_or_else(|| "`qm config VMID` prints the options of a guest".to_owned());
+            scope
+                .error(
+                    codes::INVALID_OPTION,
+                    format!("Proxmox has no option `{name}` that can be set here"),
+                )
+                .at(key.span, "unknown option")
+                .help(help);
+        }
+    }
+    out
+}
 
 /// The options, those that cannot be set reported.
 pub(super) fn options(raw: &document::Guest, scope: &mut Scope<'_>) -> BTreeMap<String, String> {

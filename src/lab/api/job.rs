@@ -94,6 +94,7 @@ pub(crate) enum Work {
     Rollback {
         vmid: u32,
         name: String,
+        start: bool,
     },
     Migrate {
         vmid: u32,

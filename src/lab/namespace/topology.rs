@@ -490,6 +490,7 @@ mod tests {
             nodes: BTreeMap::from([(node.name.clone(), node)]),
             guests: guests.into_iter().map(|g| (g.name.clone(), g)).collect(),
             ha_rules: BTreeMap::new(),
+            adopted: BTreeMap::new(),
             hosts: BTreeMap::new(),
             images: BTreeMap::new(),
             zones: zones.into_iter().map(|z| (z.name.clone(), z)).collect(),

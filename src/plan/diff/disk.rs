@@ -31,6 +31,22 @@ pub(super) fn slot(disk: &DataDisk, config: &BTreeMap<String, String>) -> Option
     slots.next().map(|(key, _)| key.clone())
 }
 
+/// Whether a key of a configuration is a device.
+pub(super) fn is_device(key: &str) -> bool {
+    let stem = key.trim_end_matches(|c: char| c.is_ascii_digit());
+    let devices = [
+        "net", "scsi", "virtio", "sata", "usb", "hostpci", "virtiofs", "unused",
+    ];
+    key != stem && devices.contains(&stem)
+}
+
+/// Whether a key of a configuration is a disk, and no drive for media.
+pub(super) fn is_disk(key: &str, value: &str) -> bool {
+    let stem = key.trim_end_matches(|c: char| c.is_ascii_digit());
+    let disks = ["scsi", "virtio", "sata", "ide", "efidisk", "tpmstate"];
+    key != stem && disks.contains(&stem) && !value.contains("media=cdrom")
+}
+
 /// The volume of a disk that outlives guests: its name does not depend on the guest.
 struct Kept {
     volume: String,

@@ -5,12 +5,14 @@ use crate::model::{
     desired::Desired,
     guest::Guest,
     host::{GuestSeed, Node},
+    ids::{SystemName, Vmid},
     observed::ObservedProxmox,
 };
 use crate::plan::{
-    change::Operation,
+    change::{Field, Impact, Operation},
     draft::{Draft, Proposal},
     guest_config,
+    seed_name::{self, Part, Rerun},
 };
 use std::collections::BTreeMap;
 
@@ -59,6 +61,12 @@ fn empty(draft: &mut Draft, guest: &Guest, node: &Node, seed: Option<String>, ne
     );
 }
 
+/// Whether a volume is a seed that infra made for a guest.
+pub(in crate::plan) fn is_seed_of(system: &SystemName, vmid: Vmid, volume: &str) -> bool {
+    let name = volume.split_once(":iso/").map(|(_, name)| name);
+    name.is_some_and(|name| name.starts_with(&format!("infra-{system}-{vmid}-")))
+}
+
 /// Puts the sealed seed into the drive and deletes the one that it replaces.
 pub(super) fn seal(
     draft: &mut Draft,
@@ -68,19 +76,33 @@ pub(super) fn seal(
     replaces: Option<String>,
     needs: Vec<String>,
 ) {
-    let replaces = replaces.map(|name| format!("{}:iso/{name}", node.iso_storage));
+    let before = replaces
+        .as_ref()
+        .map(|name| format!("{}:iso/{name}", node.iso_storage));
+    let proposal = Proposal::update("the host's private key does not stay in the drive")
+        .field("ide2", before.as_deref(), Some(&sealed.filename))
+        .after(needs);
+    exchange(draft, guest, node, sealed, replaces, proposal);
+}
+
+fn exchange(
+    draft: &mut Draft,
+    guest: &Guest,
+    node: &Node,
+    sealed: GuestSeed,
+    replaces: Option<String>,
+    proposal: Proposal,
+) {
     draft.propose(
         &node.name,
         &format!("{} seed", subject(guest)),
-        Proposal::update("the host's private key does not stay in the drive")
-            .field("ide2", replaces.as_deref(), Some(&sealed.filename))
-            .after(needs),
+        proposal,
         Operation::SealSeed {
             node: node.name.clone(),
             vmid: guest.vmid,
             storage: node.iso_storage.to_string(),
             seed: sealed,
-            replaces,
+            replaces: replaces.map(|name| format!("{}:iso/{name}", node.iso_storage)),
         },
     );
 }
@@ -106,12 +128,10 @@ pub(super) fn diff(
         return;
     }
     // Only our own seeds are deleted; another ISO in the drive is the owner's and only taken out.
-    let ours = format!(
-        "{}:iso/infra-{}-{}-",
-        node.iso_storage, desired.system, guest.vmid
-    );
+    let on_ours = format!("{}:", node.iso_storage);
     let replaces = in_drive
-        .filter(|volume| volume.starts_with(&ours))
+        .filter(|volume| volume.starts_with(&on_ours))
+        .filter(|volume| is_seed_of(&desired.system, guest.vmid, volume))
         .and_then(|volume| volume.split_once(":iso/"))
         .map(|(_, name)| name.to_owned());
     if guest.roams() {
@@ -122,14 +142,37 @@ pub(super) fn diff(
         return;
     }
     // A move has taken out and deleted what was in it.
-    seal(
-        draft,
-        guest,
-        node,
-        sealed,
-        replaces.filter(|_| !moved),
-        needs,
-    );
+    let replaces = replaces.filter(|_| !moved);
+    let told = replaces
+        .as_deref()
+        .filter(|name| *name != guest_config::boot_seed_name(&desired.system, guest.vmid))
+        .map(|name| seed_name::changed(name, &sealed.filename));
+    let Some(told) = told else {
+        seal(draft, guest, node, sealed, replaces, needs);
+        return;
+    };
+    let proposal = match told {
+        Some(parts) => told_apart(&parts),
+        None => Proposal::update(
+            "the seed in the drive is of another infra: which of its parts changed is unknown; host keys stay",
+        ),
+    };
+    exchange(draft, guest, node, sealed, replaces, proposal.after(needs));
+}
+
+/// What a changed seed will do and will not do in a guest that has booted before.
+fn told_apart(parts: &[Part]) -> Proposal {
+    let fields = parts
+        .iter()
+        .map(|part| Field::new(&format!("cloud-init {}", part.name), None, Some(part.means)))
+        .collect();
+    let at_boot = parts.iter().any(|part| part.rerun == Rerun::NextBoot);
+    let reason = "the instance id stays: host keys stay, and what ran once does not run again";
+    Proposal::update(reason).fields(fields).impact(if at_boot {
+        Impact::NextBoot
+    } else {
+        Impact::Hot
+    })
 }
 
 /// A seed of ours that lies beside the one in the drive: a deletion that failed, and perhaps a private key.
@@ -148,17 +191,14 @@ pub(super) fn leftover(
         format!("{}:iso/{}", node.iso_storage, sealed.filename)
     };
     let in_drive = config.get("ide2").and_then(|value| value.split(',').next());
-    let ours = format!(
-        "{}:iso/infra-{}-{}-",
-        node.iso_storage, desired.system, guest.vmid
-    );
     let stray = seen
         .nodes
         .get(&node.name)
         .and_then(|live| live.storages.get(node.iso_storage.as_str()))
         .and_then(|storage| {
             let mut volumes = storage.volumes.keys();
-            volumes.find(|volume| volume.starts_with(&ours) && **volume != want)
+            volumes
+                .find(|volume| is_seed_of(&desired.system, guest.vmid, volume) && **volume != want)
         })
         .and_then(|volume| volume.split_once(":iso/"))
         .map(|(_, name)| name.to_owned());

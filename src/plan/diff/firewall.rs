@@ -21,6 +21,9 @@ use std::collections::BTreeMap;
 /// Compares the Proxmox firewall. Steps keep their order; consecutive ones of one level are one change.
 pub(super) fn diff(draft: &mut Draft, inputs: &Inputs<'_>, seen: &ObservedProxmox) {
     let desired = inputs.desired;
+    if !desired.speaks_of_firewalls() {
+        return;
+    }
     let Some(first) = desired.nodes.keys().next() else {
         return;
     };

@@ -5,7 +5,7 @@ use crate::model::{
     desired::Desired,
     guest::Guest,
     host::Node,
-    ids::{HostName, SystemName},
+    ids::{HostName, SystemName, Vmid},
     observed::{ObservedGuest, ObservedProxmox},
 };
 use crate::plan::{
@@ -14,8 +14,9 @@ use crate::plan::{
     guest_config,
     hotplug::{self, Acts},
     property_string::{differences, merged},
+    removal,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The subject under which a guest's own changes stand.
 pub(super) fn subject(guest: &Guest) -> String {
@@ -68,12 +69,37 @@ pub(super) fn diff(draft: &mut Draft, desired: &Desired, seen: &ObservedProxmox)
                         guest_config::TAG,
                         desired.system
                     ),
-                    "Choose another `vmid`, or give the existing guest that tag to adopt it.",
+                    "Choose another `vmid`, or write it under `adopted:`, where it is compared and never touched inside: \
+                     `infra import` shows how.",
                 ),
             },
         }
     }
+    report_removed(draft, desired, seen);
     roll(draft, desired);
+}
+
+/// Guests and templates that we made and that the inventory does not name any more: named, and left alone.
+fn report_removed(draft: &mut Draft, desired: &Desired, seen: &ObservedProxmox) {
+    let templates = desired
+        .images
+        .values()
+        .filter_map(|image| image.template.as_ref());
+    let named: BTreeSet<Vmid> = desired
+        .vmids()
+        .chain(templates.map(|template| template.vmid))
+        .chain(desired.adopted.values().map(|adopted| adopted.vmid))
+        .collect();
+    for (vmid, found) in &seen.guests {
+        if removal::is_marked(&desired.system, found) && !named.contains(vmid) {
+            let kind = if found.template { "template" } else { "guest" };
+            draft.leave_alone(format!(
+                "{kind} {vmid} {} on {} ({}): infra made it and the inventory does not name it any more; \
+                 `infra destroy {vmid}` removes it",
+                found.name, found.node, found.status
+            ));
+        }
+    }
 }
 
 /// By its tag, or (a clone that was not configured yet) by the notes that it was given.
@@ -140,12 +166,12 @@ pub(super) fn start(
 
 /// What keys of a guest have to be set, and what that means.
 #[derive(Default)]
-struct Comparison {
-    set: BTreeMap<String, String>,
-    fields: Vec<Field>,
+pub(super) struct Comparison {
+    pub(super) set: BTreeMap<String, String>,
+    pub(super) fields: Vec<Field>,
     /// What acts at a start only.
-    waits: Vec<String>,
-    impact: Option<Impact>,
+    pub(super) waits: Vec<String>,
+    pub(super) impact: Option<Impact>,
 }
 
 fn update(
@@ -269,7 +295,7 @@ fn update(
 }
 
 /// Keys to set, differing fields, and (for a running guest) what waits for a restart.
-fn compare(
+pub(super) fn compare(
     wanted: &BTreeMap<String, String>,
     found: &ObservedGuest,
     config: &BTreeMap<String, String>,
@@ -348,13 +374,7 @@ fn report_unmanaged(
         .filter_map(|wanted| disk::slot(wanted, config))
         .collect();
     for (key, value) in config {
-        let kind = key.trim_end_matches(|c: char| c.is_ascii_digit());
-        let device = matches!(
-            kind,
-            "net" | "scsi" | "virtio" | "sata" | "usb" | "hostpci" | "virtiofs" | "unused"
-        );
-        if device
-            && key != kind
+        if disk::is_device(key)
             && key != "scsi0"
             && !wanted.contains_key(key)
             && !ours.contains(key)

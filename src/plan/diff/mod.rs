@@ -2,6 +2,7 @@
 //!
 //! Invariant: each file compares one kind; none of them looks at another's changes, they only name ids to wait for.
 
+mod adopted;
 mod creation;
 mod dataset;
 mod disk;
@@ -19,6 +20,7 @@ mod resource;
 mod stack;
 
 pub(super) use dataset::path as directory;
+pub(super) use drive::is_seed_of;
 pub use entry::guest as entry_guest;
 pub(super) use guest::running;
 pub(super) use stack::paths as stack_paths;
@@ -46,6 +48,7 @@ pub(super) fn all(draft: &mut Draft, inputs: &Inputs<'_>) {
             mapping::diff(draft, desired, seen);
             guest::diff(draft, desired, seen);
             entry::diff(draft, desired, seen);
+            adopted::diff(draft, desired, seen);
             firewall::diff(draft, inputs, seen);
         }
         Some(Reading::Failed { why, hint }) => {

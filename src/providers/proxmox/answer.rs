@@ -48,6 +48,14 @@ pub(super) fn whole(request: &str, body: &[u8]) -> Result<Value, ProxmoxError> {
     })
 }
 
+/// Tags as Proxmox lists them.
+pub(super) fn tags(text: &str) -> Vec<String> {
+    text.split([';', ',', ' '])
+        .filter(|tag| !tag.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
 /// Data as a type.
 pub(super) fn typed<T: DeserializeOwned>(request: &str, data: Value) -> Result<T, ProxmoxError> {
     serde_json::from_value(data).map_err(|error| ProxmoxError::Garbled {

@@ -74,6 +74,7 @@ pub(super) const VM_OPTIONS: &[&str] = &[
     "bios",
     "boot",
     "cicustom",
+    "citype",
     "ciupgrade",
     "ciuser",
     "cores",
@@ -101,6 +102,7 @@ pub(super) const VM_OPTIONS: &[&str] = &[
     "ostype",
     "protection",
     "rng0",
+    "sata[n]",
     "scsi[n]",
     "scsihw",
     "searchdomain",
@@ -300,7 +302,7 @@ endpoints! {
     NODE_TIME = Get "/nodes/{node}/time" Always &[];
     NODE_DNS = Get "/nodes/{node}/dns" Always &[];
     NODE_STORAGES = Get "/nodes/{node}/storage" Always &[];
-    STORAGE_CONTENT = Get "/nodes/{node}/storage/{storage}/content" Always &["content"];
+    STORAGE_CONTENT = Get "/nodes/{node}/storage/{storage}/content" Always &["content", "vmid"];
     NODE_NETWORK = Get "/nodes/{node}/network" Always &[];
     NETWORK_CREATE = Post "/nodes/{node}/network" Never INTERFACE;
     NETWORK_UPDATE = Put "/nodes/{node}/network/{iface}" AfterLock INTERFACE_CHANGE;
@@ -347,6 +349,7 @@ endpoints! {
     VM_STATUS = Get "/nodes/{node}/qemu/{vmid}/status/current" Always &[];
     AGENT_PING = Post "/nodes/{node}/qemu/{vmid}/agent/ping" Never &[];
     VM_UPDATE = Post "/nodes/{node}/qemu/{vmid}/config" Never &["delete", "revert", "digest"], vm_options;
+    VM_DESTROY = Delete "/nodes/{node}/qemu/{vmid}" Never &["purge"];
     VM_RESIZE = Put "/nodes/{node}/qemu/{vmid}/resize" Never &["disk", "size", "digest"];
     VM_CLONE = Post "/nodes/{node}/qemu/{vmid}/clone" Never
         &["newid", "name", "description", "full", "storage", "target"];

@@ -5,12 +5,16 @@ use super::{
     client::{Attachment, Client, Payload},
     endpoint,
     error::{ProxmoxError, Refusal},
-    guest_life::{AgentOutput, CloneOptions, GuestRead, GuestWrite, NewVolume, Snapshot},
+    guest_life::{AgentOutput, Backup, CloneOptions, GuestRead, GuestWrite, NewVolume, Snapshot},
     request::Request,
     task::Upid,
-    wire::guest::{ExecStarted, ExecStatus, SnapshotRow},
+    wire::{
+        guest::{ExecStarted, ExecStatus, SnapshotRow},
+        node::{Storage, Volume},
+    },
 };
 use crate::model::{ids::Vmid, image::Checksum};
+use futures_util::future::try_join_all;
 use std::{path::Path, time::Duration};
 use tokio::time::Instant;
 
@@ -20,6 +24,8 @@ const AGENT_LIMIT: Duration = Duration::from_secs(20);
 const AGENT_PAUSE: Duration = Duration::from_millis(300);
 /// The row that stands for the present state in the list of snapshots.
 const CURRENT: &str = "current";
+/// The content type of backups.
+const BACKUP: &str = "backup";
 
 impl GuestRead for Client {
     async fn snapshots(&self, node: &str, vmid: Vmid) -> Result<Vec<Snapshot>, ProxmoxError> {
@@ -35,6 +41,33 @@ impl GuestRead for Client {
             })
             .collect();
         all.sort_by(|a, b| a.time.cmp(&b.time).then_with(|| a.name.cmp(&b.name)));
+        Ok(all)
+    }
+
+    async fn backups(&self, node: &str, vmid: Vmid) -> Result<Vec<Backup>, ProxmoxError> {
+        let storages = Request::new(&endpoint::NODE_STORAGES, &[node]);
+        let storages: Vec<Storage> = self.fetch(&storages).await?;
+        let holds = |storage: &&Storage| {
+            storage.active.0 && storage.content.split(',').any(|kind| kind == BACKUP)
+        };
+        let lists = storages.iter().filter(holds).map(|storage| async move {
+            let names = [node, storage.id.as_str()];
+            let request = Request::new(&endpoint::STORAGE_CONTENT, &names)
+                .with("content", BACKUP)
+                .with("vmid", vmid.to_string());
+            self.fetch::<Vec<Volume>>(&request).await
+        });
+        let mut all: Vec<Backup> = try_join_all(lists)
+            .await?
+            .into_iter()
+            .flatten()
+            .map(|row| Backup {
+                volume: row.volid,
+                time: row.ctime.0,
+                size: row.size.unsigned(),
+            })
+            .collect();
+        all.sort_by(|a, b| a.time.cmp(&b.time).then_with(|| a.volume.cmp(&b.volume)));
         Ok(all)
     }
 
@@ -196,6 +229,11 @@ impl GuestWrite for Client {
         let names = [node, &vmid.to_string(), name];
         let request =
             Request::new(&endpoint::VM_ROLLBACK, &names).with_some("start", start.then_some("1"));
+        self.task(&request).await
+    }
+
+    async fn destroy(&self, node: &str, vmid: Vmid) -> Result<Upid, ProxmoxError> {
+        let request = vm(&endpoint::VM_DESTROY, node, vmid).with("purge", "1");
         self.task(&request).await
     }
 

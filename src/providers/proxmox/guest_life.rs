@@ -17,6 +17,17 @@ pub struct Snapshot {
     pub parent: Option<String>,
 }
 
+/// A backup that Proxmox made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backup {
+    /// Where it is: `local:backup/vzdump-qemu-110-2026_09_12-02_15_00.vma.zst`.
+    pub volume: String,
+    /// When it was made, seconds since 1970.
+    pub time: i64,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
 /// What a command in a guest said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentOutput {
@@ -36,6 +47,13 @@ pub trait GuestRead: Send + Sync {
         node: &str,
         vmid: Vmid,
     ) -> impl Future<Output = Result<Vec<Snapshot>, ProxmoxError>> + Send;
+
+    /// The backups of a guest on the storages that its node sees, oldest first.
+    fn backups(
+        &self,
+        node: &str,
+        vmid: Vmid,
+    ) -> impl Future<Output = Result<Vec<Backup>, ProxmoxError>> + Send;
 
     /// Runs a command in a guest through its agent and waits for it; none when no agent answers.
     fn agent_run(
@@ -152,6 +170,14 @@ pub trait GuestWrite: Send + Sync {
         vmid: Vmid,
         name: &str,
         start: bool,
+    ) -> impl Future<Output = Result<Upid, ProxmoxError>> + Send;
+
+    /// Destroys a stopped VM with the disks that carry its id, and takes it out of backup, replication and HA jobs.
+    /// Disks that carry another id stay, and so do disks that its configuration does not name.
+    fn destroy(
+        &self,
+        node: &str,
+        vmid: Vmid,
     ) -> impl Future<Output = Result<Upid, ProxmoxError>> + Send;
 
     /// Makes a resource pool; one that is there is fine.

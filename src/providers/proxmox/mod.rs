@@ -36,7 +36,9 @@ mod tests;
 pub use client::{Client, ClientOptions};
 pub use entry::{ClusterRead, ClusterWrite};
 pub use error::{Delivery, ProxmoxError, Refusal};
-pub use guest_life::{AgentOutput, CloneOptions, GuestRead, GuestWrite, NewVolume, Snapshot};
+pub use guest_life::{
+    AgentOutput, Backup, CloneOptions, GuestRead, GuestWrite, NewVolume, Snapshot,
+};
 pub use read::{ProxmoxRead, ProxmoxRequest};
 pub use task::{InvalidUpid, Pace, TaskEnd, TaskStatus, Upid};
 pub use tls::Fingerprint;

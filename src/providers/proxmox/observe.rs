@@ -223,6 +223,7 @@ fn guests(resources: &[Resource]) -> BTreeMap<Vmid, ObservedGuest> {
             template: row.template.is_some_and(|flag| flag.0),
             pool: row.pool.clone(),
             lock: row.lock.clone(),
+            tags: answer::tags(row.tags.as_deref().unwrap_or_default()),
             ..ObservedGuest::default()
         };
         Some((Vmid::new(number).ok()?, guest))
@@ -328,6 +329,9 @@ impl Client {
             .get("template")
             .map_or(guest.template, |flag| flag == "1")
             || status.template.is_some_and(|flag| flag.0);
+        if let Some(tags) = config.get("tags") {
+            guest.tags = answer::tags(tags);
+        }
         guest.pending = rows.into_iter().filter_map(waiting).collect();
         guest.config = Some(config);
         Ok(Some(guest))

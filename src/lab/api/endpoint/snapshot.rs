@@ -54,6 +54,7 @@ pub(crate) fn rollback(model: &Model, call: &Call) -> Answer {
     let work = Work::Rollback {
         vmid,
         name: call.text("snapname").to_owned(),
+        start: call.is_on("start"),
     };
     Outcome::job(Job::on_guest("qmrollback", call.node(), vmid, work))
 }

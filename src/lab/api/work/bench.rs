@@ -59,7 +59,7 @@ pub(crate) async fn run(world: &World, upid: &str, work: Work) -> Result<(), Str
             description,
         } => task.snapshot(vmid, &name, &description).await,
         Work::DeleteSnapshot { vmid, name } => task.delete_snapshot(vmid, &name).await,
-        Work::Rollback { vmid, name } => task.rollback(vmid, &name).await,
+        Work::Rollback { vmid, name, start } => task.rollback(vmid, &name, start).await,
         Work::Migrate {
             vmid,
             target,

@@ -339,7 +339,7 @@ impl Bench<'_> {
         })
     }
 
-    pub(super) async fn rollback(&self, vmid: u32, name: &str) -> Result<(), String> {
+    pub(super) async fn rollback(&self, vmid: u32, name: &str, start: bool) -> Result<(), String> {
         let _lock = self.world.hold(vmid).await?;
         let is_on = self.world.look(|model| {
             let guest = model.guest(vmid)?;
@@ -362,8 +362,12 @@ impl Bench<'_> {
             guest.pending.clear();
             guest.running = None;
             guest.parent = Some(name.to_owned());
-            Ok(())
-        })
+            Ok::<_, String>(())
+        })?;
+        if start {
+            self.start_locked(vmid).await?;
+        }
+        Ok(())
     }
 }
 

@@ -23,6 +23,9 @@ pub(in super::super) struct Resource {
     pub(in super::super) pool: Option<String>,
     #[serde(default)]
     pub(in super::super) lock: Option<String>,
+    /// Separated by `;`.
+    #[serde(default)]
+    pub(in super::super) tags: Option<String>,
 }
 
 /// One row of `GET /cluster/mapping/dir`.

@@ -29,6 +29,9 @@ pub(in super::super) struct Volume {
     pub(in super::super) volid: String,
     #[serde(default)]
     pub(in super::super) size: Number,
+    /// When it was made; backups have it.
+    #[serde(default)]
+    pub(in super::super) ctime: Number,
 }
 
 /// `GET /nodes/{node}/network` with what stands beside its data.
