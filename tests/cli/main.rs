@@ -4,6 +4,7 @@
     clippy::disallowed_methods,
     reason = "runs the program in folders of its own"
 )]
+#![expect(clippy::print_stdout, reason = "says why it skipped")]
 
 mod folder;
 mod reference;

@@ -24,7 +24,7 @@ fn has_memory() -> bool {
         .output();
     let is_tmpfs = said.is_ok_and(|output| output.stdout.starts_with(b"tmpfs"));
     if !is_tmpfs {
-        eprintln!("skipped: /dev/shm is no tmpfs here");
+        println!("skipped: /dev/shm is no tmpfs here");
     }
     is_tmpfs
 }

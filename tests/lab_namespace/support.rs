@@ -82,6 +82,7 @@ pub(crate) fn topology() -> Topology {
             routes,
         }),
         hosts: BTreeMap::new(),
+        disks: BTreeMap::new(),
         zpools: BTreeMap::from([(
             pve.clone(),
             BTreeSet::from(["tank".parse().expect("valid")]),

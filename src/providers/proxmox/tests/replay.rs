@@ -173,11 +173,12 @@ fn typed(row: &Endpoint, data: Value) -> Result<(), serde_json::Error> {
         ("GET", "/nodes/{node}/qemu/{vmid}/snapshot") => list::<guest::SnapshotRow>(data),
         ("POST", "/nodes/{node}/qemu/{vmid}/agent/exec") => one::<guest::ExecStarted>(data),
         ("GET", "/nodes/{node}/qemu/{vmid}/agent/exec-status") => one::<guest::ExecStatus>(data),
-        ("POST", "/nodes/{node}/storage/{storage}/content") => one::<String>(data),
+        ("POST", "/nodes/{node}/storage/{storage}/content") | ("PUT", "/nodes/{node}/network") => {
+            one::<String>(data)
+        }
         ("GET", "/cluster/ha/resources" | "/cluster/ha/rules" | "/cluster/replication") => {
             list::<BTreeMap<String, Value>>(data)
         }
-        ("PUT", "/nodes/{node}/network") => one::<String>(data),
         ("POST" | "PUT" | "DELETE", path)
             if path.starts_with("/cluster/ha/")
                 || path.starts_with("/cluster/replication")
