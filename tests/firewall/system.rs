@@ -128,7 +128,6 @@ fn thing(out: &mut Desired, word: &str, words: &[&str]) {
                 iso_storage: name("local"),
                 import_storage: name("local"),
                 routes: vec![],
-                made: BTreeMap::new(),
             };
             out.nodes.insert(node.name.clone(), node);
             out.proxmox = Some(ProxmoxApi {
