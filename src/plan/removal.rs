@@ -316,13 +316,19 @@ mod tests {
         }
     }
 
+    fn vmid() -> Vmid {
+        Vmid::new(112).expect("valid")
+    }
+
+    fn home() -> SystemName {
+        "home".parse().expect("valid")
+    }
+
     fn plan(found: &ObservedGuest, with: &[&str]) -> Result<Removal, Indestructible> {
         let with = with.iter().map(|name| (*name).to_owned()).collect();
-        let vmid = Vmid::new(112).expect("valid");
-        let system = "home".parse().expect("valid");
         removal(
-            &system,
-            vmid,
+            &home(),
+            vmid(),
             found,
             &ObservedProxmox::default(),
             &with,

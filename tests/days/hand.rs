@@ -15,7 +15,7 @@ use infra::{
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 use tokio::runtime::Runtime;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// The same rights as infra's, and no inventory.
 pub(crate) struct Hand {
