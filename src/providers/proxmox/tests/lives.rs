@@ -150,6 +150,8 @@ pub(super) async fn change_lives(client: &Client) {
     client.create_pool("homelab").await.expect("yes");
     client.join_pool("homelab", vmid()).await.expect("yes");
     client.snapshots("pve", vmid()).await.expect("yes");
+    client.backups("pve", vmid()).await.expect("yes");
+    client.destroy("pve", vmid()).await.expect("yes");
     let words = ["cloud-init", "status", "--long"];
     let said = client.agent_run("pve", vmid(), &words).await.expect("yes");
     assert_eq!(said.expect("an agent").out, "done");
