@@ -15,6 +15,7 @@ use super::{
 };
 use crate::apply::{
     Interrupt, Receipt, Walk,
+    guard::LEFT_BY_A_DEAD_RUN,
     journal::{self, Journal},
     receipt::ChangeReceipt,
 };
@@ -104,16 +105,27 @@ async fn locked_up(
         .hint(format!("Look again: `{}`.", context.again("plan"))));
     }
     let mut told = Vec::new();
+    let mut has_looked_anew = false;
     while let Some(done) = rounds::carry(context, args, &session, &plan, walking).await? {
         let trackers = trackers(&plan, &session.desired);
         let code = ended(&done);
         let is_complete = done.is_complete();
+        let failed_for_a_dead_run = done.failed().next().is_some()
+            && done.failed().all(|change| says(change, LEFT_BY_A_DEAD_RUN));
         told.push(serde_json::json!({ "plan": plan, "receipt": done }));
         if !is_complete {
             // What was closed on the way stays closed, for the connections of before too.
             if !trackers.is_empty() {
                 let after = session.look().await;
                 closed::end(context, &session, &trackers, (&before, &after)).await;
+            }
+            if failed_for_a_dead_run && !has_looked_anew {
+                has_looked_anew = true;
+                context
+                    .terminal
+                    .tell("What the dead run had left is taken back: looking anew.");
+                (plan, before) = make(context, &session).await?;
+                continue;
             }
             rounds::tell(context, &plan, told);
             return Ok(code);

@@ -68,6 +68,9 @@ pub struct Cover<S = SshHost> {
     was_held: AtomicBool,
 }
 
+/// How the failure begins that is none of this run's: nothing of it was done, and what it planned on is no longer so.
+pub const LEFT_BY_A_DEAD_RUN: &str = "a run that ended early had left an unconfirmed change on";
+
 impl<S: Way> Cover<S> {
     /// Arms a switch on every machine, all or none.
     ///
@@ -114,7 +117,7 @@ impl<S: Way> Cover<S> {
         }
         Err(StepFailure {
             why: format!(
-                "a run that ended early had left an unconfirmed change on {}; it was taken back",
+                "{LEFT_BY_A_DEAD_RUN} {}; it was taken back",
                 earlier.join(", ")
             ),
             hint: Some("Run the command again: it looks anew.".to_owned()),

@@ -13,6 +13,6 @@ mod ending;
 mod flush;
 mod proof;
 
-pub use cover::{Cover, GuardPolicy, Way};
+pub use cover::{Cover, GuardPolicy, LEFT_BY_A_DEAD_RUN, Way};
 pub use ending::{Ending, TakenBack};
 pub use flush::{Connection, Flushed};
