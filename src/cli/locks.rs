@@ -1,6 +1,11 @@
 //! One run at a time, around every verb that changes something.
 
-use super::{context::Context, exit, failure::Failure, session::Session};
+use super::{
+    context::Context,
+    exit,
+    failure::{Failure, failed},
+    session::Session,
+};
 use crate::apply::lock::{self, BEAT, Holder, LockError};
 use crate::providers::ssh::SshHost;
 use std::{
@@ -8,6 +13,7 @@ use std::{
     path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
 };
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What keeps another run away: a file here, and a directory on the system's first host.
 pub(crate) struct Locks {
@@ -59,6 +65,8 @@ impl Locks {
         walking: &AtomicBool,
         work: impl Future<Output = Result<u8, Failure>>,
     ) -> Result<u8, Failure> {
+        // From here on: a signal between taking the lock and the first look would leave the lock behind.
+        let mut interrupts = signal(SignalKind::interrupt()).map_err(|e| failed(&e))?;
         let _local = lock::take_local(&self.state, &self.holder).map_err(|e| locked(&e))?;
         let remote = match &self.first {
             Some(shell) => Some(
@@ -83,7 +91,7 @@ impl Locks {
         let result = tokio::select! {
             result = work => result,
             lost = lost => Err(lost),
-            () = stopped(walking) => {
+            () = stopped(&mut interrupts, walking) => {
                 let (what, hint) = self.interrupted;
                 Err(Failure::new(exit::INTERRUPTED, what).hint(hint))
             }
@@ -100,9 +108,9 @@ impl Locks {
 }
 
 /// Ctrl-C while nothing is being carried out ends the run at once, lock released; during a walk it is the walk's.
-async fn stopped(walking: &AtomicBool) {
+async fn stopped(interrupts: &mut Signal, walking: &AtomicBool) {
     loop {
-        if tokio::signal::ctrl_c().await.is_err() {
+        if interrupts.recv().await.is_none() {
             std::future::pending::<()>().await;
         }
         if !walking.load(Ordering::SeqCst) {
