@@ -10,7 +10,7 @@ BUILD_PACKAGES := build-essential pkg-config libssl-dev zlib1g-dev
 LAB_PACKAGES := mmdebstrap systemd-container iproute2 iptables nftables ipset conntrack wireguard-go wireguard-tools btrfs-progs e2fsprogs openssh-client openssh-server curl libarchive-tools
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help deps lab-deps build demo check test nightly bench
+.PHONY: help deps lab-deps build demo check test nightly bench bench-ansible
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,9 @@ nightly: build lab-deps ## The slow suites; SUITE=demo, firewall, drills, budget
 	  systems) $(SYSTEMS) ;; \
 	  zfs) $(ZFS_NIGHT) ;; \
 	  *) echo "no suite $(SUITE): there are demo, firewall, drills, budget, drift, days, faults, systems and zfs" >&2; exit 2 ;; esac
+
+bench-ansible: build lab-deps ## The flagship with nothing to do, against Ansible; needs root and ansible-playbook (see the script)
+	benches/ansible/run.sh $(INFRA) target/bench-ansible
 
 bench: deps ## Measure what the documents claim; fails where a limit is missed
 	cargo bench --locked --bench retention --bench firewall --bench cluster

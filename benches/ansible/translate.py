@@ -12,7 +12,7 @@ import pathlib
 import sys
 
 plan, state = (json.load(open(path)) for path in sys.argv[1:3])
-folder = pathlib.Path(sys.argv[3])
+folder = pathlib.Path(sys.argv[3]).absolute()
 LOGINS = {"pve": ("root", "192.168.1.10"), "intranet": ("infra", "192.168.1.20"), "extranet": ("infra", "10.10.10.2")}
 
 
