@@ -207,6 +207,19 @@ fn a_value_staged_by_hand_is_taken_back_without_a_restart() {
 }
 
 #[test]
+fn a_disks_option_staged_by_hand_is_taken_back() {
+    let said = drift(|_, seen| {
+        let kept = config(seen, 110)["scsi0"].replace(",discard=on", "");
+        let pending = &mut guest(seen, 110).pending;
+        pending.insert("scsi0".to_owned(), Some(kept));
+    });
+    assert_eq!(
+        said,
+        ["~ pve: guest 110 intranet [hot] scsi0 discard: nothing -> 1"]
+    );
+}
+
+#[test]
 fn a_card_added_by_hand_is_named_and_left_alone() {
     let said = drift(|_, seen| {
         config(seen, 110).insert(
