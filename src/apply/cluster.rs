@@ -10,8 +10,8 @@ use crate::model::{
     ids::{HostName, Vmid},
 };
 use crate::providers::proxmox::{
-    ClusterRead, ClusterWrite, ConfigChange, Delivery, GuestRead, GuestWrite, ProxmoxError,
-    ProxmoxRead, ProxmoxWrite, Refusal,
+    ClusterRead, ClusterWrite, ConfigChange, Delivery, GuestRead, GuestWrite, ProxmoxRead,
+    ProxmoxWrite,
 };
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
@@ -98,7 +98,7 @@ where
             .await?;
         }
         if let Some(volume) = drive.filter(|volume| volume.contains(":iso/infra-")) {
-            self.delete_seed(from, volume, notes).await?;
+            self.delete_volume(from, volume, notes).await?;
         }
         if ran && stop {
             if let Some(shell) = self.fleet.host(guest) {
@@ -138,7 +138,7 @@ where
         let lives_on = found.map_or_else(|| node.to_string(), |found| found.node);
         self.eject(&lives_on, vmid, notes).await?;
         if let Some(volume) = seed {
-            self.delete_seed(node, volume, notes).await?;
+            self.delete_volume(node, volume, notes).await?;
         }
         self.host_keys.forget(guest).map_err(|error| plain(&error))
     }
@@ -156,20 +156,6 @@ where
             || self.is_configured(vmid, &change),
         )
         .await
-    }
-
-    async fn delete_seed(
-        &self,
-        node: &HostName,
-        volume: &str,
-        notes: &Notes,
-    ) -> Result<(), StepFailure> {
-        match self.api()?.delete_volume(node.as_str(), volume).await {
-            Ok(Some(upid)) => self.finish(&upid, TASK_LIMIT, notes).await,
-            Ok(None) => Ok(()),
-            Err(error) if error.refusal() == Some(Refusal::NotFound) => Ok(()),
-            Err(error) => Err(ProxmoxError::into(error)),
-        }
     }
 }
 

@@ -119,7 +119,8 @@ async fn locked_up(
                 let after = session.look().await;
                 closed::end(context, &session, &trackers, (&before, &after)).await;
             }
-            if failed_for_a_dead_run && !has_looked_anew {
+            // A plan that was agreed to in a file is carried out as it stands there, or not at all.
+            if failed_for_a_dead_run && !has_looked_anew && args.file.is_none() {
                 has_looked_anew = true;
                 context
                     .terminal
@@ -134,6 +135,12 @@ async fn locked_up(
         closed::end(context, &session, &trackers, (&before, &after)).await;
         if !rounds::go_on(context, &plan, &again)? {
             break;
+        }
+        if args.file.is_some() {
+            rounds::tell(context, &plan, told);
+            let text = "the plan is carried out; what only came into sight with it is not in it";
+            let failure = Failure::new(exit::PARTIAL, text);
+            return Err(failure.hint(format!("See what: `{}`.", context.again("plan"))));
         }
         (plan, before) = (again, after);
     }

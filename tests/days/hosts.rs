@@ -103,3 +103,22 @@ fn what_is_on_a_guest_that_was_off_is_done_in_a_second_round_of_the_same_run() {
     );
     lab.settled();
 }
+
+#[test]
+fn a_plan_agreed_to_in_a_file_is_carried_out_and_nothing_beside_it() {
+    let lab = Lab::running();
+    lab.another_jellyfin("10.11.2");
+    lab.run(&["--lab", "vm", "stop", "intranet"]).says(0, &[]);
+    lab.run(&["--lab", "plan", "--out", "agreed.json"])
+        .says(0, &[]);
+    let ran = lab.run(&["--lab", "up", "agreed.json", "--yes"]);
+    ran.says(
+        6,
+        &[
+            "guest 110 intranet power",
+            "what only came into sight with it is not in it",
+        ],
+    );
+    assert!(!ran.text.contains("stack jellyfin"), "{}", ran.text);
+    lab.recovers();
+}
