@@ -4,13 +4,13 @@ IS_ROOT := $(filter 0,$(shell id -u))
 SUDO := $(if $(IS_ROOT),,sudo)
 INFRA := target/debug/infra
 DEMO := target/demo
-# Every kind of write of `up` interrupted in every way; `make test` runs a sample of it.
-FAULTS := INFRA_FAULTS=all cargo test --locked --test cluster faults -- --nocapture
 BUILD_PACKAGES := build-essential pkg-config libssl-dev zlib1g-dev
 LAB_PACKAGES := mmdebstrap systemd-container iproute2 iptables nftables ipset conntrack wireguard-go wireguard-tools btrfs-progs e2fsprogs openssh-client openssh-server curl libarchive-tools
+# The slow suites, each a target `nightly-<suite>`, in the order in which all of them run.
+SUITES := demo drift days budget faults firewall drills systems live ansible zfs
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help deps lab-deps build demo check test nightly bench bench-ansible
+.PHONY: help deps lab-deps build demo check test nightly bench bench-ansible $(SUITES:%=nightly-%)
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -40,24 +40,36 @@ check: deps ## Formatting, lints, and licences where cargo-deny is installed
 test: deps lab-deps ## All tests
 	cargo test --locked
 
-DRILLS := INFRA_DRILLS=all cargo test --locked --test drills -- --nocapture && sh tests/drills/probe.sh $(INFRA) target/nightly-probe
 NIGHTS := INFRA_NIGHTLY=1 cargo test --locked --test nights -- --nocapture --test-threads=1
-MATRICES := INFRA_MATRICES=500 cargo test --locked --test firewall proof:: -- --nocapture
-# Real OpenZFS in a QEMU guest: built when it is not in the cache, then the whole suite on it.
-ZFS_NIGHT := tests/zfs/rig/rig.sh build && INFRA_NIGHTLY=zfs cargo test --locked --test zfs -- --nocapture
+nightly: build lab-deps ## The slow suites on real machines; SUITE=name runs one of them
+	@for suite in $(if $(filter-out all,$(SUITE)),$(SUITE),$(SUITES)); do \
+	  case " $(SUITES) " in *" $$suite "*) ;; *) echo "no suite $$suite: there are $(SUITES)" >&2; exit 2 ;; esac; \
+	  echo "== suite $$suite"; $(MAKE) --no-print-directory nightly-$$suite || exit; done
+nightly-demo:
+	sh tests/demo.sh $(INFRA) target/nightly
+nightly-drift nightly-days nightly-budget:
+	$(NIGHTS) $(@:nightly-%=%)::
+# Every kind of write of `up` interrupted in every way; `make test` runs a sample of it.
+nightly-faults:
+	INFRA_FAULTS=all cargo test --locked --test cluster faults -- --nocapture
+nightly-firewall:
+	INFRA_MATRICES=500 cargo test --locked --test firewall proof:: -- --nocapture
+nightly-drills:
+	INFRA_DRILLS=all cargo test --locked --test drills -- --nocapture
+	sh tests/drills/probe.sh $(INFRA) target/nightly-probe
 # The reference systems up from nothing, and every mistake in them red.
-SYSTEMS := INFRA_SYSTEMS=1 cargo test --locked --test systems real:: -- --nocapture --test-threads=1
-nightly: build lab-deps ## The slow suites; SUITE=demo, firewall, drills, budget, drift, days, faults, systems or zfs runs one of them
-	@case "$(SUITE)" in \
-	  ''|all) sh tests/demo.sh $(INFRA) target/nightly && $(NIGHTS) && $(MATRICES) && $(FAULTS) && $(DRILLS) && $(SYSTEMS) && $(ZFS_NIGHT) ;; \
-	  demo) sh tests/demo.sh $(INFRA) target/nightly ;; \
-	  firewall) $(MATRICES) ;; \
-	  drills) $(DRILLS) ;; \
-	  budget|drift|days) $(NIGHTS) $(SUITE):: ;; \
-	  faults) $(FAULTS) ;; \
-	  systems) $(SYSTEMS) ;; \
-	  zfs) $(ZFS_NIGHT) ;; \
-	  *) echo "no suite $(SUITE): there are demo, firewall, drills, budget, drift, days, faults, systems and zfs" >&2; exit 2 ;; esac
+nightly-systems:
+	INFRA_SYSTEMS=1 cargo test --locked --test systems real:: -- --nocapture --test-threads=1
+# The suite for a real Proxmox, rehearsed in the lab.
+nightly-live:
+	tests/live/rehearsal/rehearsal.sh $(INFRA) target/rehearsal
+# A playbook that ansible-playbook runs on real guests, with infra's inventory.
+nightly-ansible:
+	tests/ansible/run.sh $(INFRA) target/nightly-ansible
+# Real OpenZFS in a QEMU guest: built when it is not in the cache, then the whole suite on it.
+nightly-zfs:
+	tests/zfs/rig/rig.sh build
+	INFRA_NIGHTLY=zfs cargo test --locked --test zfs -- --nocapture
 
 bench-ansible: build lab-deps ## The flagship with nothing to do, against Ansible; needs root and ansible-playbook (see the script)
 	benches/ansible/run.sh $(INFRA) target/bench-ansible

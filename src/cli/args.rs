@@ -68,6 +68,7 @@ pub(crate) enum Verb {
     Up(super::up::UpArgs),
     Destroy(super::destroy::DestroyArgs),
     Import(super::import::ImportArgs),
+    Inventory(super::inventory::InventoryArgs),
     /// Show what runs, where, how healthy
     Status,
     /// Look for what would make `up` fail: rights, storages, bridges, clocks, name servers, agents, room

@@ -19,6 +19,7 @@ mod firewall;
 mod images;
 mod import;
 mod init;
+mod inventory;
 #[cfg(feature = "lab")]
 mod lab;
 #[cfg(feature = "lab")]

@@ -2,6 +2,7 @@
 
 use super::{
     context::Context,
+    env::Env,
     exit,
     failure::Failure,
     system::{self, System},
@@ -66,10 +67,7 @@ pub(crate) fn open(
     let unready = unready(diagnostics);
     let mut fleet = FleetOptions {
         known_hosts: folder.join("known_hosts"),
-        person: Person {
-            home: context.env.home.clone(),
-            ..Person::default()
-        },
+        person: person(&context.env),
         identity: None,
         addresses: BTreeMap::new(),
     };
@@ -182,6 +180,19 @@ fn unready(diagnostics: &[Diagnostic]) -> Vec<String> {
         .collect()
 }
 
+/// Outside the lab, SSH is set up as its operator has it: his keys, his agent, his `~/.ssh/config`.
+pub(super) fn person(env: &Env) -> Person {
+    Person {
+        config: true,
+        home: env.home.clone(),
+        agent: env
+            .variables
+            .get("SSH_AUTH_SOCK")
+            .filter(|socket| !socket.is_empty())
+            .map(PathBuf::from),
+    }
+}
+
 /// Where the operator's age keys may be: infra's own file, and the ones that SOPS knows.
 pub(crate) fn key_files(context: &Context) -> Vec<PathBuf> {
     let named = ["INFRA_AGE_KEY_FILE", "SOPS_AGE_KEY_FILE"];
@@ -244,5 +255,24 @@ impl Session {
             observed,
         };
         plan(&inputs, self.lab).map_err(|error| super::failure::failed(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_real_run_logs_in_as_its_operator_does() {
+        let mut env = Env::read();
+        env.home = Some("/home/ada".into());
+        env.variables
+            .insert("SSH_AUTH_SOCK".to_owned(), "/run/agent".to_owned());
+        let person = person(&env);
+        assert!(person.config, "his ~/.ssh/config and his keys");
+        assert_eq!(person.agent, Some("/run/agent".into()));
+        env.variables
+            .insert("SSH_AUTH_SOCK".to_owned(), String::new());
+        assert_eq!(super::person(&env).agent, None);
     }
 }

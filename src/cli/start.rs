@@ -63,6 +63,7 @@ fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Up(args) => super::up::run(context, &args),
         Verb::Destroy(args) => super::destroy::run(context, &args),
         Verb::Import(args) => super::import::run(context, &args),
+        Verb::Inventory(args) => super::inventory::run(context, &args),
         Verb::Status => super::status::run(context),
         Verb::Doctor => super::doctor::run(context),
         Verb::Verify => super::verify::run(context),

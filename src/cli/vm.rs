@@ -268,26 +268,9 @@ pub(super) fn ssh(
     if tty {
         ssh.arg("-t");
     }
-    ssh.arg("-p").arg(target.port.to_string());
-    ssh.arg("-o").arg("StrictHostKeyChecking=yes");
-    ssh.arg("-o").arg(format!(
-        "UserKnownHostsFile={}",
-        target.known_hosts.path().display()
-    ));
-    if session.lab {
-        // In the lab a host may listen elsewhere than where the inventory has it; it is known by its name.
-        ssh.arg("-o").arg(format!("HostKeyAlias={name}"));
-    }
-    if let Some(identity) = &target.identity {
-        ssh.arg("-o")
-            .arg("IdentitiesOnly=yes")
-            .arg("-i")
-            .arg(identity);
-    }
-    if let Some(jump) = &target.jump {
-        ssh.arg("-J")
-            .arg(format!("{}@{}:{}", jump.user, jump.address, jump.port));
-    }
+    ssh.args(target.openssh_options())
+        .arg("-p")
+        .arg(target.port.to_string());
     ssh.arg(format!("{}@{}", target.user, target.address));
     Ok(ssh)
 }

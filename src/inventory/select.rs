@@ -2,7 +2,7 @@
 
 use crate::model::{
     desired::Desired,
-    ids::{HostName, StackName, ZoneName},
+    ids::{HostName, StackName},
 };
 use std::{fmt, str::FromStr};
 
@@ -190,9 +190,9 @@ fn chosen(pattern: &Pattern, subject: Subject<'_>, desired: &Desired) -> bool {
         (Pattern::Name(glob) | Pattern::Kind(Kind::Dataset, glob), Subject::Dataset(name)) => {
             glob.matches(name.as_str())
         }
-        (Pattern::Zone(glob), Subject::Host(name)) => {
-            zones(name, desired).any(|zone| glob.matches(zone.as_str()))
-        }
+        (Pattern::Zone(glob), Subject::Host(name)) => desired
+            .zones_of(name)
+            .any(|zone| glob.matches(zone.as_str())),
         (Pattern::Kind(kind, glob), Subject::Host(name)) => {
             let of_kind = match kind {
                 Kind::Node => desired.nodes.contains_key(name),
@@ -205,17 +205,6 @@ fn chosen(pattern: &Pattern, subject: Subject<'_>, desired: &Desired) -> bool {
         (Pattern::Zone(_) | Pattern::Kind(..), Subject::Stack(_) | Subject::Dataset(_)) => false,
     };
     own || by_home
-}
-
-fn zones<'a>(host: &HostName, desired: &'a Desired) -> impl Iterator<Item = &'a ZoneName> {
-    let addresses = desired.addresses(host);
-    desired.zones.values().filter_map(move |zone| {
-        let inside = zone
-            .cidrs
-            .iter()
-            .any(|net| addresses.iter().any(|address| net.contains(address)));
-        inside.then_some(&zone.name)
-    })
 }
 
 #[cfg(test)]

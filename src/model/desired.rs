@@ -104,6 +104,16 @@ impl Desired {
             .chain(self.guests.keys())
     }
 
+    /// The zones in whose networks a host has an address.
+    pub fn zones_of(&self, host: &HostName) -> impl Iterator<Item = &ZoneName> {
+        let addresses = self.addresses(host);
+        self.zones.values().filter_map(move |zone| {
+            let mut networks = zone.cidrs.iter();
+            let inside = networks.any(|net| addresses.iter().any(|address| net.contains(address)));
+            inside.then_some(&zone.name)
+        })
+    }
+
     /// Every address of a host, its management address first.
     pub fn addresses(&self, host: &HostName) -> Vec<IpAddr> {
         let mut out = Vec::new();

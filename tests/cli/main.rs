@@ -6,6 +6,7 @@
 )]
 #![expect(clippy::print_stdout, reason = "says why it skipped")]
 
+mod ansible;
 mod folder;
 mod reference;
 mod secrets;

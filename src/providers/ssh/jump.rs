@@ -70,41 +70,51 @@ impl Drop for JumpProcess {
     }
 }
 
-/// OpenSSH's client with infra's own settings for a host: its key is checked against the same files.
+impl Target {
+    /// What OpenSSH's client is told so that it trusts, offers and goes through what infra does: options without the
+    /// program, the login name, the port and the address.
+    pub fn openssh_options(&self) -> Vec<String> {
+        let mut argv = Vec::new();
+        if !self.person.config {
+            argv.extend(["-F", "none"].map(str::to_owned));
+        }
+        let mut option = |text: String| argv.extend(["-o".to_owned(), text]);
+        option("StrictHostKeyChecking=yes".into());
+        option("UpdateHostKeys=no".into());
+        let mut files = vec![self.known_hosts.path().display().to_string()];
+        if self.person.config {
+            files.extend(["~/.ssh/known_hosts", "~/.ssh/known_hosts2"].map(str::to_owned));
+        }
+        let files: Vec<String> = files.iter().map(|f| format!("\"{f}\"")).collect();
+        option(format!("UserKnownHostsFile={}", files.join(" ")));
+        if self
+            .known_hosts
+            .lookup(self.host.as_str())
+            .is_ok_and(|lines| !lines.is_empty())
+        {
+            option(format!("HostKeyAlias={}", self.host));
+        }
+        if let Some(identity) = &self.identity {
+            option("IdentitiesOnly=yes".into());
+            option(format!("IdentityFile=\"{}\"", identity.display()));
+        }
+        if let Some(agent) = &self.person.agent {
+            option(format!("IdentityAgent=\"{}\"", agent.display()));
+        }
+        if let Some(further) = &self.jump {
+            let inner = quote_all(through(further, &self.place()));
+            option(format!("ProxyCommand={}", inner.replace('%', "%%")));
+        }
+        argv
+    }
+}
+
+/// OpenSSH's client with infra's own settings for a host, with nobody there to answer a question.
 fn client(jump: &Target) -> Vec<String> {
-    let mut argv = vec!["ssh".to_owned()];
-    if !jump.person.config {
-        argv.extend(["-F", "none"].map(str::to_owned));
-    }
-    let mut option = |text: String| argv.extend(["-o".to_owned(), text]);
-    option("BatchMode=yes".into());
-    option("ConnectTimeout=10".into());
-    option("StrictHostKeyChecking=yes".into());
-    option("UpdateHostKeys=no".into());
-    let mut files = vec![jump.known_hosts.path().display().to_string()];
-    if jump.person.config {
-        files.extend(["~/.ssh/known_hosts", "~/.ssh/known_hosts2"].map(str::to_owned));
-    }
-    let files: Vec<String> = files.iter().map(|f| format!("\"{f}\"")).collect();
-    option(format!("UserKnownHostsFile={}", files.join(" ")));
-    if jump
-        .known_hosts
-        .lookup(jump.host.as_str())
-        .is_ok_and(|lines| !lines.is_empty())
-    {
-        option(format!("HostKeyAlias={}", jump.host));
-    }
-    if let Some(identity) = &jump.identity {
-        option("IdentitiesOnly=yes".into());
-        option(format!("IdentityFile=\"{}\"", identity.display()));
-    }
-    if let Some(agent) = &jump.person.agent {
-        option(format!("IdentityAgent=\"{}\"", agent.display()));
-    }
-    if let Some(further) = &jump.jump {
-        let inner = quote_all(through(further, &jump.place()));
-        option(format!("ProxyCommand={}", inner.replace('%', "%%")));
-    }
+    let mut argv: Vec<String> = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]
+        .map(str::to_owned)
+        .into();
+    argv.extend(jump.openssh_options());
     argv
 }
 

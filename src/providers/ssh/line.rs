@@ -45,7 +45,7 @@ fn quote(word: &str) -> String {
 }
 
 /// Several words, each quoted.
-pub(super) fn quote_all<I>(words: I) -> String
+pub fn quote_all<I>(words: I) -> String
 where
     I: IntoIterator,
     I::Item: AsRef<str>,

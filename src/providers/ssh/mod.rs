@@ -31,6 +31,6 @@ pub use fleet::{Fleet, FleetOptions};
 pub use host::{Counts, SshHost};
 pub use host_key::HostKey;
 pub use known_hosts::KnownHosts;
-pub use line::terminal_line;
+pub use line::{quote_all, terminal_line};
 pub use pipe::{Carried, carry};
 pub use target::{Person, Target};
