@@ -24,6 +24,7 @@ pub(crate) fn world(cache: &Path, mirrors: Upstreams) -> World {
         dns: vec![any_port()],
         http: any_port(),
         https: any_port(),
+        tunnels: None,
         outside: OUTSIDE,
         names: known
             .into_iter()

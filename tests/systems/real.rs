@@ -17,10 +17,16 @@ use std::{
 use tempfile::TempDir;
 
 /// Keys as a provider would give them; worth nothing outside a lab.
-const OWNERS: &[(&str, &str)] = &[(
-    "NORDVPN_WG_PRIVATE_KEY",
-    "wGBbV2nWRVYd4n7u1bTPXhUWn8VbnJTsxLO8Gs6sZ3M=",
-)];
+const OWNERS: &[(&str, &str)] = &[
+    (
+        "NORDVPN_WG_PRIVATE_KEY",
+        "wGBbV2nWRVYd4n7u1bTPXhUWn8VbnJTsxLO8Gs6sZ3M=",
+    ),
+    (
+        "CLOUDFLARE_TUNNEL_CREDENTIALS",
+        r#"{"AccountTag":"0","TunnelID":"00000000-0000-0000-0000-000000000000","TunnelSecret":"AAAA"}"#,
+    ),
+];
 
 struct Lab {
     system: &'static str,
@@ -192,4 +198,9 @@ fn comes_up_and_sees_mistakes(system: &'static str) {
 #[test]
 fn the_mediatheque_on_a_raspberry_pi() {
     comes_up_and_sees_mistakes("mediatheque-raspberry-pi");
+}
+
+#[test]
+fn the_gateway_with_single_sign_on() {
+    comes_up_and_sees_mistakes("gateway-sso-booxstream");
 }

@@ -34,6 +34,8 @@ pub struct WorldSpec {
     pub http: SocketAddr,
     /// Where registries answer, port 443.
     pub https: SocketAddr,
+    /// Where tunnels are taken, port 7844: TLS, and nothing to ask for.
+    pub tunnels: Option<SocketAddr>,
     /// The address to which every public name leads.
     pub outside: Ipv4Addr,
     /// Names with an address of their own; `*.suffix` names everything below a suffix.
@@ -78,6 +80,7 @@ impl World {
             spec.proxy.as_deref(),
         )?;
         let tls = server_config(Arc::clone(&authority))?;
+        let tunnel_tls = tls.clone();
         let netns = spec.netns.as_deref();
         let names = Names::new(&spec.names, spec.outside);
         let mut world = Self {
@@ -95,6 +98,9 @@ impl World {
         world.http = world.serve_plain(netns, spec.http, forwarder::routes(mirrors))?;
         world.https =
             world.serve_tls(netns, spec.https, tls, registry::routes(images, spec.sites))?;
+        if let Some(addr) = spec.tunnels {
+            world.serve_tls(netns, addr, tunnel_tls, Router::new())?;
+        }
         Ok(world)
     }
 

@@ -11,6 +11,9 @@ use std::{
     path::Path,
 };
 
+/// Where Cloudflare's edge takes tunnels.
+const TUNNELS: u16 = 7844;
+
 /// Starts name servers on the router's own addresses and on those of the public name servers that guests ask, and
 /// mirrors and registries on the public address. None when nobody has a gateway.
 ///
@@ -40,6 +43,7 @@ pub fn outside(
             .collect(),
         http: public(80),
         https: public(443),
+        tunnels: Some(public(TUNNELS)),
         outside: PUBLIC_ADDRESS,
         sites,
         names: private_names(topology),
