@@ -5,6 +5,7 @@
     reason = "plays the guest and the mirror: opens connections and folders of its own"
 )]
 
+mod authelia;
 mod forwarder;
 mod names;
 mod registry;

@@ -214,7 +214,9 @@ mod tests {
     fn scripts_say_what_runs_them() {
         for (name, stand_in) in catalogue().stand_ins {
             for (path, bytes) in stand_in.files {
-                let is_program = path.contains("bin/") || path == "gluetun-entrypoint";
+                let is_program = path.contains("bin/")
+                    || path.starts_with("app/")
+                    || path == "gluetun-entrypoint";
                 assert_eq!(bytes.starts_with(b"#!/"), is_program, "{name}: {path}");
             }
         }
