@@ -10,3 +10,4 @@ mod forwarder;
 mod names;
 mod registry;
 mod support;
+mod traefik;

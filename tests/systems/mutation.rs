@@ -4,7 +4,11 @@ use serde::Deserialize;
 use std::{fs, path::Path};
 
 /// The systems that have been brought up by this suite. The flagship has its own: the demo, the drills and the nights.
-pub(crate) const SYSTEMS: &[&str] = &["gateway-sso-booxstream", "mediatheque-raspberry-pi"];
+pub(crate) const SYSTEMS: &[&str] = &[
+    "gateway-sso-booxstream",
+    "mediatheque-raspberry-pi",
+    "personal-cloud-stack",
+];
 
 /// One way to get a system wrong.
 #[derive(Debug, Deserialize)]

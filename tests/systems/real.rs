@@ -204,3 +204,8 @@ fn the_mediatheque_on_a_raspberry_pi() {
 fn the_gateway_with_single_sign_on() {
     comes_up_and_sees_mistakes("gateway-sso-booxstream");
 }
+
+#[test]
+fn the_personal_cloud() {
+    comes_up_and_sees_mistakes("personal-cloud-stack");
+}
