@@ -26,6 +26,9 @@ pub enum BuiltinError {
         #[source]
         source: std::io::Error,
     },
+    /// A password could not be hashed.
+    #[error("hash a password")]
+    Hash,
     /// A certificate could not be made.
     #[error("make a certificate for {name}")]
     Certificate {

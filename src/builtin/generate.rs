@@ -4,7 +4,10 @@ use super::{
     BuiltinError, certificate,
     recipe::{self, Kind},
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD},
+};
 use jiff::civil::Date;
 use rand::{Rng as _, RngCore as _, distributions::Alphanumeric, rngs::OsRng};
 use std::{collections::BTreeMap, fmt::Write as _};
@@ -44,6 +47,12 @@ pub fn generate(
             Kind::Password => {
                 out.secrets.insert(name, password());
             }
+            Kind::Login => {
+                let password = password();
+                let hash = argon2id(&password).ok_or(BuiltinError::Hash)?;
+                out.secrets.insert(format!("{name}_hash"), hash);
+                out.secrets.insert(name, password);
+            }
             Kind::Uuid => {
                 out.secrets.insert(name, uuid());
             }
@@ -79,7 +88,12 @@ pub fn owners(system: &str) -> BTreeMap<String, String> {
         .into_iter()
         .filter_map(|(name, kind)| match kind {
             Kind::Owner(place) => Some((name, place)),
-            Kind::Password | Kind::Uuid | Kind::Wireguard | Kind::Tls(_) | Kind::Openvpn => None,
+            Kind::Password
+            | Kind::Login
+            | Kind::Uuid
+            | Kind::Wireguard
+            | Kind::Tls(_)
+            | Kind::Openvpn => None,
         })
         .collect()
 }
@@ -90,6 +104,7 @@ fn names(name: &str, kind: &Kind) -> Vec<String> {
         Kind::Password | Kind::Uuid | Kind::Wireguard | Kind::Owner(_) => {
             return vec![name.to_owned()];
         }
+        Kind::Login => return vec![name.to_owned(), format!("{name}_hash")],
         Kind::Tls(_) => &["cert", "key"],
         Kind::Openvpn => &["ca", "ca_key", "cert", "key", "tls_crypt"],
     };
@@ -102,6 +117,25 @@ fn password() -> String {
         .take(PASSWORD_LENGTH)
         .map(char::from)
         .collect()
+}
+
+/// In the crypt format, with the costs that Authelia takes unless told otherwise.
+fn argon2id(password: &str) -> Option<String> {
+    const MEMORY_KIB: u32 = 65536;
+    const ROUNDS: u32 = 3;
+    const LANES: u32 = 4;
+    let params = argon2::Params::new(MEMORY_KIB, ROUNDS, LANES, None).ok()?;
+    let hasher = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+    let (mut salt, mut hash) = ([0; 16], [0; 32]);
+    OsRng.fill_bytes(&mut salt);
+    hasher
+        .hash_password_into(password.as_bytes(), &salt, &mut hash)
+        .ok()?;
+    Some(format!(
+        "$argon2id$v=19$m={MEMORY_KIB},t={ROUNDS},p={LANES}${}${}",
+        STANDARD_NO_PAD.encode(salt),
+        STANDARD_NO_PAD.encode(hash)
+    ))
 }
 
 /// Curve25519 (RFC 7748) wants three bits of a private key so.
@@ -187,6 +221,15 @@ mod tests {
         let uuid = uuid();
         assert_eq!((uuid.len(), uuid.as_bytes()[14]), (36, b'4'));
         assert_eq!(password().len(), PASSWORD_LENGTH);
+        let hash = argon2id("secret").expect("hashes");
+        assert!(
+            hash.starts_with("$argon2id$v=19$m=65536,t=3,p=4$"),
+            "{hash}"
+        );
+        assert_eq!(
+            hash.split('$').map(str::len).skip(4).collect::<Vec<_>>(),
+            [22, 43]
+        );
         assert_ne!(password(), password());
     }
 }

@@ -12,6 +12,8 @@ static RECIPES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/builtin/generate
 pub(super) enum Kind {
     /// Random letters and digits.
     Password,
+    /// Random letters and digits, and `NAME_hash`, by which a sign-in portal knows them (argon2id).
+    Login,
     /// A random UUID.
     Uuid,
     /// `NAME_cert` and `NAME_key` for these host names, signed by a CA of its own.
