@@ -115,9 +115,8 @@ impl Traefik {
 
     fn ask(&self, host: &str, path: &str, headers: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("connected");
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n"
-        );
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).expect("sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
@@ -148,7 +147,10 @@ fn a_stranger_is_led_to_the_sign_in_and_nobody_names_himself() {
     };
     let stranger = traefik.ask("app.example.org", "/", "X-authentik-username: admin\r\n");
     assert!(stranger.starts_with("HTTP/1.1 302 "), "{stranger}");
-    assert!(stranger.contains("Location: https://auth.example.org/"), "{stranger}");
+    assert!(
+        stranger.contains("Location: https://auth.example.org/"),
+        "{stranger}"
+    );
     let headers = "Cookie: session=good\r\nX-authentik-username: admin\r\n";
     let known = traefik.ask("app.example.org", "/films", headers);
     assert!(known.contains("GET /films "), "{known}");
