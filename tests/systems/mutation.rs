@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use std::{fs, path::Path};
 
-/// The systems that have been brought up by this suite. The flagship has its own: the demo, the drills and the nights.
+/// The systems that this suite brings up. The flagship has its own: the demo, the drills and the nights.
 pub(crate) const SYSTEMS: &[&str] = &[
     "gateway-sso-booxstream",
     "mediatheque-raspberry-pi",
