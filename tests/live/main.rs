@@ -35,6 +35,20 @@ fn the_main_job_on_a_real_proxmox() {
     run.clean_up();
 }
 
+/// What is written for a real Proxmox is checked where there is none.
+#[test]
+fn the_inventory_of_the_suite_is_valid() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = folder.path().join("key");
+    std::fs::write(
+        key.with_extension("pub"),
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGmJCr9+DyIrJRkPz6FnW7XbQ5dHUxQkBDR8oBJpN4mO live\n",
+    )
+    .expect("written");
+    let place = Place::imagined(&key);
+    Run::prepare(&place);
+}
+
 fn the_firewall_comes_back_by_itself(run: &Run) {
     run.says("every cell", &["firewall", "probe"], 0, &[]);
     run.in_guest(&["sudo", "ufw", "--force", "disable"]);

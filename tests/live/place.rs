@@ -80,6 +80,32 @@ impl Place {
         Some(place)
     }
 
+    /// A place that does not exist, to check what the suite writes without one.
+    pub(crate) fn imagined(key: &std::path::Path) -> Self {
+        let text = str::to_owned;
+        Self {
+            ok_to_destroy: text("scratch"),
+            node: text("pve"),
+            address: text("192.168.1.10"),
+            fingerprint: ["AB"; 32].join(":"),
+            token_id: text("infra@pve!live"),
+            token: text("not a token"),
+            known_hosts: String::new(),
+            key: key.display().to_string(),
+            operator: text("192.168.1.50"),
+            network: text("192.168.1.0/24"),
+            gateway: text("192.168.1.1"),
+            nameserver: text("192.168.1.1"),
+            bridge: text("vmbr0"),
+            storage: text("local-zfs"),
+            vmid: text("9190"),
+            guest: text("192.168.1.20"),
+            image: text("https://example.org/debian-13.qcow2"),
+            checksum: format!("sha256:{}", "ab".repeat(32)),
+            emulate: true,
+        }
+    }
+
     /// The inventory of the suite: one node, one guest, one tree of datasets, a small matrix.
     pub(crate) fn inventory(&self) -> String {
         let Self {
@@ -159,8 +185,10 @@ zfs:
   {zpool}:
     host: {node}
     datasets:
-      infra-live: {{profile: appdata, snapshots: daily}}
-      infra-live/photos: {{profile: photos, snapshots: weekly}}
+      infra-live:
+        profile: appdata
+        snapshots: daily
+        datasets: {{photos: {{profile: photos, snapshots: weekly}}}}
 checks:
   - {{name: the guest answers its operator, from: operators, tcp: "probe:ssh"}}
 "#
