@@ -10,7 +10,7 @@ LAB_PACKAGES := mmdebstrap systemd-container iproute2 iptables nftables ipset co
 SUITES := demo drift days budget faults firewall drills systems live ansible zfs
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help deps lab-deps build demo check test nightly bench bench-ansible $(SUITES:%=nightly-%)
+.PHONY: help deps lab-deps build demo check test nightly bench bench-ansible bench-sanoid $(SUITES:%=nightly-%)
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -73,6 +73,9 @@ nightly-zfs:
 
 bench-ansible: build lab-deps ## The flagship with nothing to do, against Ansible; needs root and ansible-playbook (see the script)
 	benches/ansible/run.sh $(INFRA) target/bench-ansible
+
+bench-sanoid: build ## A night of sanoid and one of infra on real OpenZFS; needs root and the rig (tests/zfs/rig/rig.sh build)
+	benches/sanoid/run.sh $(INFRA) target/bench-sanoid
 
 bench: deps ## Measure what the documents claim; fails where a limit is missed
 	cargo bench --locked --bench retention --bench firewall --bench cluster

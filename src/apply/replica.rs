@@ -13,7 +13,7 @@ use crate::providers::{
         transfer::{Ending, Sending, abort, ending, far_state, on_one_host, receive, send},
     },
 };
-use crate::replication::{Base, Divergence, Far, Near, Next, after, next, tag};
+use crate::replication::{Base, Divergence, Far, Near, Next, after, next, tag, unmarked};
 
 /// A stream that is cut again and again is somebody else's problem.
 const CUTS: usize = 3;
@@ -336,5 +336,9 @@ async fn keep(job: &Job<'_>, near: &Near, far: &Far, guid: u64) -> Result<(), Re
     for name in &keeping.drop_bookmarks {
         here.destroy_bookmark(job.source, name).await.map_err(zfs)?;
     }
+    there
+        .mark(job.system, &unmarked(near, far, job.system))
+        .await
+        .map_err(zfs)?;
     Ok(())
 }

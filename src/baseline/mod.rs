@@ -18,17 +18,21 @@ use std::collections::BTreeMap;
 pub fn resources(desired: &Desired) -> BTreeMap<HostName, Vec<Resource>> {
     let mut out = BTreeMap::new();
     for node in desired.nodes.values() {
-        out.insert(node.name.clone(), router::resources(desired, node));
+        let mut list = router::resources(desired, node);
+        list.extend(mounts::server(desired, &node.name));
+        out.insert(node.name.clone(), list);
     }
     for host in desired.hosts.keys() {
         let mut list = guest::resources(desired, host);
         list.extend(mounts::of_host(&desired.hosts[host]));
+        list.extend(mounts::server(desired, host));
         out.insert(host.clone(), list);
     }
     for (name, guest) in &desired.guests {
         let mut list = guest::resources(desired, name);
         list.splice(0..0, guest::agent());
         list.extend(guest::keys(desired, &guest.ssh.user));
+        list.extend(mounts::server(desired, name));
         list.extend(mounts::resources(desired, guest));
         out.insert(name.clone(), list);
     }

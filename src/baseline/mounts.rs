@@ -4,37 +4,64 @@ use crate::model::{
     desired::Desired,
     guest::{Guest, GuestMount, MountVia},
     host::{ExternalHost, HostMount, HostMountSource},
+    ids::HostName,
     resource::{FileResource, Reaction, Resource},
     secret::{Content, Piece},
 };
-use std::fmt::Write as _;
+use std::{fmt::Write as _, net::IpAddr};
 
 /// The mount units of a guest.
 pub(super) fn resources(desired: &Desired, guest: &Guest) -> Vec<Resource> {
-    guest
-        .mounts
-        .iter()
-        .flat_map(|mount| {
-            let unit = unit_name(&mount.at);
-            let file = FileResource {
-                path: format!("/etc/systemd/system/{unit}"),
-                content: Content::text(unit_text(desired, mount)),
-                owner: "root".to_owned(),
-                group: "root".to_owned(),
-                mode: 0o644,
-                then: vec![Reaction::DaemonReload],
-                purpose: format!("{} is mounted at {}", mount.dataset, mount.at),
-            };
-            [
-                Resource::File(file),
-                Resource::Unit {
-                    name: unit,
-                    enabled: true,
-                    active: true,
-                },
-            ]
-        })
-        .collect()
+    let is_nfs = |mount: &GuestMount| mount.via == MountVia::Nfs;
+    let client = guest.mounts.iter().any(is_nfs);
+    let client = client.then(|| Resource::Package("nfs-common".to_owned()));
+    let units = guest.mounts.iter().flat_map(|mount| {
+        let unit = unit_name(&mount.at);
+        let file = FileResource {
+            path: format!("/etc/systemd/system/{unit}"),
+            content: Content::text(unit_text(desired, mount)),
+            owner: "root".to_owned(),
+            group: "root".to_owned(),
+            mode: 0o644,
+            then: vec![Reaction::DaemonReload],
+            purpose: format!("{} is mounted at {}", mount.dataset, mount.at),
+        };
+        [
+            Resource::File(file),
+            Resource::Unit {
+                name: unit,
+                enabled: true,
+                active: true,
+            },
+        ]
+    });
+    client.into_iter().chain(units).collect()
+}
+
+/// What a host needs whose datasets guests mount over NFS. ZFS tells the server itself what it shares with whom.
+pub(super) fn server(desired: &Desired, host: &HostName) -> Vec<Resource> {
+    let mut mounts = desired.guests.values().flat_map(|guest| &guest.mounts);
+    let is_shared = mounts.any(|mount| {
+        let dataset = desired.datasets.get(&mount.dataset);
+        mount.via == MountVia::Nfs && dataset.is_some_and(|dataset| &dataset.host == host)
+    });
+    if !is_shared {
+        return Vec::new();
+    }
+    vec![
+        Resource::Package("nfs-kernel-server".to_owned()),
+        Resource::Unit {
+            name: "nfs-server.service".to_owned(),
+            enabled: true,
+            active: true,
+        },
+        // Shares what ZFS shares when the host has booted.
+        Resource::Unit {
+            name: "zfs-share.service".to_owned(),
+            enabled: true,
+            active: true,
+        },
+    ]
 }
 
 /// The mount units of an external host, with what they need.
@@ -138,7 +165,10 @@ fn unit_text(desired: &Desired, mount: &GuestMount) -> String {
                 .datasets
                 .get(&mount.dataset)
                 .and_then(|dataset| desired.access(&dataset.host))
-                .map(|(address, _)| address.to_string())
+                .map(|(address, _)| match address {
+                    IpAddr::V4(address) => address.to_string(),
+                    IpAddr::V6(address) => format!("[{address}]"),
+                })
                 .unwrap_or_default();
             let path = desired
                 .datasets
@@ -150,7 +180,7 @@ fn unit_text(desired: &Desired, mount: &GuestMount) -> String {
         }
     };
     let network = if mount.via == MountVia::Nfs {
-        "After=network-online.target\n"
+        "Wants=network-online.target\nAfter=network-online.target\n"
     } else {
         ""
     };

@@ -57,6 +57,7 @@ pub(crate) fn check(
     out.extend(flaws(desired, matrix));
     out.extend(contradictions(matrix));
     ways_out(desired, matrix, &mut out);
+    super::shares::check(desired, matrix, &mut out);
     out
 }
 

@@ -31,6 +31,7 @@ mod port_set;
 mod proxmox;
 mod proxmox_diff;
 mod rules_diff;
+mod shares;
 mod ufw;
 mod ufw_diff;
 

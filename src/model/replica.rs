@@ -2,6 +2,7 @@
 
 use super::{
     ids::{DatasetName, HostName, ReplicaName},
+    retention::Retention,
     size::Bytes,
 };
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,8 @@ pub struct Replica {
     pub below: DatasetName,
     /// Bytes a second.
     pub limit: Option<Bytes>,
+    /// How many snapshots the copies keep; none keeps them all.
+    pub retention: Option<Retention>,
 }
 
 impl Replica {
@@ -57,6 +60,7 @@ mod tests {
             host: HostName::new("backup").expect("valid"),
             below: name("vault/home"),
             limit: None,
+            retention: None,
         };
         let target = replica.target(&name("tank/photos/raw")).expect("a place");
         assert_eq!(target.as_str(), "vault/home/photos/raw");

@@ -51,6 +51,8 @@ pub struct Retention {
     pub monthly: u32,
     /// Years.
     pub yearly: u32,
+    /// Guards of rollbacks, the newest ones. None keeps them all.
+    pub guards: Option<u32>,
 }
 
 impl Retention {
@@ -62,6 +64,7 @@ impl Retention {
         weekly: 8,
         monthly: 12,
         yearly: 2,
+        guards: None,
     };
 }
 
@@ -83,6 +86,9 @@ impl fmt::Display for Retention {
         ];
         for (word, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
             write!(f, ", {word} {count}")?;
+        }
+        if let Some(guards) = self.guards {
+            write!(f, ", guards {}", guards.max(1))?;
         }
         Ok(())
     }

@@ -18,6 +18,16 @@ pub const SCHEDULES: &str = "org.infra:schedules";
 /// The user property that names the run that took a snapshot; for people.
 pub const RUN: &str = "org.infra:run";
 
+/// The user property of a dataset whose stacks stand still for a rollback: their names with commas between, a space, and
+/// the guard. It goes when they run again, so one that is there tells of a rollback that did not come to its end.
+pub const STOPPED: &str = "org.infra:stopped";
+
+/// What [`STOPPED`] says. None when nothing stands still.
+pub fn stopped(value: &str) -> Option<(Vec<&str>, &str)> {
+    let (stacks, guard) = value.split_once(' ')?;
+    Some((stacks.split(',').collect(), guard))
+}
+
 /// The label of snapshots that a schedule asked for. Retention is about these alone.
 pub const SCHEDULED: &str = "auto";
 

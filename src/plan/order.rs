@@ -10,8 +10,14 @@
 use super::{
     change::{Change, Operation},
     diff,
+    draft::id,
 };
-use crate::model::{cluster::EntryKind, desired::Desired, ids::HostName};
+use crate::model::{
+    cluster::EntryKind,
+    desired::Desired,
+    guest::{Guest, MountVia},
+    ids::HostName,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -245,6 +251,18 @@ pub(super) fn complete_needs(changes: &mut [Change], desired: &Desired) {
                 more.extend(diff::running(guest));
                 more.extend(baseline_of(&guest.node));
             }
+            if let Operation::SetProperties { properties, .. }
+            | Operation::CreateDataset { properties, .. } = &change.operation
+                && properties.contains_key("sharenfs")
+            {
+                // ZFS asks the NFS server to share it.
+                more.extend(baseline_of(&change.host));
+            }
+            if is_baseline(change)
+                && let Some(guest) = desired.guests.get(&change.host)
+            {
+                more.extend(shared_with(guest, desired));
+            }
             if is_baseline(change) {
                 // Resources are listed in the order in which they must be true.
                 more.extend(
@@ -277,6 +295,17 @@ pub(super) fn complete_needs(changes: &mut [Change], desired: &Desired) {
             .collect();
         change.needs = wanted.into_iter().collect();
     }
+}
+
+/// What a guest mounts over NFS must be shared first.
+fn shared_with<'a>(guest: &'a Guest, desired: &'a Desired) -> impl Iterator<Item = String> + 'a {
+    guest
+        .mounts
+        .iter()
+        .filter(|mount| mount.via == MountVia::Nfs)
+        .filter_map(|mount| desired.datasets.get(&mount.dataset))
+        .filter(|dataset| dataset.host != guest.name)
+        .map(|dataset| id(&dataset.host, &diff::dataset_subject(&dataset.name)))
 }
 
 /// Drops the needs that no change of the list answers.

@@ -2,9 +2,10 @@
 
 use super::side::{Far, Near};
 use crate::model::{
-    ids::SnapshotName,
-    snapshot::{BookmarkFact, DatasetView, SnapshotId},
+    ids::{SnapshotName, SystemName},
+    snapshot::{BookmarkFact, DatasetView, SnapshotFact, SnapshotId},
 };
+use std::collections::BTreeMap;
 
 /// What to do once a snapshot is on both sides, in this order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -85,11 +86,41 @@ pub fn after(near: &Near, far: &Far, replica: &str, guid: u64) -> Keeping {
     out
 }
 
+/// Snapshots over there that this system took, by guid and name, and that do not say so: a stream carries no user
+/// property. With the mark they are known as ours when the near one has gone long ago.
+pub fn unmarked(near: &Near, far: &Far, system: &SystemName) -> Vec<SnapshotId> {
+    let is_ours = |there: &SnapshotFact| {
+        near.ours(system)
+            .any(|one| one.guid == there.guid && one.name == there.name)
+    };
+    far.snapshots
+        .iter()
+        .filter(|there| there.system.is_none() && is_ours(there))
+        .map(|there| SnapshotId {
+            dataset: far.dataset.clone(),
+            name: there.name.clone(),
+        })
+        .collect()
+}
+
+/// Snapshots over there from which the next increment may start, by guid: the newest common one, and whatever is
+/// bookmarked here.
+pub fn bases_over_there(near: &Near, far: &Far) -> BTreeMap<u64, String> {
+    let common = near
+        .common(far)
+        .map(|one| (one.guid, near.dataset.to_string()));
+    let marks = near.bookmarks.iter();
+    marks
+        .map(|mark| (mark.guid, format!("{}#{}", near.dataset, mark.name)))
+        .chain(common)
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::snapshot::BookmarkFact;
-    use crate::replication::next::tests::{far, name, near, snapshot};
+    use crate::replication::next::tests::{far, name, near, snapshot, system};
 
     #[test]
     fn the_new_base_is_kept_before_the_old_one_is_let_go() {
@@ -139,5 +170,27 @@ mod tests {
         let keeping = after(&here, &there, "offsite", 2);
         assert!(keeping.drop_bookmarks.is_empty() && keeping.hold_far.is_empty());
         assert!(keeping.release_far.is_empty());
+    }
+
+    #[test]
+    fn a_copy_is_ours_by_guid_and_name_and_the_next_base_is_known() {
+        let here = near(vec![snapshot("a", 1, 10), snapshot("b", 2, 20)]);
+        let bare = |text: &str, guid| SnapshotFact {
+            system: None,
+            ..snapshot(text, guid, guid)
+        };
+        let there = far(vec![
+            bare("a", 1),
+            bare("renamed", 2),
+            bare("b", 77),
+            bare("theirs", 9),
+        ]);
+        let names: Vec<String> = unmarked(&here, &there, &system())
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(names, ["backup/photos@a"]);
+        let bases = bases_over_there(&here, &there);
+        assert_eq!(bases.keys().copied().collect::<Vec<_>>(), [2]);
     }
 }

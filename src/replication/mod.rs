@@ -11,6 +11,6 @@ mod keeping;
 mod next;
 mod side;
 
-pub use keeping::{Keeping, after, arrived, bookmark_name, tag};
+pub use keeping::{Keeping, after, arrived, bases_over_there, bookmark_name, tag, unmarked};
 pub use next::{Base, Divergence, Next, next};
 pub use side::{Far, Near};

@@ -4,7 +4,7 @@ use super::bucket::{PERIODS, Period};
 use crate::model::{
     ids::SystemName,
     retention::Retention,
-    snapshot::{DatasetView, SCHEDULED, SnapshotFact},
+    snapshot::{DatasetView, GUARD, SCHEDULED, SnapshotFact},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -46,6 +46,13 @@ pub enum Reason {
         /// How many are kept.
         of: u32,
     },
+    /// One of the newest guards of rollbacks.
+    Guard {
+        /// 1 is the newest.
+        nth: usize,
+        /// How many are kept.
+        of: u32,
+    },
     /// The newest of its period.
     Newest {
         /// The period.
@@ -68,6 +75,7 @@ impl fmt::Display for Reason {
             Self::Base(replica) => write!(f, "last common with {replica}"),
             Self::Future => f.write_str("dated in the future"),
             Self::Last { nth, of } => write!(f, "last {nth} of {of}"),
+            Self::Guard { nth, of } => write!(f, "guard {nth} of {of}"),
             Self::Newest { period, nth, of } => write!(f, "{period} {nth} of {of}"),
         }
     }
@@ -91,7 +99,12 @@ impl Decision<'_> {
     /// The reason in words.
     pub fn why(&self) -> String {
         if self.reasons.is_empty() {
-            return "newer ones stand for its periods".to_owned();
+            let is_guard = self.snapshot.name.as_str().starts_with("infra_guard_");
+            return if is_guard {
+                "newer guards are kept".to_owned()
+            } else {
+                "newer ones stand for its periods".to_owned()
+            };
         }
         let words: Vec<String> = self.reasons.iter().map(ToString::to_string).collect();
         words.join(", ")
@@ -134,12 +147,24 @@ pub fn decide<'a>(view: &'a DatasetView, rules: &Rules<'_>) -> Vec<Decision<'a>>
             keep(one, Reason::Newest { period, nth, of });
         }
     }
+    if let Some(of) = rules.retention.guards.map(|of| of.max(1)) {
+        let mut guards: Vec<&SnapshotFact> = view
+            .snapshots
+            .iter()
+            .filter(|one| one.label(rules.system) == Some(GUARD) && one.creation <= rules.now)
+            .collect();
+        guards.sort_by_key(|one| std::cmp::Reverse((one.createtxg, one.guid)));
+        for (place, one) in guards.into_iter().enumerate().take(size(of)) {
+            let nth = place + 1;
+            keep(one, Reason::Guard { nth, of });
+        }
+    }
     view.snapshots
         .iter()
         .map(|snapshot| {
             let mut why: BTreeSet<Reason> = never(snapshot, rules).into_iter().collect();
             let key = (snapshot.createtxg, snapshot.guid);
-            if is_counted(snapshot) {
+            if is_pruned(snapshot, rules) && snapshot.creation <= rules.now {
                 why.extend(reasons.get(&key).into_iter().flatten().cloned());
             }
             Decision {
@@ -150,12 +175,21 @@ pub fn decide<'a>(view: &'a DatasetView, rules: &Rules<'_>) -> Vec<Decision<'a>>
         .collect()
 }
 
+/// Whether a policy says anything about a snapshot: one that a schedule took, and a guard where guards are counted.
+pub fn is_pruned(snapshot: &SnapshotFact, rules: &Rules<'_>) -> bool {
+    match snapshot.label(rules.system) {
+        Some(SCHEDULED) => true,
+        Some(GUARD) => rules.retention.guards.is_some(),
+        Some(_) | None => false,
+    }
+}
+
 /// What protects a snapshot whatever the policy says.
 fn never(snapshot: &SnapshotFact, rules: &Rules<'_>) -> Vec<Reason> {
     let mut out = Vec::new();
     match snapshot.label(rules.system) {
         None => out.push(Reason::Foreign),
-        Some(SCHEDULED) => {}
+        Some(_) if is_pruned(snapshot, rules) => {}
         Some(label) => out.push(Reason::ByHand(label.to_owned())),
     }
     if snapshot.userrefs > 0 {

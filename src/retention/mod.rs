@@ -21,7 +21,7 @@ mod tests;
 pub use bucket::Period;
 pub use clock::{ClockDoubt, doubt};
 pub use coverage::{Copied, Copies, Gap, Volumes, gaps};
-pub use decide::{Decision, Reason, Rules, decide};
+pub use decide::{Decision, Reason, Rules, decide, is_pruned};
 pub use due::{Due, due};
 pub use scope::{Cover, covers};
 pub use simulate::{Simulated, simulate};

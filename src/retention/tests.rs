@@ -100,15 +100,19 @@ fn policies() -> impl Strategy<Value = Retention> {
         0..10_u32,
         0..14_u32,
         0..4_u32,
+        prop::option::of(0..4_u32),
     )
-        .prop_map(|(last, hourly, daily, weekly, monthly, yearly)| Retention {
-            last,
-            hourly,
-            daily,
-            weekly,
-            monthly,
-            yearly,
-        })
+        .prop_map(
+            |(last, hourly, daily, weekly, monthly, yearly, guards)| Retention {
+                last,
+                hourly,
+                daily,
+                weekly,
+                monthly,
+                yearly,
+                guards,
+            },
+        )
 }
 
 fn view(history: &[(SnapshotFact, Kind)]) -> DatasetView {
@@ -160,7 +164,11 @@ proptest! {
             .filter(|(one, kind)| matches!(kind, Kind::Scheduled) && one.creation <= NOW)
             .map(|(one, _)| one.guid)
             .max();
-        prop_assert!(scheduled == 0 || gone.len() < scheduled);
+        let going = history.iter().filter(|(one, kind)| matches!(kind, Kind::Scheduled) && gone.contains(&one.guid));
+        prop_assert!(scheduled == 0 || going.count() < scheduled);
+        let guards = history.iter().filter(|(_, kind)| matches!(kind, Kind::Guard));
+        let guards: Vec<u64> = guards.map(|(one, _)| one.guid).collect();
+        prop_assert!(guards.is_empty() || guards.iter().any(|guid| !gone.contains(guid)));
         let counted = |guid: u64| history.iter().any(|(one, _)| {
             one.guid > guid && one.label(&home()) == Some("auto") && one.creation <= NOW
         });
@@ -182,6 +190,8 @@ proptest! {
             weekly: policy.weekly + more.weekly,
             monthly: policy.monthly + more.monthly,
             yearly: policy.yearly + more.yearly,
+            // Without a number all guards stay, which is more than any.
+            guards: policy.guards.zip(more.guards).map(|(one, other)| one + other),
         };
         let (all, bases) = (view(&history), bases(&history));
         let (few, many) = (going(&all, &generous, NOW, &bases), going(&all, &policy, NOW, &bases));
@@ -204,7 +214,8 @@ proptest! {
     fn what_must_never_go_never_goes(history in histories(), policy in policies(), now in NOW - 900 * DAY..NOW + 900 * DAY) {
         let gone = going(&view(&history), &policy, now, &bases(&history));
         for (one, kind) in &history {
-            let is_protected = !matches!(kind, Kind::Scheduled) || one.creation > now;
+            let is_ruled = matches!(kind, Kind::Scheduled) || (matches!(kind, Kind::Guard) && policy.guards.is_some());
+            let is_protected = !is_ruled || one.creation > now;
             prop_assert!(!(is_protected && gone.contains(&one.guid)), "{one:?} {kind:?}");
         }
     }
@@ -233,6 +244,7 @@ fn every_snapshot_has_its_reason() {
         weekly: 0,
         monthly: 0,
         yearly: 2,
+        guards: None,
     };
     let rules = Rules {
         system: &system,
@@ -368,4 +380,28 @@ fn a_night_in_which_an_hour_comes_twice_or_never_has_one_run() {
             .collect();
         assert_eq!(names, expected);
     }
+}
+
+/// Declared, the newest guards stay and older ones go; undeclared, all stay.
+#[test]
+fn guards_go_only_where_the_owner_says_how_many_stay() {
+    let guard = |number: u64, age: i64| {
+        let one = snapshot(number, NOW - age * DAY, Kind::Guard);
+        (one, Kind::Guard)
+    };
+    let all = view(&[guard(1, 90), guard(2, 60), guard(3, 30), guard(4, -1)]);
+    let none = BTreeMap::new();
+    let policy = |guards| Retention {
+        guards,
+        ..Retention::STANDARD
+    };
+    assert_eq!(going(&all, &policy(None), NOW, &none), BTreeSet::new());
+    assert_eq!(
+        going(&all, &policy(Some(2)), NOW, &none),
+        BTreeSet::from([1])
+    );
+    assert_eq!(
+        going(&all, &policy(Some(0)), NOW, &none),
+        BTreeSet::from([1, 2])
+    );
 }

@@ -158,3 +158,40 @@ fn a_dataset_that_left_the_inventory_keeps_its_data() {
         ["? pve: dataset tank/backups is not in the inventory any more; its data stays"]
     );
 }
+
+#[test]
+fn a_rollback_that_was_cut_off_is_told_until_one_has_ended() {
+    let said = drift(|_, seen| {
+        let noted = "immich,app tank/photos@infra_guard_20261130T020000Z";
+        set(seen, "tank/photos", "org.infra:stopped", noted, "local");
+    });
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].contains("cut off while immich, app stood still"),
+        "{said:?}"
+    );
+    assert!(said[0].contains("infra zfs rollback 'tank/photos@infra_guard_20261130T020000Z'"));
+    // What its children take over is nobody's rollback.
+    let inherited = drift(|_, seen| {
+        set(
+            seen,
+            "tank/photos",
+            "org.infra:stopped",
+            "app tank@x",
+            "inherited from tank",
+        );
+    });
+    assert_eq!(inherited, NOTHING);
+}
+
+#[test]
+fn a_share_that_nobody_asked_for_is_told() {
+    let said = drift(|_, seen| {
+        set(seen, "tank/photos", "sharenfs", "on", "local");
+    });
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].contains("nothing in the inventory mounts it"),
+        "{said:?}"
+    );
+}

@@ -5,6 +5,8 @@
     reason = "lays out stages and reads what was left on them"
 )]
 
+#[cfg(feature = "libzetta")]
+mod lzc;
 mod real;
 mod reasons;
 mod replay;

@@ -16,7 +16,7 @@ use infra::{
         shell::{Command, Outcome, Shell as _},
         ssh::SshHost,
         zfs::{
-            Zfs, ZfsRead as _, ZfsWrite as _,
+            Zfs, ZfsRead, ZfsWrite,
             transfer::{Ending, Sending, on_one_host},
         },
     },
@@ -113,7 +113,7 @@ fn id(name: &str) -> SnapshotId {
     SnapshotId::parse(name).expect("valid")
 }
 
-fn block_on<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -127,97 +127,99 @@ fn the_provider_does_on_real_openzfs_what_it_says() {
     let Some(rig) = rig() else { return };
     rig.sh("zpool create -O mountpoint=/mnt/tank tank /dev/vdg");
     let host = rig.host("rig");
+    block_on(what_an_engine_does(&Zfs(&host)));
+}
+
+/// One suite for both engines, on an empty zpool `tank` mounted at `/mnt/tank`.
+pub(crate) async fn what_an_engine_does<E: ZfsRead + ZfsWrite>(zfs: &E) {
     let system = SystemName::new("home").expect("valid");
     let tank = [ZpoolName::new("tank").expect("valid")];
-    block_on(async {
-        let zfs = Zfs(&host);
-        let wanted = BTreeMap::from([("recordsize".to_owned(), "1M".to_owned())]);
-        zfs.create(&dataset("tank/media"), &system, &wanted, None)
-            .await
-            .expect("created");
-        zfs.create(&dataset("tank/my photos"), &system, &BTreeMap::new(), None)
-            .await
-            .expect("created");
-        let (datasets, pools) = zfs.facts(&tank).await.expect("facts");
-        assert_eq!(pools["tank"].health, "ONLINE");
-        assert_eq!(
-            datasets[&dataset("tank/media")].properties["recordsize"].value,
-            "1048576"
-        );
+    let wanted = BTreeMap::from([("recordsize".to_owned(), "1M".to_owned())]);
+    zfs.create(&dataset("tank/media"), &system, &wanted, None)
+        .await
+        .expect("created");
+    zfs.create(&dataset("tank/my photos"), &system, &BTreeMap::new(), None)
+        .await
+        .expect("created");
+    let (datasets, pools) = zfs.facts(&tank).await.expect("facts");
+    assert_eq!(pools["tank"].health, "ONLINE");
+    assert_eq!(
+        datasets[&dataset("tank/media")].properties["recordsize"].value,
+        "1048576"
+    );
 
-        let both = BTreeSet::from([dataset("tank/media"), dataset("tank/my photos")]);
-        for name in ["infra_auto_1", "infra_auto_2", "infra_auto_3"] {
-            let name = short(name);
-            let properties = BTreeMap::from([(MARK.to_owned(), mark(&system, &name))]);
-            zfs.snapshot(&both, &name, &properties)
-                .await
-                .expect("taken");
-        }
-        let survey = zfs.survey(&tank).await.expect("a survey");
-        let media = &survey.datasets[&dataset("tank/media")];
-        let photos = &survey.datasets[&dataset("tank/my photos")];
-        assert_eq!(media.snapshots.len(), 3);
-        assert_eq!(
-            media.snapshots[0].createtxg, photos.snapshots[0].createtxg,
-            "of one moment"
-        );
-        assert!(
-            media
-                .snapshots
-                .iter()
-                .all(|one| one.system.as_ref() == Some(&system))
-        );
+    let both = BTreeSet::from([dataset("tank/media"), dataset("tank/my photos")]);
+    for name in ["infra_auto_1", "infra_auto_2", "infra_auto_3"] {
+        let name = short(name);
+        let properties = BTreeMap::from([(MARK.to_owned(), mark(&system, &name))]);
+        zfs.snapshot(&both, &name, &properties)
+            .await
+            .expect("taken");
+    }
+    let survey = zfs.survey(&tank).await.expect("a survey");
+    let media = &survey.datasets[&dataset("tank/media")];
+    let photos = &survey.datasets[&dataset("tank/my photos")];
+    assert_eq!(media.snapshots.len(), 3);
+    assert_eq!(
+        media.snapshots[0].createtxg, photos.snapshots[0].createtxg,
+        "of one moment"
+    );
+    assert!(
+        media
+            .snapshots
+            .iter()
+            .all(|one| one.system.as_ref() == Some(&system))
+    );
 
-        let held = id("tank/media@infra_auto_2");
-        assert_eq!(
-            zfs.hold("keep", std::slice::from_ref(&held))
-                .await
-                .expect("held"),
-            Outcome::Changed
-        );
-        assert_eq!(
-            zfs.hold("keep", std::slice::from_ref(&held))
-                .await
-                .expect("held"),
-            Outcome::Unchanged
-        );
-        let holds = zfs.holds(std::slice::from_ref(&held)).await.expect("holds");
-        assert_eq!(holds[0].tag, "keep");
-        zfs.bookmark(&id("tank/media@infra_auto_1"), &short("base"))
+    let held = id("tank/media@infra_auto_2");
+    assert_eq!(
+        zfs.hold("keep", std::slice::from_ref(&held))
             .await
-            .expect("bookmarked");
-        let gone = zfs
-            .destroy_snapshots(&["1", "2", "3"].map(|n| id(&format!("tank/media@infra_auto_{n}"))))
+            .expect("held"),
+        Outcome::Changed
+    );
+    assert_eq!(
+        zfs.hold("keep", std::slice::from_ref(&held))
             .await
-            .expect("answers");
-        assert_eq!(gone.gone.len(), 2);
-        assert_eq!(gone.left.len(), 1);
-        assert!(gone.left[0].1.contains("held"), "{}", gone.left[0].1);
-        assert_eq!(
-            zfs.release("keep", std::slice::from_ref(&held))
-                .await
-                .expect("released"),
-            Outcome::Changed
-        );
-        zfs.rollback(&held).await.expect("rolled back");
-        zfs.clone_snapshot(&held, &dataset("tank/look"), &system, &BTreeMap::new())
+            .expect("held"),
+        Outcome::Unchanged
+    );
+    let holds = zfs.holds(std::slice::from_ref(&held)).await.expect("holds");
+    assert_eq!(holds[0].tag, "keep");
+    zfs.bookmark(&id("tank/media@infra_auto_1"), &short("base"))
+        .await
+        .expect("bookmarked");
+    let gone = zfs
+        .destroy_snapshots(&["1", "2", "3"].map(|n| id(&format!("tank/media@infra_auto_{n}"))))
+        .await
+        .expect("answers");
+    assert_eq!(gone.gone.len(), 2);
+    assert_eq!(gone.left.len(), 1);
+    assert!(gone.left[0].1.contains("held"), "{}", gone.left[0].1);
+    assert_eq!(
+        zfs.release("keep", std::slice::from_ref(&held))
             .await
-            .expect("cloned");
-        let survey = zfs.survey(&tank).await.expect("a survey");
-        assert_eq!(
-            survey.datasets[&dataset("tank/media")].bookmarks[0].name,
-            short("base")
-        );
-        assert_eq!(
-            survey.datasets[&dataset("tank/look")].origin.as_deref(),
-            Some("tank/media@infra_auto_2")
-        );
-        let refused = zfs
-            .destroy_snapshots(std::slice::from_ref(&held))
-            .await
-            .expect("answers");
-        assert!(refused.left[0].1.contains("clones"), "{:?}", refused.left);
-    });
+            .expect("released"),
+        Outcome::Changed
+    );
+    zfs.rollback(&held).await.expect("rolled back");
+    zfs.clone_snapshot(&held, &dataset("tank/look"), &system, &BTreeMap::new())
+        .await
+        .expect("cloned");
+    let survey = zfs.survey(&tank).await.expect("a survey");
+    assert_eq!(
+        survey.datasets[&dataset("tank/media")].bookmarks[0].name,
+        short("base")
+    );
+    assert_eq!(
+        survey.datasets[&dataset("tank/look")].origin.as_deref(),
+        Some("tank/media@infra_auto_2")
+    );
+    let refused = zfs
+        .destroy_snapshots(std::slice::from_ref(&held))
+        .await
+        .expect("answers");
+    assert!(refused.left[0].1.contains("clones"), "{:?}", refused.left);
 }
 
 async fn run(host: &SshHost, words: &[&str]) {

@@ -154,7 +154,7 @@ impl Rig {
     }
 
     /// A local pipeline in which `"$0"` is the way into the guest.
-    fn carry(&self, script: &str, folder: &Path) {
+    pub(crate) fn carry(&self, script: &str, folder: &Path) {
         let way = self.folder.path().join("in");
         let ssh = self.ssh();
         let words: Vec<String> = ssh

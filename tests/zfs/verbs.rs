@@ -36,8 +36,9 @@ zfs:
       photos: {snapshots: daily, properties: {acltype: posix}, datasets: {raw: {}}}
       media: {snapshots: weekly}
   cellar: {host: vault, datasets: {home: {snapshots: none, waivers: {snapshots: it holds copies, backup: it is one}}}}
+retention: {two: {last: 2, guards: 1}}
 replicas:
-  offsite: {datasets: [tank/photos], to: cellar/home}
+  offsite: {datasets: [tank/photos], to: cellar/home, retention: two}
 stacks:
   app: {on: nas, mounts: {files: tank/photos}}
 ";
@@ -219,6 +220,30 @@ fn a_rollback_loses_nothing_and_lets_nobody_write_meanwhile() {
         "now-longer\nbbbbnew\nchanged\nin[si]de\nkept\nlinked\nnew file\nraw\nsly\n"
     );
 
+    // Killed in the middle: the dataset itself says what stood still, and the next one starts it.
+    rig.sh("cd /mnt/tank/photos; head -c 60000000 /dev/urandom > big; : >/run/app.log");
+    let mut killed = bench
+        .command(&["zfs", "rollback", &old, "--yes"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program runs");
+    bench.until("grep -q stop /run/app.log");
+    killed.kill().expect("it ran");
+    killed.wait().expect("it ended");
+    bench.until("! pgrep -x rsync >/dev/null");
+    assert_eq!(rig.sh("cat /run/app.log"), "stop\n");
+    let words = ["was cut off while app stood still", "infra zfs rollback"];
+    bench.says(&["zfs", "plan"], 0, &words);
+    let words = ["An earlier rollback was cut off while it had stopped app"];
+    bench.says(&["zfs", "rollback", &old, "--yes"], 0, &words);
+    assert_eq!(rig.sh("tail -n 1 /run/app.log"), "start\n");
+    assert_eq!(
+        rig.sh("zfs get -H -o value -s local org.infra:stopped tank/photos"),
+        ""
+    );
+    bench.says(&["zfs", "plan"], 0, &["Nothing to change"]);
+
     // A clone is a look: it is in no schedule, in no gap, and the plan knows what it is.
     bench.says(&["zfs", "clone", &old, "--to", "tank/photos/look"], 0, &[]);
     let words = ["is a clone for a look at", "Nothing to change"];
@@ -275,6 +300,31 @@ fn replicas_of_the_inventory_are_brought_up_to_date_and_count_as_copies() {
     let covered = bench.says(&["zfs", "coverage"], 12, &["tank/media has no backup"]);
     assert!(!covered.contains("photos"), "{covered}");
     bench.says(&["zfs", "plan"], 0, &["Nothing to change"]);
+
+    // A copy keeps what its policy says, its base whatever that says, and another tool's snapshots in any case.
+    rig.sh("zfs snapshot cellar/home/photos@autosnap_2026-11-08_00:00:01_daily");
+    for _ in 0..3 {
+        bench.says(&["zfs", "snapshot", "--all"], 0, &[]);
+        bench.until("[ \"$(date +%s)\" -gt \"$(zfs list -Hpo creation -t snapshot -s createtxg -d 1 tank/photos | tail -n 1)\" ]");
+    }
+    let before = rig.sh("zfs list -H -t snapshot -d 1 tank/photos | wc -l");
+    bench.says(&["zfs", "replicate", "offsite"], 0, &["snapshots gone"]);
+    assert_eq!(
+        rig.sh("zfs list -H -o name -t snapshot -d 1 cellar/home/photos | grep -c infra_auto; zfs list -H -t snapshot -d 1 cellar/home/photos | grep -c autosnap"),
+        "2\n1\n"
+    );
+    assert_eq!(
+        rig.sh("zfs list -H -t snapshot -d 1 tank/photos | wc -l"),
+        before
+    );
+    let again = bench.json(&["zfs", "replicate", "offsite"]);
+    assert_eq!(
+        again["replicas"][0]["gone"],
+        serde_json::json!([]),
+        "{again}"
+    );
+    bench.says(&["zfs", "snapshot", "--all"], 0, &[]);
+    bench.says(&["zfs", "replicate", "offsite"], 0, &[]);
 
     // What was written over there stops it; nothing is forced.
     rig.sh("zfs set readonly=off mountpoint=/mnt/copy cellar/home/photos; zfs mount cellar/home/photos; echo mine > /mnt/copy/mine; sync");
@@ -355,4 +405,83 @@ fn a_zpool_of_empty_disks_and_an_encrypted_dataset_that_a_reboot_locks() {
     bench.says(&["zfs", "apply", "--yes"], 0, &[]);
     assert_eq!(rig.sh("cat /mnt/deep/letters/drafts/one"), "dear\n");
     bench.says(&["zfs", "plan"], 0, &["Nothing to change"]);
+}
+
+/// A pool that lost a disk, one that stopped, and snapshots of other tools all over.
+#[test]
+fn a_pool_that_is_not_well_is_told_and_nothing_of_others_is_touched() {
+    let Some(bench) = Bench::up() else { return };
+    let rig = &bench.rig;
+    rig.sh("zpool destroy tank; zpool destroy cellar; zpool create -O mountpoint=none tank mirror /dev/vdc /dev/vdd; zpool create -O mountpoint=none cellar /dev/vde; zfs create cellar/home");
+    bench.says(&["zfs", "apply", "--yes"], 0, &[]);
+    rig.sh("for name in autosnap_2026-11-08_00:00:01_daily __replicate_100-0_1700000000__ vzdump 'with space' infra_auto_20200101T000000Z; do zfs snapshot \"tank/photos@$name\"; done; zfs hold mine tank/photos@vzdump");
+    let theirs = rig.sh("zfs list -H -o name,guid -t snapshot -r tank");
+    bench.says(&["zfs", "snapshot", "--prune"], 0, &[]);
+    for _ in 0..3 {
+        bench.says(&["zfs", "prune", "--yes", "--max-share", "100"], 0, &[]);
+    }
+    let left = rig.sh("zfs list -H -o name,guid -t snapshot -r tank");
+    for line in theirs.lines() {
+        assert!(left.contains(line), "{line} is gone:\n{left}");
+    }
+
+    // A degraded pool goes on, and is no secret.
+    rig.sh("zpool offline tank vdd");
+    bench.says(&["zfs", "status"], 12, &["tank", "DEGRADED"]);
+    let line = bench.infra(&["zfs", "status", "--nagios"]);
+    assert_ne!(line.status.code(), Some(0));
+    bench.says(&["zfs", "snapshot", "--all"], 0, &["zpool tank"]);
+    rig.sh("zpool online tank vdd; zpool wait -t resilver tank");
+
+    // A clock that is a year off takes snapshots, tells, and destroys nothing.
+    let before = rig.sh("zfs list -H -o name -t snapshot -r tank | wc -l");
+    rig.sh("date -s \"@$(($(date +%s) + 31536000))\" >/dev/null");
+    bench.says(&["zfs", "prune", "--yes"], 11, &["clock"]);
+    rig.sh("date -s \"@$(($(date +%s) - 63072000))\" >/dev/null");
+    bench.says(&["zfs", "prune", "--yes"], 11, &["clock"]);
+    rig.sh("date -s \"@$(($(date +%s) + 31536000))\" >/dev/null");
+    assert_eq!(
+        rig.sh("zfs list -H -o name -t snapshot -r tank | wc -l"),
+        before
+    );
+
+    // Suspended: every disk fails. It answers at once, and says what is to be done.
+    rig.sh("zinject -d vde -e io -T all cellar >/dev/null; (timeout 5 zfs create cellar/lost >/dev/null 2>&1 &); timeout 120 sh -c 'until [ \"$(zpool list -H -o health cellar)\" = SUSPENDED ]; do :; done'");
+    let said = bench.infra(&["zfs", "status"]);
+    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert_eq!(said.status.code(), Some(12), "{text}");
+    assert!(text.contains("SUSPENDED"), "{text}");
+    bench.says(&["zfs", "snapshot", "--all"], 1, &["zpool clear cellar"]);
+    rig.sh("zinject -c all >/dev/null; zpool clear cellar");
+}
+
+/// `sharenfs` as the inventory writes it for a guest: real exports, a real mount, and nobody else.
+#[test]
+fn a_dataset_is_shared_over_nfs_with_its_client_alone() {
+    let Some(bench) = Bench::up() else { return };
+    let rig = &bench.rig;
+    rig.sh("rm -f /etc/systemd/system/nfs-server.service /etc/systemd/system/rpcbind.service /etc/systemd/system/rpcbind.socket /etc/systemd/system/nfs-blkmap.service; systemctl daemon-reload; systemctl start nfs-server; ip link set lo up");
+    let text = fs::read_to_string(bench.inventory().join("system.yaml")).expect("written");
+    let shared = "media: {snapshots: weekly, properties: {sharenfs: \"sec=sys,rw=10.0.2.15,no_root_squash\"}, directories: [{path: films, uid: 1001, gid: 1001, mode: \"0750\"}]}";
+    bench.write(
+        "inventory/system.yaml",
+        &text.replace("media: {snapshots: weekly}", shared),
+    );
+    bench.says(&["zfs", "apply", "--yes"], 0, &[]);
+    bench.says(&["zfs", "plan"], 0, &["Nothing to change"]);
+    let exports = rig.sh("exportfs -v | tr -d '\n'");
+    assert!(
+        exports.contains("/mnt/tank/media") && exports.contains("10.0.2.15"),
+        "{exports}"
+    );
+    assert!(
+        !exports.contains('*') && !exports.contains("<world>"),
+        "{exports}"
+    );
+    rig.sh("mkdir -p /srv/media; mount -t nfs4 10.0.2.15:/mnt/tank/media /srv/media; echo film > /srv/media/films/one; chown 1001:1001 /srv/media/films/one");
+    assert_eq!(
+        rig.sh("stat -c '%u:%g %a' /mnt/tank/media/films /mnt/tank/media/films/one; cat /mnt/tank/media/films/one; umount /srv/media"),
+        "1001:1001 750\n1001:1001 644\nfilm\n"
+    );
+    rig.sh("mkdir -p /srv/other; ! timeout 20 mount -t nfs4 -o clientaddr=127.0.0.1 127.0.0.1:/mnt/tank/media /srv/other 2>/dev/null");
 }

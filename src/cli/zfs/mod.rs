@@ -6,7 +6,9 @@
 
 mod args;
 mod clone;
+mod copies;
 mod coverage;
+mod engine;
 mod hold;
 mod hook;
 mod list;

@@ -1,24 +1,24 @@
 //! `infra zfs prune`: what goes, what stays, and why.
 
-use super::look::{Choice, Seen, look, told};
+use super::{
+    engine,
+    look::{Choice, Seen, look, told},
+};
 use crate::cli::{context::Context, exit, failure::Failure, live, locks::Locks, session::Session};
 use crate::model::{
     desired::Desired,
     ids::HostName,
-    snapshot::{DatasetView, SCHEDULED, SnapshotId, Survey},
+    snapshot::{DatasetView, SnapshotId, Survey},
 };
-use crate::providers::{
-    shell::Shell,
-    zfs::{Zfs, ZfsWrite as _},
-};
-use crate::retention::{Rules, decide, doubt};
+use crate::providers::shell::Shell;
+use crate::retention::{Rules, decide, doubt, is_pruned};
 use crate::view::{palette, words::count};
 use clap::Args;
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt::Write as _, sync::atomic::AtomicBool};
 
 /// So few snapshots are no loss to stop for.
-const FEW: usize = 10;
+pub(super) const FEW: usize = 10;
 
 /// Destroy the scheduled snapshots that the policy does not keep
 ///
@@ -210,7 +210,7 @@ pub(super) fn plan(
             .view
             .snapshots
             .iter()
-            .filter(|one| one.label(&desired.system) == Some(SCHEDULED))
+            .filter(|one| is_pruned(one, &rules))
             .count();
         if going > FEW && going * 100 > of * usize::from(limits.max_share) {
             out.too_much.push(format!(
@@ -276,13 +276,9 @@ async fn destroy<S: Shell>(
     snapshots: &[SnapshotId],
     pruned: &mut Pruned,
 ) -> Result<(), Failure> {
-    let done = Zfs(shell)
-        .destroy_snapshots(snapshots)
-        .await
-        .map_err(|error| {
-            told(&error)
-                .hint("Some may be gone already; `infra zfs prune --plan` shows what is left.")
-        })?;
+    let done = engine::destroy(shell, snapshots).await.map_err(|error| {
+        told(&error).hint("Some may be gone already; `infra zfs prune --plan` shows what is left.")
+    })?;
     if !context.global.json {
         let gone = count(done.gone.len(), "snapshot", "snapshots");
         context

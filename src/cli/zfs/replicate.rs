@@ -1,16 +1,19 @@
 //! `infra zfs replicate`: the snapshots of a dataset and of those below it, on another pool or host.
 
-use super::look::owner;
+use super::{copies, look::owner, prune::Limits};
 use crate::apply::replica::{End, Job, ReplicaError, look, replicate};
 use crate::cli::{context::Context, exit, failure::Failure, live, locks::Locks, session::Session};
 use crate::model::{
     desired::Desired,
     ids::{DatasetName, HostName, ReplicaName, SystemName},
     replica::target,
+    retention::Retention,
     size::Bytes,
+    snapshot::SnapshotId,
 };
 use crate::providers::{shell::hint, ssh::SshHost};
 use crate::replication::{Divergence, Next, next};
+use crate::view::words::count;
 use clap::Args;
 use std::sync::atomic::AtomicBool;
 
@@ -19,7 +22,8 @@ use std::sync::atomic::AtomicBool;
 /// Brings the replicas of the inventory up to date, or with `--to` datasets that you name. Incremental from the newest
 /// common snapshot or bookmark, found by guid; an interrupted stream goes on where it was; encrypted data travel encrypted.
 /// The common base is held on both sides and bookmarked here, so that no prune takes it. Nothing over there is ever rolled
-/// back, overwritten or destroyed: where it went its own way, that is told.
+/// back or overwritten: where it went its own way, that is told. Where the replica has a `retention:`, those of infra's own
+/// snapshots over there that it does not keep are destroyed once the newest one has arrived.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ReplicateArgs {
     /// Replicas of the inventory, all of them unless given; with `--to` datasets of the inventory, and those inside go along
@@ -35,9 +39,11 @@ pub(crate) struct ReplicateArgs {
     /// Name of the replica in holds and bookmarks; from where it goes unless given
     #[arg(long = "as", value_name = "NAME", requires = "to")]
     pub(crate) replica: Option<String>,
-    /// Show the next step of each dataset and send nothing
+    /// Show the next step of each dataset and what would go over there; send and destroy nothing
     #[arg(long)]
     pub(crate) plan: bool,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
 }
 
 /// One replica, and what belongs to it.
@@ -46,6 +52,7 @@ struct Order {
     host: HostName,
     pairs: Vec<(DatasetName, DatasetName)>,
     limit: Option<u64>,
+    retention: Option<Retention>,
 }
 
 /// Runs the verb.
@@ -96,6 +103,7 @@ fn orders(desired: &Desired, args: &ReplicateArgs) -> Result<Vec<Order>, Failure
             .filter_map(|source| Some((source.clone(), replica.target(source)?)))
             .collect(),
         limit: limit.or(replica.limit.map(|bytes| bytes.0)),
+        retention: replica.retention,
     });
     Ok(orders.collect())
 }
@@ -135,6 +143,8 @@ fn once(
         host,
         pairs,
         limit,
+        // A policy is declared or there is none.
+        retention: None,
     })
 }
 
@@ -208,14 +218,14 @@ async fn carry_out(
     let (mut code, mut rows) = (exit::DONE, Vec::new());
     for order in orders(&session.desired, args)? {
         if args.plan {
-            all_of(context, &session, &order, true, &mut rows).await?;
+            all_of(context, &session, &order, args, &mut rows).await?;
             continue;
         }
         // A lock of its own for each: a first copy takes days, and neither `up` nor another replica waits for it.
         let locks = Locks::of_replica(context, &session, &order.replica);
         let walking = AtomicBool::new(false);
         let work = async {
-            all_of(context, &session, &order, false, &mut rows).await?;
+            all_of(context, &session, &order, args, &mut rows).await?;
             Ok(exit::DONE)
         };
         if let Err(failure) = locks.hold(context, &walking, work).await {
@@ -235,11 +245,15 @@ async fn carry_out(
     }
     for row in &rows {
         let text = format!("{} -> {}: {}\n", row.source, row.target, row.what);
-        match &row.failure {
-            Some(failure) => {
-                failure.tell(context.terminal);
-            }
-            None => context.terminal.answer(&text),
+        if row.failure.is_none() || row.is_current {
+            context.terminal.answer(&text);
+        }
+        if let Some(failure) = &row.failure {
+            failure.tell(context.terminal);
+        }
+        if args.plan {
+            let lines = row.gone.iter().map(|id| format!("  - {id}\n"));
+            context.terminal.answer(&lines.collect::<String>());
         }
     }
     Ok(code)
@@ -250,7 +264,7 @@ async fn all_of(
     context: &Context,
     session: &Session,
     order: &Order,
-    plan: bool,
+    args: &ReplicateArgs,
     rows: &mut Vec<Row>,
 ) -> Result<(), Failure> {
     for (source, target) in &order.pairs {
@@ -263,7 +277,10 @@ async fn all_of(
             target,
             limit: order.limit,
         };
-        let mut row = one(context, &job, plan).await;
+        let mut row = one(context, &job, args.plan).await;
+        if let Some(retention) = order.retention.filter(|_| row.is_current) {
+            row.prune(&job, &retention, args).await;
+        }
         row.replica.clone_from(&order.replica);
         rows.push(row);
     }
@@ -279,9 +296,47 @@ struct Row {
     steps: Vec<String>,
     code: u8,
     failure: Option<Failure>,
+    /// The newest snapshot is over there.
+    is_current: bool,
+    /// What went over there, or with `--plan` would.
+    gone: Vec<SnapshotId>,
 }
 
 impl Row {
+    /// Drops what the copy's policy does not keep. Never before the newest snapshot has arrived.
+    async fn prune(&mut self, job: &Job<'_>, retention: &Retention, args: &ReplicateArgs) {
+        let going = match copies::going(job, retention, &args.limits).await {
+            Ok(going) => going,
+            Err(failure) => return self.fail(failure),
+        };
+        if going.is_empty() {
+            return;
+        }
+        let snapshots = |number| count(number, "snapshot", "snapshots");
+        if args.plan {
+            self.what = format!("{}; {} would go", self.what, snapshots(going.len()));
+            self.gone = going;
+            return;
+        }
+        match copies::destroy(job, &going).await {
+            Ok(done) => {
+                self.what = format!("{}; {} gone", self.what, snapshots(done.gone.len()));
+                if let Some((id, why)) = done.left.first() {
+                    let text = format!("{} could not go", snapshots(done.left.len()));
+                    let why = format!("{id}: {}", why.replace('\t', " "));
+                    self.fail(Failure::new(exit::PARTIAL, text).because(why));
+                }
+                self.gone = done.gone;
+            }
+            Err(failure) => self.fail(failure),
+        }
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        self.code = failure.code();
+        self.failure = Some(failure);
+    }
+
     fn json(&self) -> serde_json::Value {
         serde_json::json!({
             "replica": self.replica,
@@ -289,6 +344,7 @@ impl Row {
             "target": self.target,
             "steps": self.steps,
             "result": self.what,
+            "gone": self.gone.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "exit": self.code,
         })
     }
@@ -304,6 +360,8 @@ async fn one(context: &Context, job: &Job<'_>, plan: bool) -> Row {
         steps,
         code: exit::DONE,
         failure: None,
+        is_current: false,
+        gone: Vec::new(),
     };
     let stopped = |failure: Failure, code: u8, what: &str, steps: Vec<String>| Row {
         code,
@@ -312,13 +370,22 @@ async fn one(context: &Context, job: &Job<'_>, plan: bool) -> Row {
     };
     if plan {
         return match look(job).await {
-            Ok((near, far)) => row(shown(&next(&near, &far, job.system)), Vec::new()),
+            Ok((near, far)) => {
+                let step = next(&near, &far, job.system);
+                Row {
+                    is_current: matches!(step, Next::Nothing { .. }),
+                    ..row(shown(&step), Vec::new())
+                }
+            }
             Err(error) => stopped(failed(&error), exit::UNREACHABLE, "not known", Vec::new()),
         };
     }
     match replicate(job, &|step| context.terminal.tell(step)).await {
         Ok(report) => match report.end {
-            End::UpToDate { newest } => row(format!("up to date at @{newest}"), report.steps),
+            End::UpToDate { newest } => Row {
+                is_current: true,
+                ..row(format!("up to date at @{newest}"), report.steps)
+            },
             End::NoSnapshot => stopped(
                 no_snapshot(job.source, job.system),
                 exit::FAILED,

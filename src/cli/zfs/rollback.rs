@@ -7,10 +7,10 @@ use super::{
 use crate::cli::{context::Context, exit, failure::Failure, live, locks::Locks, session::Session};
 use crate::model::{
     desired::Desired,
-    snapshot::{GUARD, MARK, RUN, SnapshotId, mark, our_name},
+    snapshot::{GUARD, MARK, RUN, STOPPED, SnapshotId, mark, our_name, stopped},
 };
 use crate::providers::{
-    shell::Shell,
+    shell::{Command, Shell},
     ssh::SshHost,
     zfs::{Zfs, ZfsError, ZfsWrite as _},
 };
@@ -66,6 +66,8 @@ struct Loss<'s> {
     differing: Vec<String>,
     users: Vec<User<'s>>,
     newer: usize,
+    /// Stacks that an earlier rollback had stopped when it was cut off.
+    left: Vec<String>,
 }
 
 impl Loss<'_> {
@@ -96,6 +98,7 @@ async fn loss<'s>(
                 .hint("`infra zfs list` shows what there is."),
         );
     };
+    let left = left_behind(shell, &id).await?;
     let differing = Zfs(shell)
         .differing(&id)
         .await
@@ -110,8 +113,23 @@ async fn loss<'s>(
         differing,
         users: standstill::users(session, &id.dataset)?,
         newer,
+        left,
         id,
     })
+}
+
+/// The stacks that a rollback which was cut off left standing still.
+async fn left_behind<S: Shell>(shell: &S, id: &SnapshotId) -> Result<Vec<String>, Failure> {
+    let words = ["zfs", "get", "-H", "-o", "value", "-s", "local", STOPPED];
+    let asked = Command::new(words).args([id.dataset.as_str()]);
+    let output = shell
+        .demand(asked)
+        .await
+        .map_err(|error| told(&ZfsError::Shell(error)))?;
+    let text = output.text();
+    let stacks = stopped(text.trim()).map(|(stacks, _)| stacks);
+    let stacks = stacks.unwrap_or_default().into_iter();
+    Ok(stacks.map(str::to_owned).collect())
 }
 
 async fn plan(context: &Context, args: &RollbackArgs, session: &Session) -> Result<u8, Failure> {
@@ -138,8 +156,13 @@ async fn carry_out(
         context.terminal.answer(&shown(&loss));
     }
     if loss.differing.is_empty() {
+        let all_started = restart(context, &loss).await?;
         told_done(context, &loss, None, 0);
-        return Ok(exit::DONE);
+        return Ok(if all_started {
+            exit::DONE
+        } else {
+            exit::PARTIAL
+        });
     }
     if !args.yes {
         agree(context, &loss.id)?;
@@ -152,10 +175,14 @@ async fn carry_out(
         dataset: loss.id.dataset.clone(),
         name: guard,
     };
-    let running = standstill::running(&loss.users).await?;
+    let running = standstill::running(&loss.users, &loss.left).await?;
     // From here on Ctrl-C waits: what was stopped must be started again.
     walking.store(true, Ordering::SeqCst);
-    standstill::stop(context, &running).await?;
+    note(&loss, &running, &guard).await?;
+    if let Err(failure) = standstill::stop(context, &running).await {
+        forget(&loss, &running).await?;
+        return Err(failure);
+    }
     let result = roll(
         context,
         &Zfs(loss.shell),
@@ -165,6 +192,9 @@ async fn carry_out(
     )
     .await;
     let all_started = standstill::start(context, &running).await;
+    if all_started {
+        forget(&loss, &running).await?;
+    }
     walking.store(false, Ordering::SeqCst);
     let changed = match result {
         Ok(changed) => changed,
@@ -179,6 +209,41 @@ async fn carry_out(
     } else {
         exit::PARTIAL
     })
+}
+
+/// Starts what an earlier rollback left standing still, where there is nothing else to do.
+async fn restart(context: &Context, loss: &Loss<'_>) -> Result<bool, Failure> {
+    let left = standstill::of(&loss.users, &loss.left);
+    let all_started = standstill::start(context, &left).await;
+    if all_started {
+        forget(loss, &left).await?;
+    }
+    Ok(all_started)
+}
+
+/// Writes on the dataset what is about to be stopped: whoever finds it after a `kill -9` knows what to start.
+async fn note(loss: &Loss<'_>, users: &[&User<'_>], guard: &SnapshotId) -> Result<(), Failure> {
+    if users.is_empty() {
+        return Ok(());
+    }
+    let stacks: Vec<&str> = users.iter().map(|user| user.stack.as_str()).collect();
+    let value = format!("{} {guard}", stacks.join(","));
+    let property = BTreeMap::from([(STOPPED.to_owned(), value)]);
+    Zfs(loss.shell)
+        .set(&loss.id.dataset, &property)
+        .await
+        .map(drop)
+        .map_err(|error| told(&error).hint("Nothing was stopped, and nothing rolled back."))
+}
+
+async fn forget(loss: &Loss<'_>, users: &[&User<'_>]) -> Result<(), Failure> {
+    if users.is_empty() && loss.left.is_empty() {
+        return Ok(());
+    }
+    Zfs(loss.shell)
+        .inherit(&loss.id.dataset, STOPPED)
+        .await
+        .map_err(|error| told(&error))
 }
 
 fn told_done(context: &Context, loss: &Loss<'_>, guard: Option<&SnapshotId>, changed: usize) {
@@ -239,11 +304,21 @@ fn cannot(error: &ZfsError) -> Failure {
 
 fn shown(loss: &Loss<'_>) -> String {
     let Loss { id, differing, .. } = loss;
-    if differing.is_empty() {
-        return format!("{} is as in {id} already.\n", id.dataset);
+    let mut text = String::new();
+    if !loss.left.is_empty() {
+        let _ = writeln!(
+            text,
+            "An earlier rollback was cut off while it had stopped {}; started again afterwards.",
+            list(&loss.left)
+        );
     }
-    let mut text = format!(
-        "{} since {id} would be undone:\n",
+    if differing.is_empty() {
+        let _ = writeln!(text, "{} is as in {id} already.", id.dataset);
+        return text;
+    }
+    let _ = writeln!(
+        text,
+        "{} since {id} would be undone:",
         count(differing.len(), "change", "changes")
     );
     for line in differing.iter().take(SHOWN) {

@@ -1,7 +1,7 @@
 //! `infra zfs snapshot`: what is due, of one moment within each zpool.
 
 use super::{
-    hook,
+    engine, hook,
     look::{Choice, Seen, look, told},
     prune::{self, PruneArgs, Pruned},
 };
@@ -12,10 +12,7 @@ use crate::model::{
     ids::{DatasetName, HostName, SnapshotName},
     snapshot::{MARK, RUN, SCHEDULED, SCHEDULES, Survey, mark, our_name},
 };
-use crate::providers::{
-    shell::Shell,
-    zfs::{Zfs, ZfsWrite as _},
-};
+use crate::providers::shell::Shell;
 use crate::retention::{Cover, doubt, due};
 use crate::view::words::count;
 use clap::Args;
@@ -219,7 +216,7 @@ pub(super) async fn take<S: Shell>(
                 (SCHEDULES.to_owned(), schedules.join(",")),
                 (RUN.to_owned(), run_id.to_owned()),
             ]);
-            match Zfs(shell).snapshot(&datasets, &name, &properties).await {
+            match engine::take(shell, &datasets, &name, &properties).await {
                 Ok(()) => done.taken.push(Taken {
                     host: host.clone(),
                     zpool,

@@ -85,11 +85,22 @@ fn is_below(path: &str, top: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Those of the users that run now. What stands still already is not started afterwards.
-pub(super) async fn running<'s, 'u>(users: &'u [User<'s>]) -> Result<Vec<&'u User<'s>>, Failure> {
+/// The users with these names.
+pub(super) fn of<'s, 'u>(users: &'u [User<'s>], stacks: &[String]) -> Vec<&'u User<'s>> {
+    let is_named = |user: &&User<'_>| stacks.iter().any(|name| name == user.stack.as_str());
+    users.iter().filter(is_named).collect()
+}
+
+/// Those of the users that run now, and those that an earlier rollback left standing still. What somebody else has stopped
+/// is not started afterwards.
+pub(super) async fn running<'s, 'u>(
+    users: &'u [User<'s>],
+    left: &[String],
+) -> Result<Vec<&'u User<'s>>, Failure> {
     let mut out = Vec::new();
     for user in users {
-        if state(user).await? != "inactive" {
+        let is_left = left.iter().any(|name| name == user.stack.as_str());
+        if is_left || state(user).await? != "inactive" {
             out.push(user);
         }
     }

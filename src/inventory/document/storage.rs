@@ -123,6 +123,8 @@ pub(crate) struct Retention {
     pub(crate) monthly: May<u32>,
     /// Years.
     pub(crate) yearly: May<u32>,
+    /// Guard snapshots of rollbacks, the newest ones; all of them unless given.
+    pub(crate) guards: May<u32>,
 }
 
 /// Copies of datasets on another zpool, kept up to date by `infra zfs replicate`.
@@ -137,6 +139,8 @@ pub(crate) struct Replica {
     pub(crate) to: At<Text<DatasetName>>,
     /// At most so much a second.
     pub(crate) limit: May<Text<Bytes>>,
+    /// The retention policy of the copies; all of their snapshots stay unless given.
+    pub(crate) retention: May<String>,
 }
 
 /// A profile of your own.

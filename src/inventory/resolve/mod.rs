@@ -29,6 +29,7 @@ mod property;
 mod replica;
 mod scope;
 mod secret;
+mod share;
 mod stack;
 mod stack_mount;
 mod storage;
@@ -58,8 +59,9 @@ pub(crate) fn resolve(
     let mut nodes = machine::nodes(document, &zones, scope);
     let zones = network::route(document, zones, &mut nodes, scope);
     let hosts = machine::hosts(document, &zones, scope);
-    let (zpools, datasets) = storage::pools(document, scope);
-    let replicas = replica::replicas(document, &zpools, &datasets, scope);
+    let policies = policy::policies(document, scope);
+    let (zpools, datasets) = storage::pools(document, &policies, scope);
+    let replicas = replica::replicas(document, &zpools, &datasets, &policies, scope);
     let guests = guest::guests(document, system.as_ref(), &zones, &datasets, scope);
     let ha_rules = availability::rules(document, &guests, scope);
     let sets = network::sets(document, scope);
@@ -89,6 +91,7 @@ pub(crate) fn resolve(
         authorized_keys: api::authorized_keys(document, scope),
         timezone: api::timezone(document, scope),
     };
+    share::shares(&mut desired);
     desired.sets = network::members(sets, &desired, scope);
     group::fill(document, &mut desired, scope);
     desired.stacks = stack::stacks(document, folders, &desired, lock, &mut services, scope);

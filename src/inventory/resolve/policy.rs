@@ -94,6 +94,7 @@ pub(super) fn policies(document: &Document, scope: &mut Scope<'_>) -> BTreeMap<S
                 weekly: count(&raw.weekly),
                 monthly: count(&raw.monthly),
                 yearly: count(&raw.yearly),
+                guards: raw.guards.as_ref().and_then(|at| at.value),
             },
         );
     }

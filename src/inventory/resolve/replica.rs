@@ -14,6 +14,7 @@ use crate::inventory::{
 use crate::model::{
     ids::{DatasetName, HostName, ReplicaName},
     replica::{Replica, target},
+    retention::Retention,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,7 @@ pub(super) fn replicas(
     document: &Document,
     pools: &Zpools,
     datasets: &Datasets,
+    policies: &BTreeMap<String, Retention>,
     scope: &mut Scope<'_>,
 ) -> BTreeMap<ReplicaName, Replica> {
     let mut out = BTreeMap::new();
@@ -31,6 +33,10 @@ pub(super) fn replicas(
         let below: Option<DatasetName> = scope.parse(&raw.to);
         let sources = sources(raw, datasets, scope);
         let limit = scope.parse_may(&raw.limit);
+        let retention = raw.retention.as_ref().and_then(|at| {
+            let policy = scope.refer::<String>(Noun::Retention, at)?;
+            policies.get(&policy).copied()
+        });
         let (Some(name), Some(below)) = (name, below) else {
             continue;
         };
@@ -43,6 +49,7 @@ pub(super) fn replicas(
             host,
             below,
             limit,
+            retention,
         };
         arrivals(&replica, raw, pools, datasets, scope);
         out.insert(name, replica);

@@ -35,9 +35,12 @@ pub(super) type Datasets = BTreeMap<DatasetName, Dataset>;
 pub(super) type Zpools = BTreeMap<ZpoolName, Zpool>;
 
 /// All pools and their datasets.
-pub(super) fn pools(document: &Document, scope: &mut Scope<'_>) -> (Zpools, Datasets) {
+pub(super) fn pools(
+    document: &Document,
+    policies: &BTreeMap<String, Retention>,
+    scope: &mut Scope<'_>,
+) -> (Zpools, Datasets) {
     let profiles = profiles(document, scope);
-    let policies = policy::policies(document, scope);
     let mut pools = BTreeMap::new();
     let mut out = BTreeMap::new();
     for (key, raw) in entries(&document.zfs) {
@@ -53,7 +56,7 @@ pub(super) fn pools(document: &Document, scope: &mut Scope<'_>) -> (Zpools, Data
         let mut walk = Walk {
             host: &host,
             profiles: &profiles,
-            policies: &policies,
+            policies,
             out: &mut out,
         };
         walk.datasets(name.as_str(), &pool.datasets, &Inherited::default(), scope);

@@ -81,6 +81,12 @@ pub(super) const CATALOGUE: &[Package] = &[
     package("iptables", "1.8.11-2", &[], &[]),
     package("netplan.io", "1.1.2-7", &[], &[]),
     package("nfs-common", "1:2.8.3-1", &[], &[]),
+    package(
+        "nfs-kernel-server",
+        "1:2.8.3-1",
+        &["nfs-server.service"],
+        &["nfs-common"],
+    ),
     package("nftables", "1.1.3-1", &[], &[]),
     package("openssh-server", "1:10.0p1-7", &["ssh.service"], &[]),
     package("procps", "2:4.0.4-9", &[], &[]),
@@ -114,7 +120,12 @@ pub(super) const CATALOGUE: &[Package] = &[
         &["unattended-upgrades.service"],
         &[],
     ),
-    package("zfsutils-linux", "2.3.4-pve1", &["zfs-mount.service"], &[]),
+    package(
+        "zfsutils-linux",
+        "2.3.4-pve1",
+        &["zfs-mount.service", "zfs-share.service"],
+        &[],
+    ),
 ];
 
 /// A package by name.

@@ -6,6 +6,7 @@ use crate::model::{
     facts::{DatasetFact, HostFacts},
     ids::{DatasetName, HostName},
     property,
+    snapshot::{STOPPED, stopped},
 };
 use crate::plan::{
     change::{Field, Operation},
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 const OWNER: &str = "org.infra:system";
 
 /// The subject of a dataset's changes.
-pub(super) fn subject(name: &DatasetName) -> String {
+pub(in crate::plan) fn subject(name: &DatasetName) -> String {
     format!("dataset {name}")
 }
 
@@ -164,6 +165,8 @@ fn update(
     dataset: &Dataset,
     found: &DatasetFact,
 ) {
+    cut_off(draft, host, dataset, found);
+    shared_by_hand(draft, host, dataset, found);
     let lock = unlock(draft, desired, host, dataset, found);
     let (mut set, mut fields) = (BTreeMap::new(), Vec::new());
     for (name, wanted) in &dataset.properties {
@@ -229,6 +232,37 @@ fn update(
                 dataset: dataset.name.clone(),
             },
         );
+    }
+}
+
+/// A rollback that was killed left its stacks standing still and its files half old, half new. The stacks are started as any
+/// that does not run; which files are right only their owner knows, so it is told until a rollback has come to its end.
+fn cut_off(draft: &mut Draft, host: &HostName, dataset: &Dataset, found: &DatasetFact) {
+    let noted = found.properties.get(STOPPED);
+    let noted = noted.filter(|fact| fact.source == "local");
+    let Some((stacks, guard)) = noted.and_then(|fact| stopped(&fact.value)) else {
+        return;
+    };
+    draft.leave_alone(format!(
+        "{host}: a rollback of {0} was cut off while {1} stood still: some files may be old and some new. Repeat it, or go back to \
+        what was there before: `infra zfs rollback '{guard}'`. When all is well: `zfs inherit {STOPPED} {0}`",
+        dataset.name,
+        stacks.join(", ")
+    ));
+}
+
+/// A share that nobody in the inventory asked for: told, and left to whoever made it.
+fn shared_by_hand(draft: &mut Draft, host: &HostName, dataset: &Dataset, found: &DatasetFact) {
+    let shared = found.properties.get("sharenfs").filter(|fact| {
+        fact.source == "local"
+            && fact.value != "off"
+            && !dataset.properties.contains_key("sharenfs")
+    });
+    if let Some(fact) = shared {
+        draft.leave_alone(format!(
+            "{host}: {0} is shared over NFS ({1}), and nothing in the inventory mounts it; `zfs inherit sharenfs {0}` ends that",
+            dataset.name, fact.value
+        ));
     }
 }
 

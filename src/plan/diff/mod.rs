@@ -19,7 +19,7 @@ mod network;
 mod resource;
 mod stack;
 
-pub(super) use dataset::path as directory;
+pub(super) use dataset::{path as directory, subject as dataset_subject};
 pub(super) use drive::is_seed_of;
 pub use entry::guest as entry_guest;
 pub(super) use guest::running;

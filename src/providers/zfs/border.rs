@@ -107,6 +107,13 @@ pub trait ZfsWrite: Send + Sync {
         snapshots: &[SnapshotId],
     ) -> impl Future<Output = Result<Outcome, ZfsError>> + Send;
 
+    /// Writes on snapshots that a system took them. For copies, which lost it on their way.
+    fn mark(
+        &self,
+        system: &SystemName,
+        snapshots: &[SnapshotId],
+    ) -> impl Future<Output = Result<(), ZfsError>> + Send;
+
     /// Takes a tag off snapshots; those that do not have it are fine.
     fn release(
         &self,

@@ -51,6 +51,10 @@ pub const ROLL_FORWARD_SCRIPT: &str = "infra-zfs-roll-forward";
 /// `/dev/disk/by-id`. Exit 70 when it was refused before anything was written.
 pub const CREATE_ZPOOL_SCRIPT: &str = "infra-zpool-create";
 
+/// Name of the script that marks snapshots. Arguments: the property and the system. Input: snapshots, one on each line.
+const MARK_SCRIPT: &str = "infra-zfs-mark";
+
+const MARK_EACH: &str = include_str!("scripts/mark.sh");
 const CREATE_ZPOOL: &str = include_str!("scripts/zpool-create.sh");
 const ROLL_FORWARD: &str = include_str!("scripts/rollforward.sh");
 const SNAPSHOT: &str = include_str!("scripts/snapshot.sh");
@@ -236,19 +240,10 @@ impl<S: Shell> ZfsWrite for Zfs<'_, S> {
         name: &SnapshotName,
         properties: &BTreeMap<String, String>,
     ) -> Result<(), ZfsError> {
+        in_one_zpool(datasets, name)?;
         let Some(first) = datasets.first() else {
             return Ok(());
         };
-        if let Some(other) = datasets.iter().find(|one| one.zpool() != first.zpool()) {
-            let said = format!("{other} is in another zpool: they cannot be of one moment");
-            return Err(invalid(first, said));
-        }
-        let too_long =
-            |dataset: &&DatasetName| dataset.as_str().len() + 1 + name.as_str().len() > LONGEST;
-        if let Some(dataset) = datasets.iter().find(too_long) {
-            let said = format!("{dataset}@{name} would be longer than {LONGEST} bytes");
-            return Err(invalid(dataset, said));
-        }
         let pairs = properties
             .iter()
             .flat_map(|(key, value)| ["-o".to_owned(), format!("{key}={value}")]);
@@ -266,6 +261,22 @@ impl<S: Shell> ZfsWrite for Zfs<'_, S> {
 
     async fn hold(&self, tag: &str, snapshots: &[SnapshotId]) -> Result<Outcome, ZfsError> {
         self.tag("hold", tag, snapshots).await
+    }
+
+    async fn mark(&self, system: &SystemName, snapshots: &[SnapshotId]) -> Result<(), ZfsError> {
+        let Some(first) = snapshots.first() else {
+            return Ok(());
+        };
+        let command = Command::script(MARK_SCRIPT, MARK_EACH)
+            .args([MARK, system.as_str()])
+            .stdin(one_a_line(snapshots));
+        // Thousands after a first copy.
+        let output = self.0.run(command.timeout(LIST_PATIENCE)).await?;
+        if output.is_success() {
+            return Ok(());
+        }
+        let (host, dataset) = (self.0.host().as_str(), first.dataset.as_str());
+        Err(ZfsError::of(host, dataset, &output))
     }
 
     async fn release(&self, tag: &str, snapshots: &[SnapshotId]) -> Result<Outcome, ZfsError> {
@@ -329,6 +340,27 @@ fn one_a_line<T: ToString>(things: impl IntoIterator<Item = T>) -> String {
         lines.push('\n');
     }
     lines
+}
+
+/// Snapshots of one name can be of one moment within a zpool only, and each name has its limit.
+pub(super) fn in_one_zpool(
+    datasets: &BTreeSet<DatasetName>,
+    name: &SnapshotName,
+) -> Result<(), ZfsError> {
+    let zpool = datasets.first().map(DatasetName::zpool);
+    if let Some(other) = datasets.iter().find(|one| Some(one.zpool()) != zpool) {
+        let said = format!("{other} is in another zpool: they cannot be of one moment");
+        return Err(invalid(other, said));
+    }
+    let too_long =
+        |dataset: &&DatasetName| dataset.as_str().len() + 1 + name.as_str().len() > LONGEST;
+    match datasets.iter().find(too_long) {
+        None => Ok(()),
+        Some(dataset) => {
+            let said = format!("{dataset}@{name} would be longer than {LONGEST} bytes");
+            Err(invalid(dataset, said))
+        }
+    }
 }
 
 fn invalid(dataset: &DatasetName, said: String) -> ZfsError {

@@ -17,6 +17,13 @@ mod error;
 mod facts;
 mod frame;
 mod health;
+#[cfg(feature = "libzetta")]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "asks the kernel which boot this is; libzetta takes a `HashMap`"
+)]
+mod lzc;
 mod survey;
 pub mod transfer;
 pub mod trap;
@@ -32,4 +39,6 @@ pub use engine::{
 };
 pub use error::ZfsError;
 pub use facts::{FACTS, ZfsFacts, parse_facts};
+#[cfg(feature = "libzetta")]
+pub use lzc::Lzc;
 pub use survey::parse_survey;

@@ -9,11 +9,17 @@ use crate::model::{
     snapshot::{BookmarkFact, DatasetView, SnapshotFact, Survey},
     zpool::ZpoolState,
 };
+use base64::{prelude::BASE64_STANDARD, read::DecoderReader};
+use flate2::read::GzDecoder;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor},
 };
-use std::{borrow::Cow, fmt};
+use std::{
+    borrow::Cow,
+    fmt,
+    io::{BufReader, Read},
+};
 
 /// The script. Its arguments are [`MARK`](crate::model::snapshot::MARK) and zpool names.
 pub(super) const SURVEY: &str = include_str!("scripts/survey.sh");
@@ -89,7 +95,8 @@ pub fn parse_survey(text: &str) -> Result<Survey, String> {
                     add(&mut survey, &row(line)?)?;
                 }
             }
-            "things-j" => json(section.body, &mut survey)?,
+            "things-j" => json(section.body.as_bytes(), &mut survey)?,
+            "things-jz" => json(packed(&section), &mut survey)?,
             other => return Err(format!("unexpected frame `{other}`")),
         }
     }
@@ -238,9 +245,17 @@ fn add(survey: &mut Survey, row: &Row<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// Reads the JSON form of `zfs list`, one thing at a time: a hundred thousand snapshots are never held twice.
-fn json(text: &str, survey: &mut Survey) -> Result<(), String> {
-    let mut reader = serde_json::Deserializer::from_str(text);
+/// Unpacks what the script packed, as it is read.
+fn packed<'a>(section: &Section<'a>) -> impl Read + use<'a> {
+    let text = DecoderReader::new(section.body.trim().as_bytes(), &BASE64_STANDARD);
+    GzDecoder::new(text)
+}
+
+/// Reads the JSON form of `zfs list`, one thing at a time: neither the text nor a hundred thousand snapshots are held
+/// twice.
+fn json(answer: impl Read, survey: &mut Survey) -> Result<(), String> {
+    let mut reader =
+        serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 16, answer));
     List(survey)
         .deserialize(&mut reader)
         .and_then(|()| reader.end())

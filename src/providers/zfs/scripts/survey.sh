@@ -1,5 +1,6 @@
 # infra-zfs-survey MARK POOL...: clock, version, health of zpools, and one list of all that is in them, framed by lines
 # `==zfs WORD`. JSON where this ZFS speaks it (2.3 and later), else columns parted by tabs. MARK is a user property.
+# The JSON list has a kilobyte for each snapshot, nearly all of it the same: it travels as gzip in base64 (`things-jz`).
 set -u
 PATH="$PATH:/usr/sbin:/sbin"
 LC_ALL=C
@@ -23,6 +24,15 @@ framed() {
 	{ complaint=$("$@" 2>&1 1>&3); } 3>&1
 	printf '\n==zfs exit %s %s\n' "$?" "$(printf %s "$complaint" | tr '\n' ' ')"
 }
+# As `framed`, what it wrote packed.
+packed() {
+	{ answer=$({ { "$@" 2>&4; echo "code $?" >&4; } | gzip -1 | base64 -w 0 >&3; } 4>&1); } 3>&1
+	printf '\n==zfs exit %s %s\n' "${answer##*code }" "$(printf %s "${answer%code *}" | tr '\n' ' ')"
+}
+things=things$json list=framed
+if [ -n "$json" ] && command -v gzip >/dev/null 2>&1 && command -v base64 >/dev/null 2>&1; then
+	things=things-jz list=packed
+fi
 for pool in "$@"; do
 	printf '==zfs pool %s\n' "$pool"
 	framed zpool list -Hp -o name,health,size,alloc,free,cap,frag "$pool"
@@ -32,8 +42,8 @@ for pool in "$@"; do
 	case $(zpool list -H -o health "$pool" 2>/dev/null) in
 	SUSPENDED) continue ;;
 	esac
-	printf '==zfs things%s %s\n' "$json" "$pool"
-	framed zfs list ${json:--H} -p -r -t filesystem,volume,snapshot,bookmark \
+	printf '==zfs %s %s\n' "$things" "$pool"
+	$list zfs list ${json:--H} -p -r -t filesystem,volume,snapshot,bookmark \
 		-o "name,type,guid,createtxg,creation,used,userrefs,clones,origin,mounted,keystatus,$mark" "$pool"
 done
 echo '==zfs end'

@@ -5,7 +5,7 @@
     reason = "runs the scripts on this machine"
 )]
 
-use super::recorded::stdout;
+use super::recorded::{Recorded, stdout};
 use crate::model::{
     dataset::DatasetDirectory,
     ids::{DatasetName, HostName, ZpoolName},
@@ -274,4 +274,39 @@ async fn directories_wait_for_the_mount() {
         .await;
     assert!(matches!(made, Err(ZfsError::NotMounted { .. })), "{made:?}");
     assert!(!stand.path().join("tank/a").exists());
+}
+
+#[tokio::test]
+async fn a_survey_travels_packed_and_a_list_that_failed_says_why() {
+    let answer = r#"case "$*" in
+version\ -j) echo '{}' ;;
+version) echo zfs-2.3.9-1 ;;
+*" bad") echo 'cannot iterate filesystems: I/O error' >&2; exit 1 ;;
+*) cat "$folder/list" ;;
+esac"#;
+    let pools = r#"case "$*" in *health*,*) printf '%s\tONLINE\t1006632960\t466944\t1006166016\t0\t2\n' "${*##* }" ;; status*) cat "$folder/status" ;; *) echo ONLINE ;; esac"#;
+    let stand = Stand::new(answer, pools);
+    let list = r#"{"output_version":{"command":"zfs list","vers_major":0,"vers_minor":1},"datasets":{"tank":{"name":"tank","type":"FILESYSTEM","pool":"tank","createtxg":"1","properties":{"guid":{"value":"7"},"creation":{"value":"1"},"used":{"value":"98304"}}}}}"#;
+    fs::write(stand.path().join("list"), list).expect("written");
+    let status = include_str!("../../../../tests/zfs/snapshots.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str::<Recorded>(line).expect("a recorded command"))
+        .find(|row| row.cmd == "zpool status -j tank")
+        .expect("recorded");
+    fs::write(stand.path().join("status"), status.stdout).expect("written");
+    let tank = ZpoolName::new("tank").expect("valid");
+    let survey = Zfs(&stand).survey(&[tank]).await.expect("well formed");
+    assert_eq!(survey.datasets[&dataset("tank")].guid, 7);
+    let bad = ZpoolName::new("bad").expect("valid");
+    let error = Zfs(&stand).survey(&[bad]).await.expect_err("it failed");
+    let said = std::iter::successors(Some(&error as &dyn std::error::Error), |error| {
+        error.source()
+    })
+    .map(ToString::to_string)
+    .collect::<Vec<_>>()
+    .join(": ");
+    assert!(
+        said.contains("cannot iterate filesystems: I/O error"),
+        "{said}"
+    );
 }

@@ -7,7 +7,9 @@ use crate::model::{
     zpool::ZpoolState,
 };
 use crate::providers::zfs::{health, survey::parse_survey};
-use std::{collections::BTreeMap, fmt::Write as _};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use flate2::{Compression, write::GzEncoder};
+use std::{collections::BTreeMap, fmt::Write as _, io::Write as _};
 
 fn recorded() -> Vec<Recorded> {
     include_str!("../../../../tests/zfs/snapshots.jsonl")
@@ -121,10 +123,34 @@ fn json_says_the_same_as_text() {
             .collect()
     };
     assert_eq!(both(&survey), both(&from_text));
+    let packed = parse_survey(&packed(&json)).expect("well formed");
+    assert_eq!(both(&packed), both(&from_text));
     let newer = text.replace("\"vers_major\":0", "\"vers_major\":1");
     let why = parse_survey(&newer).expect_err("an output of another version");
     assert!(why.contains("does not know"), "{why}");
     assert!(parse_survey(&text.replace("output_version", "other")).is_err());
+}
+
+/// The list as the script sends it.
+fn packed(json: &str) -> String {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(json.as_bytes()).expect("in memory");
+    let text = BASE64_STANDARD.encode(gzip.finish().expect("in memory"));
+    framed(&format!("{text}\n")).replace("==zfs things tank", "==zfs things-jz tank")
+}
+
+#[test]
+fn a_packed_list_that_lost_its_end_is_an_error() {
+    let json = stdout(
+        "zfs list -j -p -t snapshot -o name,creation,used,userrefs,org.infra:made-by -r tank/media",
+    );
+    let text = packed(&json);
+    let begin = text.find("things-jz tank\n").expect("framed") + 15;
+    let end = begin + text[begin..].find('\n').expect("a line");
+    for keep in (begin..end).step_by(61) {
+        let short = format!("{}{}", &text[..keep], &text[end..]);
+        assert!(parse_survey(&short).is_err(), "{keep} of {end}");
+    }
 }
 
 #[test]
