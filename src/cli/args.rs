@@ -76,6 +76,8 @@ pub(crate) enum Verb {
     /// Asks and writes nothing. Exits with 12 when something is bad, with 5 when something could not be asked.
     Doctor,
     /// Run the system's own checks against the live system
+    ///
+    /// Exits with 12 when a check fails, with 5 when a machine that was to ask did not answer.
     Verify,
     /// Look at the flow matrix, explain it, apply it under a guard, prove it
     #[command(subcommand)]

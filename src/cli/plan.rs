@@ -5,7 +5,10 @@ use crate::model::observed::Observed;
 use crate::plan::{Obstacle, Plan, change::Impact};
 use crate::view::human;
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
+use std::{fmt::Write as _, path::PathBuf};
+
+/// So many changes are named in a sentence; the plan above it has all.
+const MANY: usize = 4;
 
 /// Show what would change, why, and its impact.
 #[derive(Debug, Clone, Args)]
@@ -142,10 +145,14 @@ pub(crate) fn refuse(plan: &Plan, max: Option<MaxImpact>) -> Result<(), Failure>
     if too_much.is_empty() {
         return Ok(());
     }
-    let text = format!(
+    let more = too_much.len().saturating_sub(MANY);
+    let mut text = format!(
         "these changes have more impact than allowed: {}",
-        too_much.join(", ")
+        too_much[..too_much.len() - more].join(", ")
     );
+    if more > 0 {
+        let _ = write!(text, " and {more} more");
+    }
     Err(Failure::new(exit::REFUSED, text)
         .hint("Allow more with `--max-impact`, or choose with `--on`."))
 }

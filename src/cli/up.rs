@@ -217,8 +217,12 @@ pub(super) fn blocked(plan: &Plan) -> Option<Failure> {
 /// Asks the person.
 pub(super) async fn agreed(context: &Context, plan: &Plan) -> Result<bool, Failure> {
     if !context.terminal.can_ask() {
-        return Err(Failure::new(exit::USAGE, "there is nobody to ask")
-            .hint("Look at `infra plan`, then agree beforehand with `--yes`."));
+        return Err(
+            Failure::new(exit::USAGE, "there is nobody to ask").hint(format!(
+                "Look at `{}`, then agree beforehand with `--yes`.",
+                context.again("plan")
+            )),
+        );
     }
     loop {
         let answer = ask(context.terminal).await;

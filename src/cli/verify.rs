@@ -54,14 +54,19 @@ pub(super) async fn shown(
     } else {
         context.terminal.answer(&human::checks(&results));
     }
-    let failed = results
-        .iter()
-        .any(|result| matches!(result.verdict, Verdict::Failed { .. }));
-    Ok(if failed {
-        exit::CHECK_FAILED
-    } else {
-        exit::DONE
-    })
+    let any = |is: fn(&Verdict) -> bool| results.iter().any(|result| is(&result.verdict));
+    Ok(
+        if any(|verdict| matches!(verdict, Verdict::Failed { .. })) {
+            exit::CHECK_FAILED
+        } else if any(|verdict| matches!(verdict, Verdict::Unanswered { .. })) {
+            exit::UNREACHABLE
+        } else if !session.lab && !any(|verdict| *verdict == Verdict::Passed) {
+            // Where nothing was seen to hold, nothing was verified.
+            exit::CHECK_FAILED
+        } else {
+            exit::DONE
+        },
+    )
 }
 
 /// The address from which this machine would speak to the system's first host. A UDP socket is connected and nothing

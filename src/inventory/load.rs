@@ -72,6 +72,8 @@ pub fn load(
     let mut sources = Sources::default();
     let mut out = Vec::new();
     let mut roots = Vec::new();
+    // A file without a tree takes everything it names with it.
+    let mut is_torn = false;
     let files = if is_file {
         vec![path.to_owned()]
     } else {
@@ -84,7 +86,10 @@ pub fn load(
             .to_string_lossy()
             .into_owned();
         let index = sources.add(&name, &read(file)?);
-        roots.extend(tree::parse(index, &sources, &mut out));
+        let before = out.len();
+        let root = tree::parse(index, &sources, &mut out);
+        is_torn |= root.is_none() && out.len() > before;
+        roots.extend(root);
     }
     if files.is_empty() {
         return Err(LoadError::Empty { folder });
@@ -108,6 +113,12 @@ pub fn load(
         out.append(&mut sink.out.into_inner());
         document.ok().and_then(|at| at.value)
     };
+    if is_torn {
+        // What is missing may stand in the file that could not be read: saying so a hundred times hides the one mistake.
+        let top = sources.place(root.mark);
+        out.retain(|d| d.code != codes::MISSING_KEY || d.labels.iter().all(|l| l.place != top));
+        return Ok(finish(None, out, sources, folder));
+    }
     let Some(document) = document else {
         return Ok(finish(None, out, sources, folder));
     };

@@ -67,13 +67,17 @@ impl Glob {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSelector {
     /// An empty part.
-    #[error("a selector has an empty part: write for example `intranet,@dmz,stack/jellyfin`")]
+    #[error(
+        "read the selector: it has an empty part; write for example `intranet,@dmz,stack/jellyfin`"
+    )]
     Empty,
     /// A part of a kind that does not exist.
-    #[error("`{0}` is no kind: write node/, guest/, host/, stack/ or dataset/")]
+    #[error("read the selector: `{0}` is no kind; write node/, guest/, host/, stack/ or dataset/")]
     Kind(String),
     /// A part that nothing matches.
-    #[error("nothing matches `{0}`")]
+    #[error(
+        "find what `{0}` selects: no host, zone, stack or dataset of the inventory is called so"
+    )]
     Nothing(String),
 }
 

@@ -15,6 +15,11 @@ use std::{borrow::Cow, collections::BTreeMap};
 /// Aliases may multiply nodes; a homelab never needs this many.
 const MAX_NODES: usize = 200_000;
 
+const NOT_YAML: &str = "this is not YAML";
+/// What it nearly always is.
+const QUOTE: &str = "indent with spaces, close brackets and quotes, and quote text that holds `: ` or ` #` or begins with \
+                     `*`, `&`, `[` or `{`";
+
 /// A value and where it stands.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
@@ -89,7 +94,11 @@ pub(crate) fn parse(file: u32, sources: &Sources, out: &mut Vec<Diagnostic>) -> 
         Ok(node) => node,
         Err(stop) => {
             let place = sources.place(stop.span);
-            out.push(Diagnostic::error(codes::SYNTAX, stop.summary).at(&place, stop.label));
+            let mut torn = Diagnostic::error(codes::SYNTAX, stop.summary).at(&place, stop.label);
+            if torn.summary == NOT_YAML {
+                torn = torn.help(QUOTE);
+            }
+            out.push(torn);
             None
         }
     }
@@ -152,7 +161,7 @@ impl Builder<'_> {
                             start: at,
                             end: at.saturating_add(1),
                         },
-                        summary: "this is not YAML".to_owned(),
+                        summary: NOT_YAML.to_owned(),
                         label: error.kind().to_string(),
                     })
                 }
@@ -260,7 +269,7 @@ impl Builder<'_> {
             | Event::MappingEnd
             | _ => Err(Stop {
                 span: self.span(span),
-                summary: "this is not YAML".to_owned(),
+                summary: NOT_YAML.to_owned(),
                 label: "a value was expected".to_owned(),
             }),
         }

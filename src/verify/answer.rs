@@ -21,6 +21,11 @@ pub enum Verdict {
         /// Why.
         why: String,
     },
+    /// Who was to ask did not answer.
+    Unanswered {
+        /// Why.
+        why: String,
+    },
 }
 
 /// One check with its verdict.

@@ -61,7 +61,7 @@ pub async fn run<S: Shell, L: Shell>(
                         .into_iter()
                         .map(|at| {
                             let why = format!("host {host} is not reachable from here");
-                            (at, Verdict::NotAsked { why })
+                            (at, Verdict::Unanswered { why })
                         })
                         .collect(),
                 },
@@ -89,7 +89,7 @@ pub async fn run<S: Shell, L: Shell>(
                 Asker::Here => "here".to_owned(),
                 Asker::Nobody(_) => "nobody".to_owned(),
             },
-            verdict: verdicts.remove(&at).unwrap_or_else(|| Verdict::NotAsked {
+            verdict: verdicts.remove(&at).unwrap_or_else(|| Verdict::Unanswered {
                 why: "it was not asked".to_owned(),
             }),
         })
@@ -116,7 +116,7 @@ async fn ask<S: Shell>(shell: &S, checks: &[Check], members: Vec<usize>) -> Vec<
             .map(|at| {
                 (
                     at,
-                    Verdict::NotAsked {
+                    Verdict::Unanswered {
                         why: format!("could not {error}"),
                     },
                 )

@@ -18,6 +18,17 @@ pub fn duration(milliseconds: u64) -> String {
     }
 }
 
+/// A size of which only the order matters: `512 MiB`, `3.6 TiB`.
+pub fn about(bytes: u64) -> String {
+    let (unit, shift) = match bytes {
+        0..0x4000_0000 => return format!("{} MiB", bytes >> 20),
+        0x4000_0000..0x100_0000_0000 => ("GiB", 30),
+        _ => ("TiB", 40),
+    };
+    let tenths = ((bytes >> (shift - 4)) * 10) >> 4;
+    format!("{}.{} {unit}", tenths / 10, tenths % 10)
+}
+
 /// A list with commas and `and`.
 pub fn list(items: &[String]) -> String {
     match items {
@@ -38,6 +49,9 @@ mod tests {
         assert_eq!(duration(340), "340 ms");
         assert_eq!(duration(4_250), "4.2 s");
         assert_eq!(duration(185_000), "3 min 05 s");
+        assert_eq!(about(512 << 20), "512 MiB");
+        assert_eq!(about(1 << 30), "1.0 GiB");
+        assert_eq!(about(3_801_087 << 20), "3.6 TiB");
         assert_eq!(
             list(&["a".to_owned(), "b".to_owned(), "c".to_owned()]),
             "a, b and c"

@@ -122,3 +122,25 @@ fn a_plan_agreed_to_in_a_file_is_carried_out_and_nothing_beside_it() {
     assert!(!ran.text.contains("stack jellyfin"), "{}", ran.text);
     lab.recovers();
 }
+
+#[test]
+fn what_nobody_answered_is_not_verified() {
+    let lab = Lab::new();
+    lab.run(&["--lab", "verify"]).says(
+        5,
+        &[
+            "0 of 23 checks hold",
+            "got no answer",
+            "could not reach extranet",
+        ],
+    );
+    lab.run(&["--lab", "plan", "--on", "extrnet"])
+        .says(2, &["failed to find what `extrnet` selects"]);
+    lab.run(&["--lab", "up"])
+        .says(2, &["there is nobody to ask", "Look at `infra --lab plan`"]);
+    lab.run(&["--lab", "up", "--yes", "--max-impact", "hot"])
+        .says(
+            11,
+            &["more impact than allowed", "more\n", "`--max-impact`"],
+        );
+}

@@ -105,6 +105,23 @@ fn a_broken_file_does_not_hide_the_problems_of_another() {
 }
 
 #[test]
+fn what_a_broken_file_names_is_not_missed_in_the_others() {
+    let zones = "zones:\n  lan: {cidrs: 192.168.1.0/24}\n";
+    let flows = "flows:\n  - {from: lan, to: pi, allow: 22/tcp, reason: one}\n";
+    for broken in [
+        "hosts:\n\tpi: {address: 192.168.1.30}\n",
+        "version: 1\nname: {\n",
+    ] {
+        let loaded = loaded(&[("a.yaml", zones), ("b.yaml", flows), ("c.yaml", broken)]);
+        let text = told(&loaded);
+        let codes: Vec<&str> = loaded.diagnostics.iter().map(|d| d.code.0).collect();
+        assert_eq!(codes, ["INV001"], "{text}");
+        assert!(text.contains("indent with spaces"), "{text}");
+        assert!(loaded.desired.is_none());
+    }
+}
+
+#[test]
 fn a_folder_without_yaml_and_a_path_without_anything_are_errors() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let today = jiff::civil::date(2026, 11, 20);

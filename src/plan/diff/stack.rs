@@ -81,7 +81,10 @@ pub(super) fn diff(draft: &mut Draft, release: &Release, facts: &HostFacts) {
         return;
     }
     let proposal = if current.is_none() {
-        Proposal::create(format!("{} images", release.images.len()))
+        Proposal::create(match release.images.len() {
+            1 => "1 image".to_owned(),
+            many => format!("{many} images"),
+        })
     } else {
         Proposal::update("differs from the inventory").impact(Impact::Restart)
     };

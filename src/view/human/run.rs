@@ -60,6 +60,7 @@ pub fn checks(results: &[CheckResult]) -> String {
             Verdict::Passed => (palette::good("ok  "), String::new()),
             Verdict::Failed { seen } => (palette::bad("FAIL"), format!(": {seen}")),
             Verdict::NotAsked { why } => (palette::warn("n/a "), format!(": {why}")),
+            Verdict::Unanswered { why } => (palette::bad("?   "), format!(": {why}")),
         };
         let _ = writeln!(
             out,
@@ -76,7 +77,11 @@ pub fn checks(results: &[CheckResult]) -> String {
         .iter()
         .filter(|r| matches!(r.verdict, Verdict::Failed { .. }))
         .count();
-    let silent = results.len() - passed - failed;
+    let unanswered = results
+        .iter()
+        .filter(|r| matches!(r.verdict, Verdict::Unanswered { .. }))
+        .count();
+    let silent = results.len() - passed - failed - unanswered;
     let _ = write!(
         out,
         "\n  {} of {} hold",
@@ -85,6 +90,9 @@ pub fn checks(results: &[CheckResult]) -> String {
     );
     if failed > 0 {
         let _ = write!(out, ", {failed} failed");
+    }
+    if unanswered > 0 {
+        let _ = write!(out, ", {unanswered} got no answer");
     }
     if silent > 0 {
         let _ = write!(out, ", {silent} not proven: they could not be asked");

@@ -5,9 +5,8 @@ use crate::model::{
     facts::{ContainerFact, HostFacts},
     ids::HostName,
     observed::{Observed, Reading},
-    size::Bytes,
 };
-use crate::view::palette;
+use crate::view::{palette, words::about};
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -110,7 +109,7 @@ fn host_lines(
     put: &mut impl FnMut(&str, String, String, bool),
 ) {
     for (name, pool) in &facts.zpools {
-        let free = Bytes::mib(pool.free >> 20);
+        let free = about(pool.free);
         put(
             host,
             format!("zpool {name}"),
