@@ -10,3 +10,4 @@ mod farm;
 mod faults;
 mod network;
 mod requests;
+mod rows;

@@ -1,6 +1,6 @@
 # Knocks at many doors at once. Standard input: `ID PROTO WHERE PORT`, separated by TAB; WHERE is an address or a name.
 # Argument: tenths of a second to wait. Output: `ID FROM SPORT TO OUTCOME`, separated by TAB; OUTCOME is open, refused,
-# silent, unreachable or unresolved. Perl, because every Debian has it, and one process asks for all.
+# silent, unreachable, unresolved or unable (this machine lets nobody but root send echo requests). Perl, because every Debian has it, and one process asks for all.
 exec perl -e '
 use strict; use Socket qw(:all); use Fcntl; use POSIX ();
 my $wait = shift; my (@open, %name); my $hz = POSIX::sysconf(POSIX::_SC_CLK_TCK());
@@ -11,23 +11,25 @@ sub plain { my $a = shift; return ("-", 0) unless $a; my ($p, $i) = sockaddr_fam
 sub resolve { my $n = shift; return $name{$n} if exists $name{$n}; my @r;
   eval { local $SIG{ALRM} = sub { die }; alarm 6; my ($e, @a) = getaddrinfo($n, "", { family => AF_INET, socktype => SOCK_STREAM }); alarm 0;
     @r = plain($a[0]{addr}) if !$e && @a; }; alarm 0; return $name{$n} = $r[0] }
-sub result { my ($s, $proto) = @_; if ($proto eq "udp") { my $d; return defined recv($s, $d, 512, 0) ? "open" : $!{ECONNREFUSED} ? "refused" : "silent" }
+sub echo { my $f = shift; return pack("CCnnn", $f == AF_INET6 ? 128 : 8, 0, 0, 0, 1) . "infra probe" }
+sub result { my ($s, $proto) = @_; if ($proto ne "tcp") { my $d; return defined recv($s, $d, 512, 0) ? "open" : $!{ECONNREFUSED} ? "refused" : "silent" }
   my $e = unpack("i", getsockopt($s, SOL_SOCKET, SO_ERROR)); $! = $e; return $e == 0 ? "open" : $!{ECONNREFUSED} ? "refused" : $!{ETIMEDOUT} ? "silent" : "unreachable" }
 sub knock { my @batch = @_; @open = ();
   for (@batch) { my ($id, $proto, $to, $port) = @$_; my $a = $to =~ /^[0-9.]+$|:/ ? $to : resolve($to);
     unless ($a) { say_it($id, "-", 0, "-", "unresolved"); next }
     my $f = $a =~ /:/ ? AF_INET6 : AF_INET; my $ip = inet_pton($f, $a); my $sa = $f == AF_INET6 ? pack_sockaddr_in6($port, $ip) : pack_sockaddr_in($port, $ip);
-    unless (socket(my $s, $f, $proto eq "udp" ? SOCK_DGRAM : SOCK_STREAM, 0)) { say_it($id, "-", 0, $a, "unreachable") }
+    my $number = $proto ne "icmp" ? 0 : $f == AF_INET6 ? 58 : 1;
+    unless (socket(my $s, $f, $proto eq "tcp" ? SOCK_STREAM : SOCK_DGRAM, $number)) { say_it($id, "-", 0, $a, $number ? "unable" : "unreachable") }
     else { fcntl($s, F_SETFL, fcntl($s, F_GETFL, 0) | O_NONBLOCK); my $ok = connect($s, $sa); my $progress = $!{EINPROGRESS};
       unless ($ok || $progress) { say_it($id, plain(getsockname($s)), $a, $!{ECONNREFUSED} ? "refused" : "unreachable"); next }
-      send($s, "\0", 0) if $proto eq "udp";
+      send($s, $number ? echo($f) : "\0", 0) if $proto ne "tcp";
       push @open, [$id, $proto, $a, $s, plain(getsockname($s))] } }
   my $end = now() + $wait / 10;
   while (@open) { my $left = $end - now(); last if $left <= 0; my ($r, $w) = ("", "");
-    for (@open) { if ($_->[1] eq "udp") { vec($r, fileno($_->[3]), 1) = 1 } else { vec($w, fileno($_->[3]), 1) = 1 } }
+    for (@open) { if ($_->[1] ne "tcp") { vec($r, fileno($_->[3]), 1) = 1 } else { vec($w, fileno($_->[3]), 1) = 1 } }
     select(my $ro = $r, my $wo = $w, undef, $left) or last; my @rest;
     for (@open) { my ($id, $proto, $a, $s, $from, $sport) = @$_; my $n = fileno($s);
-      if ($proto eq "udp" ? vec($ro, $n, 1) : vec($wo, $n, 1)) { say_it($id, $from, $sport, $a, result($s, $proto)) } else { push @rest, $_ } }
+      if ($proto ne "tcp" ? vec($ro, $n, 1) : vec($wo, $n, 1)) { say_it($id, $from, $sport, $a, result($s, $proto)) } else { push @rest, $_ } }
     @open = @rest }
   say_it($_->[0], $_->[4], $_->[5], $_->[2], "silent") for @open }
 my @all = map { chomp; [split /\t/] } <STDIN>;
