@@ -54,7 +54,9 @@ impl ProveError {
             Self::NotRoot => Some(
                 "Run it with sudo, or on any Linux machine where you are root: it needs no Proxmox and touches nothing of the machine's own.",
             ),
-            Self::Tools { .. } => Some("On Debian: `apt install iproute2 iptables ipset util-linux`."),
+            Self::Tools { .. } => {
+                Some("On Debian: `apt install iproute2 iptables ipset util-linux`.")
+            }
             Self::BridgeFilter => Some("`modprobe br_netfilter` loads it."),
             Self::Command { .. } | Self::Io { .. } => None,
         }

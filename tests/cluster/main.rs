@@ -10,4 +10,3 @@ mod farm;
 mod faults;
 mod network;
 mod requests;
-mod rows;
