@@ -73,7 +73,7 @@ pub(super) fn ask(
             let calling = calls(part, &mut out)?;
             drop(asking.take());
             let echoes = std::mem::take(&mut echoes);
-            wait(calling, echoes, &icmp, patience, &mut out)?;
+            wait(calling, &echoes, &icmp, patience, &mut out)?;
             if parts.peek().is_none() {
                 return Ok(out);
             }
@@ -134,7 +134,7 @@ fn echoes(questions: &[Question], round: u16) -> io::Result<Vec<Echo>> {
 
 fn wait(
     mut calling: Vec<Call>,
-    echoes: Vec<Echo>,
+    echoes: &[Echo],
     icmp: &[Question],
     patience: Duration,
     out: &mut Vec<usize>,
