@@ -161,15 +161,17 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
         if !may_cut {
             return work.await;
         }
-        // The files are the cluster's, so one node's timer covers all of them.
-        let first = nodes.iter().find_map(|node| self.shell(node).ok());
-        let first = first.ok_or_else(|| {
-            StepFailure::told(
-                "no node can be reached by SSH, so nothing would undo a lock-out",
-                "Give a node `ssh:` in the inventory.",
-            )
-        })?;
-        let machines = vec![(first.clone(), GuardKind::Node)];
+        // The files are the cluster's, and every node enforces them: each can put them back.
+        let mut machines = Vec::new();
+        for node in &nodes {
+            let shell = self.shell(node).map_err(|_| {
+                StepFailure::told(
+                    format!("{node} has no shell, so nothing there would undo a lock-out"),
+                    "Give the node `ssh:` in the inventory.",
+                )
+            })?;
+            machines.push((shell.clone(), GuardKind::Node));
+        }
         let cover = Cover::arm(machines, token, *seconds).await?;
         notes.tell("guarded; proving new connections before it is kept");
         let proved = cover

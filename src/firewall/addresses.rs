@@ -48,6 +48,26 @@ impl Ranges {
         Self(out)
     }
 
+    /// No range is adjacent to another, so whatever is covered lies in one of them.
+    fn covers(&self, other: &Self) -> bool {
+        other.0.iter().all(|(first, last)| {
+            let after = self.0.partition_point(|own| own.0 <= *first);
+            after > 0 && *last <= self.0[after - 1].1
+        })
+    }
+
+    fn meets(&self, other: &Self) -> bool {
+        let (few, many) = if self.0.len() < other.0.len() {
+            (self, other)
+        } else {
+            (other, self)
+        };
+        few.0.iter().any(|(first, last)| {
+            let from = many.0.partition_point(|own| own.1 < *first);
+            many.0.get(from).is_some_and(|own| own.0 <= *last)
+        })
+    }
+
     fn complement(&self, end: u128) -> Self {
         let mut out = Vec::new();
         let mut next = Some(0);
@@ -138,11 +158,25 @@ impl Addresses {
 
     /// Whether every address of `other` is in this set.
     pub(crate) fn covers(&self, other: &Self) -> bool {
-        other.without(self).is_empty()
+        self.v4.covers(&other.v4) && self.v6.covers(&other.v6)
     }
 
+    /// Whether the two share an address.
     pub(crate) fn meets(&self, other: &Self) -> bool {
-        !self.intersection(other).is_empty()
+        self.v4.meets(&other.v4) || self.v6.meets(&other.v6)
+    }
+
+    /// The union of many sets.
+    pub(crate) fn of_all<'a>(sets: impl IntoIterator<Item = &'a Self>) -> Self {
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for set in sets {
+            v4.extend(&set.v4.0);
+            v6.extend(&set.v6.0);
+        }
+        Self {
+            v4: Ranges::normal(v4),
+            v6: Ranges::normal(v6),
+        }
     }
 
     pub(crate) fn contains(&self, address: IpAddr) -> bool {

@@ -47,11 +47,12 @@ pub(crate) fn check(
     broken_nevers(desired, matrix, machines, &mut out);
     ways_in(desired, matrix, machines, &mut out);
     published_ports(desired, matrix, &mut out);
+    let administered = administered(desired, machines);
     for row in &matrix.rows {
         if let Some(place) = &row.place {
             unserved(desired, machines, row, place, &mut out);
             unenforced(machines, row, place, &mut out);
-            open_administration(desired, machines, row, place, &mut out);
+            open_administration(desired, &administered, row, place, &mut out);
         }
     }
     out.extend(flaws(desired, matrix));
@@ -355,9 +356,39 @@ fn unenforced(machines: &[Machine<'_>], row: &Row, place: &Place, out: &mut Vec<
     }
 }
 
+/// How a machine is administered.
+struct Administered<'a> {
+    machine: &'a Machine<'a>,
+    ports: Vec<Port>,
+    /// The operators, whoever jumps there, and the machine itself.
+    by: Addresses,
+}
+
+/// None where nobody is named as an operator.
+fn administered<'a>(desired: &Desired, machines: &'a [Machine<'a>]) -> Vec<Administered<'a>> {
+    let Some(set) = &desired.operators else {
+        return vec![];
+    };
+    let operators = resolve(desired, &Endpoint::Set(set.clone()));
+    let one = |machine: &'a Machine<'a>| {
+        let mut ports = vec![tcp(machine.ssh.port)];
+        if machine.kind == MachineKind::Node {
+            ports.push(api_port(desired));
+        }
+        let jump = machine.ssh.jump.iter();
+        let jump = Addresses::of_hosts(jump.flat_map(|name| desired.addresses(name)));
+        Administered {
+            machine,
+            ports,
+            by: Addresses::of_all([&operators, &jump, &machine.addresses]),
+        }
+    };
+    machines.iter().map(one).collect()
+}
+
 fn open_administration(
     desired: &Desired,
-    machines: &[Machine<'_>],
+    administered: &[Administered<'_>],
     row: &Row,
     place: &Place,
     out: &mut Vec<Diagnostic>,
@@ -365,29 +396,14 @@ fn open_administration(
     let Some(set) = &desired.operators else {
         return;
     };
-    let operators = resolve(desired, &Endpoint::Set(set.clone()));
-    for machine in machines {
-        let mut ports = vec![tcp(machine.ssh.port)];
-        if machine.kind == MachineKind::Node {
-            ports.push(api_port(desired));
-        }
-        let jump = machine
-            .ssh
-            .jump
-            .iter()
-            .flat_map(|name| desired.addresses(name));
-        let allowed = operators
-            .union(&Addresses::of_hosts(jump))
-            .union(&machine.addresses);
-        let opened = row
-            .to
-            .iter()
-            .any(|end| end.addresses.meets(&machine.addresses))
+    for Administered { machine, ports, by } in administered {
+        let opens = |own: &Port| row.ports.iter().any(|port| covers(*port, *own));
+        let opened = ports.iter().any(opens)
             && row
-                .ports
+                .to
                 .iter()
-                .any(|p| ports.iter().any(|own| covers(*p, *own)));
-        if opened && row.from.iter().any(|end| !allowed.covers(&end.addresses)) {
+                .any(|end| end.addresses.meets(&machine.addresses));
+        if opened && row.from.iter().any(|end| !by.covers(&end.addresses)) {
             out.push(
                 Diagnostic::warning(
                     OPEN_ADMINISTRATION,

@@ -38,12 +38,12 @@ fn openings<'a>(
     let mut out = Vec::new();
     for row in &matrix.rows {
         let (own_ends, peers) = ends(row);
+        if !own_ends.iter().any(|end| end.addresses.meets(machine)) {
+            continue;
+        }
         let own = own_ends.iter().fold(Addresses::default(), |all, end| {
             all.union(&end.addresses.intersection(machine))
         });
-        if own.is_empty() {
-            continue;
-        }
         for peer in peers {
             // A machine needs no leave to talk to itself, and an empty end allows nothing.
             if machine.covers(&peer.addresses) {

@@ -40,6 +40,8 @@ struct Phases {
     deleted: Vec<PveStep>,
     switch: Vec<PveStep>,
     foreign: Vec<ForeignPveRule>,
+    /// Members of the datacenter's sets, as rules would list them.
+    sets: BTreeMap<String, String>,
 }
 
 /// Compares two firewalls by meaning. Only the nodes and guests that `desired` names are looked at; `strangers` says
@@ -49,7 +51,10 @@ pub fn diff_pve(
     desired: &PveFirewall,
     strangers: impl Fn(&PveLevel) -> Strangers,
 ) -> PveDiff {
-    let mut phases = Phases::default();
+    let mut phases = Phases {
+        sets: listed([&observed.cluster, &desired.cluster]),
+        ..Phases::default()
+    };
     if *desired == PveFirewall::default() {
         return PveDiff::default();
     }
@@ -75,6 +80,18 @@ pub fn diff_pve(
     let keep = strangers(&level);
     phases.scope(&level, &observed.cluster, &desired.cluster, keep);
     phases.finish()
+}
+
+/// Sets without exceptions, each as the list that a rule could have in its place; ours win.
+fn listed(scopes: [&PveScope; 2]) -> BTreeMap<String, String> {
+    let sets = scopes.into_iter().flat_map(|scope| &scope.ipsets);
+    let plain = sets.filter(|(_, set)| !set.members.values().any(|nomatch| *nomatch));
+    plain
+        .map(|(name, set)| {
+            let members: Vec<&str> = set.members.keys().map(String::as_str).collect();
+            (name.clone(), members.join(","))
+        })
+        .collect()
 }
 
 /// The value an option has when it is not set (PVE 9.2.11). `dhcp` is left out on purpose: unset, the iptables
@@ -210,13 +227,14 @@ impl Phases {
             let rules = seen.get(name).map_or(&empty, |old| &old.rules);
             let level = PveLevel::Group(name.clone());
             // A group is named by its content: a rule more in it would be a lie.
-            let (steps, _) = diff_rules(&level, rules, &group.rules, Strangers::Remove);
+            let (steps, _) = diff_rules(&level, rules, &group.rules, Strangers::Remove, &self.sets);
             self.groups.extend(steps);
         }
         for (name, group) in seen {
             if name.starts_with("infra-") && !wanted.contains_key(name) {
                 let level = PveLevel::Group(name.clone());
-                let (steps, _) = diff_rules(&level, &group.rules, &empty, Strangers::Remove);
+                let (steps, _) =
+                    diff_rules(&level, &group.rules, &empty, Strangers::Remove, &self.sets);
                 self.deleted.extend(steps);
                 self.deleted
                     .push(PveStep::GroupDelete { name: name.clone() });
@@ -231,7 +249,7 @@ impl Phases {
         wanted: &PveScope,
         strangers: Strangers,
     ) {
-        let (steps, foreign) = diff_rules(level, &seen.rules, &wanted.rules, strangers);
+        let (steps, foreign) = diff_rules(level, &seen.rules, &wanted.rules, strangers, &self.sets);
         self.rules.extend(steps);
         self.note(level, foreign);
         let mut set = BTreeMap::new();

@@ -5,16 +5,19 @@ use crate::model::{
     firewall::{PveRule, PveRuleKind, PveRules},
     firewall_step::{PveLevel, PveStep},
 };
+use std::collections::BTreeMap;
 
 /// The writes for one list, and the rules in it that infra did not make with the positions at which they stand.
 ///
 /// New rules are added before old ones go, so that nothing that stays allowed is ever closed; the API puts every new
 /// rule at position 0, hence the reverse order. Foreign rules that are kept end up behind ours, in their own order.
+/// `sets` has the members of the datacenter's sets, as a rule would list them.
 pub(crate) fn diff_rules(
     level: &PveLevel,
     observed: &PveRules,
     desired: &PveRules,
     strangers: Strangers,
+    sets: &BTreeMap<String, String>,
 ) -> (Vec<PveStep>, Vec<(usize, PveRule)>) {
     let mut list: Vec<PveRule> = observed.rules.iter().map(PveRule::canonical).collect();
     let wanted: Vec<PveRule> = desired.rules.iter().map(PveRule::canonical).collect();
@@ -56,7 +59,8 @@ pub(crate) fn diff_rules(
     let mut target = wanted.clone();
     if strangers == Strangers::Keep {
         // A rule that says what one of ours says has been adopted: the one with the reason stays.
-        let adopted = |rule: &PveRule| wanted.iter().any(|own| bare(own) == bare(rule));
+        let says = |rule: &PveRule| bare(rule, sets);
+        let adopted = |rule: &PveRule| wanted.iter().any(|own| says(own) == says(rule));
         let kept = foreign.iter().filter(|(_, rule)| !adopted(rule));
         target.extend(kept.map(|(_, rule)| rule.clone()));
     }
@@ -112,10 +116,21 @@ fn flip(list: &[PveRule], wanted: &[PveRule]) -> Option<(usize, PveRule)> {
     }
 }
 
-/// A rule without what only people read.
-fn bare(rule: &PveRule) -> PveRule {
+/// A rule without what only people read, and with addresses for the names of sets.
+fn bare(rule: &PveRule, sets: &BTreeMap<String, String>) -> PveRule {
+    let listed = |side: &Option<String>| {
+        side.as_ref().map(|text| {
+            let name = text
+                .strip_prefix('+')
+                .map(|name| name.trim_start_matches("dc/"));
+            name.and_then(|name| sets.get(name)).unwrap_or(text).clone()
+        })
+    };
     PveRule {
         comment: None,
+        source: listed(&rule.source),
+        dest: listed(&rule.dest),
         ..rule.clone()
     }
+    .canonical()
 }

@@ -34,6 +34,7 @@ pub(crate) fn compile(matrix: &Matrix, machine: &Machine<'_>) -> Ufw {
         outgoing,
         routed: UfwAction::Deny,
         ipv6: true,
+        flushes_all: false,
         rules,
     }
 }

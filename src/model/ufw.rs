@@ -87,6 +87,9 @@ pub struct Ufw {
     pub routed: UfwAction,
     /// IPv6 rules too (`IPV6=yes`).
     pub ipv6: bool,
+    /// It flushes every chain of the kernel when it starts, Docker's too (`MANAGE_BUILTINS=yes`).
+    #[serde(default)]
+    pub flushes_all: bool,
     /// Rules in order.
     pub rules: Vec<UfwRule>,
 }

@@ -4,14 +4,23 @@ use super::layout::{CONTAINER, CONTAINER_BRIDGE};
 use crate::model::{address::Proto, desired::Desired, ids::HostName};
 use std::fmt::Write as _;
 
-/// For `iptables-restore --noflush` or `ip6tables-restore --noflush`, after UFW's text.
-pub(super) fn docker_text(desired: &Desired, host: &HostName, v6: bool) -> String {
+/// Docker's words for one family.
+#[derive(Debug, Default)]
+pub(super) struct DockerText {
+    /// Lines of the filter table, for its end: Docker's part of FORWARD goes before what stands there.
+    pub(super) filter: String,
+    /// The whole NAT table.
+    pub(super) nat: String,
+}
+
+/// What Docker would load for the published ports of a host.
+pub(super) fn docker_text(desired: &Desired, host: &HostName, v6: bool) -> DockerText {
     let container = CONTAINER[usize::from(v6)];
     let mut nat = String::from(
-        "*nat\n:PREROUTING ACCEPT\n:DOCKER -\n-F PREROUTING\n-F DOCKER\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n",
+        "*nat\n:PREROUTING ACCEPT\n:DOCKER -\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n",
     );
     let mut filter = format!(
-        "*filter\n:DOCKER-USER -\n-A FORWARD -j DOCKER-USER\n\
+        ":DOCKER-USER -\n-A FORWARD -j DOCKER-USER\n\
          -A FORWARD -o {CONTAINER_BRIDGE} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\
          -A FORWARD -i {CONTAINER_BRIDGE} -j ACCEPT\n"
     );
@@ -47,5 +56,9 @@ pub(super) fn docker_text(desired: &Desired, host: &HostName, v6: bool) -> Strin
             let _ = writeln!(placed, "{line}");
         }
     }
-    format!("{nat}COMMIT\n{placed}COMMIT\n")
+    nat.push_str("COMMIT\n");
+    DockerText {
+        filter: placed,
+        nat,
+    }
 }

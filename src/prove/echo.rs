@@ -5,21 +5,20 @@ use rustix::net::{
     socket_with,
 };
 use std::{
-    collections::BTreeMap,
     io,
     net::{IpAddr, SocketAddr},
-    os::fd::OwnedFd,
-    time::{Duration, Instant},
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
 };
 
-/// Asks every address once, and says which numbers were answered before the patience ran out. Must run in the namespace
-/// of the address that asks.
-pub(super) fn ask(
+/// Requests that are on their way from one address.
+pub(super) struct Echo {
+    socket: OwnedFd,
     from: IpAddr,
-    targets: &[(u16, IpAddr)],
-    ident: u16,
-    patience: Duration,
-) -> io::Result<Vec<u16>> {
+    round: u16,
+}
+
+/// Sends a request to every address. Must run in the namespace of the address that asks.
+pub(super) fn send(from: IpAddr, targets: &[(u16, IpAddr)], round: u16) -> io::Result<Echo> {
     let (family, protocol) = if from.is_ipv4() {
         (AddressFamily::INET, ipproto::ICMP)
     } else {
@@ -33,7 +32,7 @@ pub(super) fn ask(
     )?;
     bind(&socket, &SocketAddr::new(from, 0))?;
     for (number, target) in targets {
-        let packet = request(*target, ident, *number);
+        let packet = request(*target, round, *number);
         // A packet that this machine's own rules drop on the way out is "not permitted": it did not pass.
         match sendto(
             &socket,
@@ -45,23 +44,34 @@ pub(super) fn ask(
             Err(error) => return Err(error.into()),
         }
     }
-    let waiting: BTreeMap<u16, IpAddr> = targets.iter().copied().collect();
-    let mut answered = Vec::new();
-    let end = Instant::now() + patience;
-    let mut buffer = [0_u8; 512];
-    while answered.len() < waiting.len() && Instant::now() < end {
-        match recv(&socket, &mut buffer, RecvFlags::empty()) {
-            Ok((_, length)) => {
-                let reply = buffer
-                    .get(..length)
-                    .and_then(|bytes| reply(bytes, from, ident));
-                answered.extend(reply.filter(|number| !answered.contains(number)));
+    Ok(Echo {
+        socket,
+        from,
+        round,
+    })
+}
+
+impl Echo {
+    /// For `poll`.
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// The numbers that were answered since the last call.
+    pub(super) fn answers(&self) -> io::Result<Vec<u16>> {
+        let mut answered = Vec::new();
+        let mut buffer = [0_u8; 512];
+        loop {
+            match recv(&self.socket, &mut buffer, RecvFlags::empty()) {
+                Ok((_, length)) => {
+                    let bytes = buffer.get(..length);
+                    answered.extend(bytes.and_then(|bytes| reply(bytes, self.from, self.round)));
+                }
+                Err(rustix::io::Errno::AGAIN) => return Ok(answered),
+                Err(error) => return Err(error.into()),
             }
-            Err(rustix::io::Errno::AGAIN) => std::thread::park_timeout(Duration::from_millis(5)),
-            Err(error) => return Err(error.into()),
         }
     }
-    Ok(answered)
 }
 
 fn request(to: IpAddr, ident: u16, number: u16) -> Vec<u8> {

@@ -44,13 +44,19 @@ impl ProveError {
         |source| Self::Io { what, source }
     }
 
+    pub(super) fn panicked(what: &str) -> Self {
+        Self::io(what)(io::Error::other("a thread panicked"))
+    }
+
     /// What the operator can do.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NotRoot => Some(
                 "Run it with sudo, or on any Linux machine where you are root: it needs no Proxmox and touches nothing of the machine's own.",
             ),
-            Self::Tools { .. } => Some("On Debian: `apt install iproute2 iptables ipset`."),
+            Self::Tools { .. } => {
+                Some("On Debian: `apt install iproute2 iptables ipset util-linux`.")
+            }
             Self::BridgeFilter => Some("`modprobe br_netfilter` loads it."),
             Self::Command { .. } | Self::Io { .. } => None,
         }

@@ -9,10 +9,12 @@
 //! behind is removed by the next.
 //! Invariant: never touches the machine's own network, firewall or Docker.
 
+mod ask;
 mod docker_text;
 mod echo;
 mod error;
 mod layout;
+mod load;
 mod probe;
 mod proxmox_snapshot;
 mod room;

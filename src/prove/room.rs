@@ -1,47 +1,29 @@
 //! A room: made, loaded, asked, and gone.
 
 use super::{
-    docker_text::docker_text,
     error::ProveError,
     layout::{Layout, layout},
-    probe,
-    proxmox_snapshot::snapshot,
     shell,
-    ufw_text::ufw_text,
 };
-use crate::firewall::{
-    CompiledFirewall,
-    analysis::{Packet, Probe},
-    docker_resources,
-};
-use crate::lab::{
-    netns::{bind_tcp, bind_udp},
-    pve_firewall::{self, LOAD, NodeNetwork, Tap},
-};
-use crate::model::{address::Proto, desired::Desired, ids::HostName, resource::Resource};
+use crate::model::{address::Proto, desired::Desired, ids::HostName};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-    net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
+    net::{IpAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-/// How long a closed port is waited for. What should be open and is not is asked again, with more of it.
-const PATIENCE: Duration = Duration::from_millis(600);
-const MORE: [Duration; 2] = [Duration::from_millis(1500), Duration::from_secs(4)];
 const NAMED: &str = "infra-prove-";
 
 /// Namespaces with the machines of a system in them.
 pub struct Room {
-    layout: Layout,
-    folder: tempfile::TempDir,
-    owners: BTreeMap<IpAddr, HostName>,
-    outsiders: BTreeSet<IpAddr>,
-    listening: BTreeSet<(String, Proto, u16)>,
-    tcp: Vec<TcpListener>,
-    udp: Vec<UdpSocket>,
-    rounds: u16,
+    pub(super) layout: Layout,
+    pub(super) folder: tempfile::TempDir,
+    pub(super) owners: BTreeMap<IpAddr, HostName>,
+    pub(super) outsiders: BTreeSet<IpAddr>,
+    pub(super) listening: BTreeSet<(String, Proto, u16)>,
+    pub(super) tcp: Vec<TcpListener>,
+    pub(super) udp: Vec<UdpSocket>,
+    pub(super) rounds: u16,
 }
 
 impl Room {
@@ -125,263 +107,14 @@ impl Room {
         Ok(())
     }
 
-    /// Loads compiled rules, instead of those that were there.
-    ///
-    /// # Errors
-    /// When a rule does not load: that is a finding, too.
-    pub fn load(&self, desired: &Desired, compiled: &CompiledFirewall) -> Result<(), ProveError> {
-        let stored = snapshot(&compiled.pve);
-        for (node, taps) in &self.layout.taps {
-            let Some(space) = self.layout.machines.get(node) else {
-                continue;
-            };
-            let taps: Vec<Tap> = taps
-                .iter()
-                .map(|(vmid, index, nic)| Tap {
-                    vmid: *vmid,
-                    index: *index,
-                    mac: nic.mac.to_string(),
-                })
-                .collect();
-            let network = NodeNetwork {
-                name: node.to_string(),
-                management: None,
-            };
-            let text = pve_firewall::compile(&stored, &taps, &network);
-            let files = [("ipsets", text.ipsets), ("v4", text.v4), ("v6", text.v6)];
-            let folder = self.files(node.as_str(), &files)?;
-            shell::run_in(space, &["sh", "-c", LOAD, "load", &folder], "")?;
-        }
-        for (host, space) in &self.layout.machines {
-            if desired.nodes.contains_key(host) {
-                continue;
-            }
-            for (v6, restore) in [(false, "iptables-restore"), (true, "ip6tables-restore")] {
-                let text = ufw_text(compiled.ufw.get(host), v6);
-                shell::run_in(space, &[restore, "-w", "5"], &text)?;
-                if self.layout.containers.contains_key(host) {
-                    let text = docker_text(desired, host, v6);
-                    shell::run_in(space, &[restore, "-w", "5", "--noflush"], &text)?;
-                }
-            }
-            if let Some(rules) = compiled.docker.get(host) {
-                self.load_docker(host, space, docker_resources(rules))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The chain behind Docker's hook, by the very script that the host would run.
-    fn load_docker(
-        &self,
-        host: &HostName,
-        space: &str,
-        resources: Vec<Resource>,
-    ) -> Result<(), ProveError> {
-        let folder = self.folder.path().join(host.as_str());
-        let folder = folder.display().to_string();
-        let mut files = Vec::new();
-        for resource in resources {
-            if let Resource::File(file) = resource
-                && let Some(name) = file.path.strip_prefix("/etc/infra/")
-            {
-                let text = file.content.redacted().replace("/etc/infra", &folder);
-                files.push((name.to_owned(), text));
-            }
-        }
-        let files: Vec<(&str, String)> =
-            files.iter().map(|(n, t)| (n.as_str(), t.clone())).collect();
-        let folder = self.files(host.as_str(), &files)?;
-        // This machine's own Docker has nothing to say here.
-        let daemon = format!("INFRA_DOCKER_DAEMON={folder}/daemon.json");
-        let script = format!("{folder}/docker-firewall.sh");
-        shell::run_in(space, &["env", &daemon, "sh", &script], "")?;
-        Ok(())
-    }
-
-    fn files(&self, below: &str, files: &[(&str, String)]) -> Result<String, ProveError> {
-        let folder = self.folder.path().join(below);
-        let failed = || ProveError::io(format!("write below {}", folder.display()));
-        std::fs::create_dir_all(&folder).map_err(failed())?;
-        for (name, text) in files {
-            std::fs::write(folder.join(name), text).map_err(failed())?;
-        }
-        Ok(folder.display().to_string())
-    }
-
-    /// Asks every question, and fills in what was seen.
-    ///
-    /// # Errors
-    /// When nobody can listen or ask; never because a packet did not arrive.
-    pub fn probe(&mut self, desired: &Desired, probes: &mut [Probe]) -> Result<(), ProveError> {
-        self.let_in(probes)?;
-        for probe in probes.iter_mut() {
-            probe.seen = Some(false);
-            self.listen(desired, probe.packet)?;
-        }
-        let all: Vec<usize> = (0..probes.len()).collect();
-        self.ask(probes, &all, PATIENCE)?;
-        for patience in MORE {
-            let missing: Vec<usize> = (0..probes.len())
-                .filter(|at| probes[*at].expected && probes[*at].seen != Some(true))
-                .collect();
-            if missing.is_empty() {
-                break;
-            }
-            self.ask(probes, &missing, patience)?;
-        }
-        Ok(())
-    }
-
-    fn ask(
-        &mut self,
-        probes: &mut [Probe],
-        which: &[usize],
-        patience: Duration,
-    ) -> Result<(), ProveError> {
-        self.rounds = self.rounds.wrapping_add(1);
-        let ident = self.rounds;
-        let mut by_space: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for at in which {
-            by_space
-                .entry(self.space_of(probes[*at].packet.from))
-                .or_default()
-                .push(*at);
-        }
-        let packets: Vec<Packet> = probes.iter().map(|probe| probe.packet).collect();
-        let of = |list: &[usize], proto: Proto| -> Vec<usize> {
-            list.iter()
-                .copied()
-                .filter(|at| packets[*at].port.proto == proto)
-                .collect()
-        };
-        // Old datagrams must not answer new questions.
-        probe::udp_receive(&self.udp, Duration::ZERO);
-        let found = std::thread::scope(|scope| {
-            let workers: Vec<_> = by_space
-                .iter()
-                .map(|(space, list)| {
-                    let path = netns(space);
-                    let pick =
-                        |list: &[usize]| list.iter().map(|at| packets[*at]).collect::<Vec<_>>();
-                    let (tcp, udp, icmp) = (
-                        of(list, Proto::Tcp),
-                        of(list, Proto::Udp),
-                        of(list, Proto::Icmp),
-                    );
-                    let (tcp_packets, icmp_packets) = (pick(&tcp), pick(&icmp));
-                    let numbered: Vec<(u64, Packet)> =
-                        udp.iter().map(|at| (*at as u64, packets[*at])).collect();
-                    scope.spawn(move || -> Result<Vec<(usize, bool)>, ProveError> {
-                        probe::udp_send(&path, &numbered)?;
-                        let mut out: Vec<(usize, bool)> = Vec::new();
-                        let answers = probe::tcp(&path, &tcp_packets, patience)?;
-                        out.extend(tcp.into_iter().zip(answers));
-                        let answers = probe::icmp(&path, &icmp_packets, ident, patience)?;
-                        out.extend(icmp.into_iter().zip(answers));
-                        Ok(out)
-                    })
-                })
-                .collect();
-            let mut found = Vec::new();
-            for worker in workers {
-                let Ok(answers) = worker.join() else {
-                    let error = std::io::Error::other("a thread in a namespace panicked");
-                    return Err(ProveError::io("probe")(error));
-                };
-                found.extend(answers?);
-            }
-            Ok(found)
-        })?;
-        // Nobody speaks with who got through: they must not fill the queue in which the next ones wait.
-        for listener in &self.tcp {
-            while listener.accept().is_ok() {}
-        }
-        let arrived = probe::udp_receive(&self.udp, patience);
-        let arrived = arrived
-            .into_iter()
-            .filter_map(|number| usize::try_from(number).ok());
-        let arrived = arrived.map(|at| (at, true));
-        for (at, seen) in found.into_iter().chain(arrived) {
-            if let Some(probe) = probes.get_mut(at).filter(|_| seen) {
-                probe.seen = Some(true);
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives whoever stands outside every address that is no machine's.
-    fn let_in(&mut self, probes: &[Probe]) -> Result<(), ProveError> {
-        let all = probes
-            .iter()
-            .flat_map(|probe| [probe.packet.from, probe.packet.to]);
-        let mut commands = String::new();
-        for address in all.filter(|address| !self.owners.contains_key(address)) {
-            if self.outsiders.insert(address) {
-                let (length, nodad) = if address.is_ipv4() {
-                    (32, "")
-                } else {
-                    (128, " nodad")
-                };
-                let _ = writeln!(commands, "addr add {address}/{length} dev eth0{nodad}");
-            }
-        }
-        let space = &self.layout.outside;
-        shell::run(space, &["ip", "-n", space, "-batch", "-"], &commands)?;
-        Ok(())
-    }
-
-    /// Makes sure that somebody listens where the packet goes, if it gets there.
-    fn listen(&mut self, desired: &Desired, packet: Packet) -> Result<(), ProveError> {
-        let proto = packet.port.proto;
-        if proto == Proto::Icmp {
-            return Ok(());
-        }
-        let port = packet.port.range.first;
-        let space = self
-            .owners
-            .get(&packet.to)
-            .filter(|host| is_published(desired, host, packet))
-            .and_then(|host| self.layout.containers.get(host))
-            .cloned()
-            .unwrap_or_else(|| self.space_of(packet.to));
-        if !self.listening.insert((space.clone(), proto, port)) {
-            return Ok(());
-        }
-        let everywhere = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port);
-        let path = netns(&space);
-        let failed = || ProveError::io(format!("listen on {port}/{proto} in {space}"));
-        match proto {
-            Proto::Tcp => self
-                .tcp
-                .push(bind_tcp(Some(&path), everywhere).map_err(failed())?),
-            Proto::Udp | Proto::Icmp => {
-                self.udp
-                    .push(bind_udp(Some(&path), everywhere).map_err(failed())?);
-            }
-        }
-        Ok(())
-    }
-
-    fn space_of(&self, address: IpAddr) -> String {
+    pub(super) fn space_of(&self, address: IpAddr) -> String {
         let machine = self.owners.get(&address);
         let space = machine.and_then(|host| self.layout.machines.get(host));
         space.unwrap_or(&self.layout.outside).clone()
     }
 }
 
-fn is_published(desired: &Desired, host: &HostName, packet: Packet) -> bool {
-    let stacks = desired.stacks.values().filter(|stack| stack.on == *host);
-    stacks.flat_map(|stack| &stack.publish).any(|publish| {
-        let here = publish.address.is_none_or(|own| {
-            own.is_unspecified() && own.is_ipv4() == packet.to.is_ipv4() || own == packet.to
-        });
-        here && publish.port.proto == packet.port.proto
-            && publish.port.range.contains(packet.port.range.first)
-    })
-}
-
-fn netns(space: &str) -> PathBuf {
+pub(super) fn netns(space: &str) -> PathBuf {
     Path::new("/run/netns").join(space)
 }
 

@@ -7,7 +7,14 @@ use std::{
 };
 
 /// Programs that a room needs.
-const TOOLS: [&str; 5] = ["ip", "iptables-restore", "ip6tables-restore", "ipset", "sh"];
+const TOOLS: [&str; 6] = [
+    "ip",
+    "nsenter",
+    "iptables-restore",
+    "ip6tables-restore",
+    "ipset",
+    "sh",
+];
 
 /// Whether a room can be made here.
 pub(super) fn check() -> Result<(), ProveError> {
@@ -64,8 +71,9 @@ pub(super) fn run(space: &str, argv: &[&str], input: &str) -> Result<String, Pro
     ))
 }
 
-/// Runs a program in a namespace.
+/// Runs a program in a namespace: nothing but its network is another, which is quicker than `ip netns exec`.
 pub(super) fn run_in(space: &str, argv: &[&str], input: &str) -> Result<String, ProveError> {
-    let argv = [&["ip", "netns", "exec", space], argv].concat();
+    let network = format!("--net=/run/netns/{space}");
+    let argv = [&["nsenter", network.as_str()], argv].concat();
     run(space, &argv, input)
 }

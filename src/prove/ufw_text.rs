@@ -7,7 +7,7 @@ use crate::model::{
 use ipnet::IpNet;
 use std::fmt::Write as _;
 
-/// For `iptables-restore` or `ip6tables-restore`; replaces the whole filter table.
+/// For `iptables-restore` or `ip6tables-restore`: the whole filter table but for its last word, `COMMIT`.
 pub(super) fn ufw_text(ufw: Option<&Ufw>, v6: bool) -> String {
     let word = |action: UfwAction| match action {
         UfwAction::Allow | UfwAction::Limit => "ACCEPT",
@@ -15,7 +15,7 @@ pub(super) fn ufw_text(ufw: Option<&Ufw>, v6: bool) -> String {
         UfwAction::Reject => "REJECT",
     };
     let Some(ufw) = ufw.filter(|ufw| ufw.enabled && (ufw.ipv6 || !v6)) else {
-        return "*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\nCOMMIT\n".to_owned();
+        return "*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\n".to_owned();
     };
     let policy = |action| {
         if word(action) == "ACCEPT" {
@@ -63,7 +63,6 @@ pub(super) fn ufw_text(ufw: Option<&Ufw>, v6: bool) -> String {
             let _ = writeln!(out, "-A {chain} {matches}-j {}", word(rule.action));
         }
     }
-    out.push_str("COMMIT\n");
     out
 }
 

@@ -110,6 +110,10 @@ pub(crate) const DRILLS: &[Drill] = &[
         "the live matrix is the one that is meant, and a hole in it is seen",
         live_matrix,
     ),
+    drill(
+        "somebody reloads UFW until the change is kept",
+        reloaded_meanwhile,
+    ),
     drill("somebody has a timer of that name", |b| {
         let own = "systemd-run --quiet --unit=infra-guard --on-active=1h true";
         demand(b, On::Guest, own)?;
@@ -326,6 +330,25 @@ fn sabotaged_guest(bench: &Bench, command: &str) -> Result<f64, String> {
     let seconds = back(bench, since)?;
     reverted(bench, &mut child)?;
     Ok(seconds)
+}
+
+/// A change that somebody disturbs all the time is kept whole or taken back whole, and what is said of it is so.
+fn reloaded_meanwhile(bench: &Bench) -> Result<f64, String> {
+    demand(bench, On::Guest, "ufw allow 9999/tcp")?;
+    let armed = "[ -e /var/lib/infra/guard/armed ]";
+    let reloads =
+        format!("until {armed}; do sleep 0.05; done; while {armed}; do ufw reload; sleep 1; done");
+    let reloader = format!("systemd-run --quiet sh -c '{reloads}'");
+    demand(bench, On::Guest, &reloader)?;
+    let since = Instant::now();
+    let mut child = bench.apply(&right(), &["--on", "web"]);
+    let status = child.0.wait().map_err(|error| error.to_string())?;
+    let seconds = since.elapsed().as_secs_f64();
+    let plan = bench.infra(&["--lab", "firewall", "plan", "--exit-code"]);
+    match (status.code(), plan.status.code()) {
+        (Some(0), Some(0)) | (Some(9), Some(4)) => Ok(seconds),
+        _ => Err(format!("{status}\n{}\n{}", bench.log(), said(&plan))),
+    }
 }
 
 /// A switch that nothing will ever fire: the next run finds it and puts back what it holds.

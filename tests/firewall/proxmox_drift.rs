@@ -444,3 +444,34 @@ fn a_foreign_rule_that_became_a_flow_makes_room_for_ours() {
     assert_eq!(foreign, [&&stranger()], "the other one stays");
     assert_eq!(left.len(), wanted().nodes[&node].rules.rules.len() + 1);
 }
+
+#[test]
+fn a_foreign_rule_with_addresses_makes_room_for_a_row_that_names_them() {
+    let node = HostName::new("pve").expect("a name");
+    let text = format!(
+        "{SYSTEM}set monitor 192.168.1.7 192.168.1.9\nflow monitor > pve : 9100/tcp | metrics\n"
+    );
+    let wanted = compile(&system(&text)).0.pve;
+    let by_hand = PveRule {
+        dport: Some("9100".to_owned()),
+        source: Some("192.168.1.9,192.168.1.7".to_owned()),
+        ..stranger()
+    };
+    let wider = PveRule {
+        source: Some("192.168.1.0/24".to_owned()),
+        ..by_hand.clone()
+    };
+    let mut seen = self::wanted();
+    let list = &mut seen.nodes.get_mut(&node).expect("there").rules.rules;
+    list.extend([by_hand.clone(), wider.clone()]);
+    for step in diff_pve(&seen, &wanted, |_| Strangers::Keep).steps {
+        write(&mut seen, &step);
+    }
+    let left = &seen.nodes[&node].rules.rules;
+    let foreign: Vec<&PveRule> = left.iter().filter(|rule| !rule.is_ours()).collect();
+    assert_eq!(
+        foreign,
+        [&wider.canonical()],
+        "what opens more stays, and is named"
+    );
+}

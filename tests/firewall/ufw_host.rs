@@ -85,6 +85,7 @@ fn wanted() -> Ufw {
         outgoing: Allow,
         routed: Deny,
         ipv6: true,
+        flushes_all: false,
         rules: vec![
             rule(
                 Allow,

@@ -344,6 +344,14 @@ fn a_docker_chain_with_one_rule_less_is_loaded_again() {
 }
 
 #[test]
+fn a_ufw_that_flushes_every_chain_is_refused() {
+    let said = drift(|_, seen| ufw(seen, "intranet").flushes_all = true);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].starts_with("! intranet: ufw"), "{said:?}");
+    assert!(said[0].contains("MANAGE_BUILTINS=yes"), "{said:?}");
+}
+
+#[test]
 fn docker_with_a_firewall_that_infra_has_no_rules_for_is_refused() {
     for backend in ["iptables+firewalld", "nftables+firewalld", "eternal"] {
         let said = drift(|_, seen| {

@@ -1,5 +1,6 @@
 //! Plans and how they are walked, without any network: what differs, what is done about it, in which order.
 
+mod adopt;
 mod firewall;
 mod guest;
 mod host;

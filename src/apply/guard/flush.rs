@@ -1,7 +1,7 @@
 //! Connections of closed flows are forgotten: rules let what is established pass.
 
 use crate::apply::hands::World;
-use crate::model::ids::HostName;
+use crate::model::{address::Proto, ids::HostName};
 use crate::providers::guard;
 use futures_util::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +36,8 @@ impl<P> World<P> {
                 let gone: Vec<Connection> = all
                     .connections
                     .into_iter()
+                    // An echo is answered and over.
+                    .filter(|connection| connection.proto != Proto::Icmp)
                     .filter(|connection| is_closed(machine, connection))
                     .collect();
                 if gone.is_empty() {

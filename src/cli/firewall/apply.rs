@@ -17,14 +17,15 @@ use crate::cli::{
     session::{GUARD_SECONDS, Session},
     up,
 };
-use crate::model::ids::HostName;
+use crate::model::{ids::HostName, observed::Observed};
 use crate::plan::{Plan, change::Change};
 use crate::providers::guard::GuardKind;
 use crate::view::human;
 use clap::Args;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 /// Bring the firewall in line with the matrix, on Proxmox, in every guest, before every container.
@@ -47,6 +48,10 @@ pub(crate) struct ApplyArgs {
     #[arg(long)]
     pub(crate) no_probe: bool,
 }
+
+/// How often it is looked before a change is kept, and how long between two looks.
+const LOOKS: usize = 4;
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
 
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &ApplyArgs) -> Result<u8, Failure> {
@@ -96,25 +101,30 @@ async fn apply(
     guarding.store(true, Ordering::SeqCst);
     let done = guarded(context, args, &session, &plan, &token).await;
     guarding.store(false, Ordering::SeqCst);
-    let (done, taken) = done?;
-    let code = show(context, &session, &plan, &done)?;
+    let Guarded {
+        receipt,
+        after,
+        taken,
+    } = done?;
+    let code = show(context, &session, &plan, &receipt)?;
     // Some machines keep the change, or may: that is no change that was reverted.
     if taken.is_some_and(|taken| !taken.is_whole()) {
         return Ok(exit::PARTIAL);
     }
-    if code == exit::DONE {
-        let (again, after) = part::plan(context, &session).await?;
+    if let Some(after) = after.filter(|_| code == exit::DONE) {
         let trackers = part::trackers(&plan, &session.desired);
         closed::end(context, &session, &trackers, (&before, &after)).await;
-        if !again.is_empty() {
-            context.terminal.complain(&human::plan(&again, true));
-            return Err(Failure::new(
-                exit::PARTIAL,
-                "everything was carried out, and something still differs",
-            ));
-        }
     }
     Ok(code)
+}
+
+/// How a guarded run ended.
+struct Guarded {
+    receipt: Receipt,
+    /// What the last look saw; only of a change that was kept.
+    after: Option<Observed>,
+    /// What became of a change that was not.
+    taken: Option<TakenBack>,
 }
 
 /// Arms, writes, waits until it is in force, proves it from outside, and only then keeps it.
@@ -124,32 +134,24 @@ async fn guarded(
     session: &Session,
     plan: &Plan,
     token: &str,
-) -> Result<(Receipt, Option<TakenBack>), Failure> {
+) -> Result<Guarded, Failure> {
     let concerned = part::machines(plan);
     let world = &session.world;
     let mut machines = Vec::new();
     let mut nodes = BTreeSet::new();
     for (host, kind) in &concerned {
         match (session.hosts.get(host), kind) {
-            // The files are the cluster's: the first node's timer covers all of them.
-            (Some(shell), GuardKind::Node) => {
-                if nodes.is_empty() {
-                    machines.push((shell.clone(), *kind));
-                }
-                nodes.extend(session.desired.nodes.keys().cloned());
-            }
+            // The files are the cluster's, and every node enforces them: each can put them back.
+            (_, GuardKind::Node) => nodes.extend(session.desired.nodes.keys().cloned()),
             (Some(shell), GuardKind::Host | GuardKind::Network) => {
                 machines.push((shell.clone(), *kind));
             }
-            (None, _) => {
-                return Err(Failure::new(
-                    exit::UNREACHABLE,
-                    format!(
-                        "nothing was changed: {host} has no shell, so nothing would undo a lock-out there"
-                    ),
-                ));
-            }
+            (None, GuardKind::Host | GuardKind::Network) => return Err(unguarded(host)),
         }
+    }
+    for node in &nodes {
+        let shell = session.hosts.get(node).ok_or_else(|| unguarded(node))?;
+        machines.push((shell.clone(), GuardKind::Node));
     }
     let proved: BTreeSet<HostName> = concerned.keys().chain(&nodes).cloned().collect();
     let cover = Cover::arm(machines, token, args.guard)
@@ -163,7 +165,7 @@ async fn guarded(
             .collect::<Vec<_>>()
             .join(", ")
     ));
-    let mut receipt = None;
+    let (mut receipt, mut after) = (None, None);
     let work = async {
         let done = up::walk(context, session, plan)
             .await
@@ -183,6 +185,8 @@ async fn guarded(
         if !args.no_probe {
             probe::hold(session).await?;
         }
+        // The last look comes before the last word: what it finds can still be taken back.
+        after = Some(last_look(context, session).await?);
         cover.keep().await
     };
     let outcome = cover.during(work).await;
@@ -197,24 +201,84 @@ async fn guarded(
         )
     })?;
     let Some(taken) = taken else {
-        return Ok((receipt, None));
+        return Ok(Guarded {
+            receipt,
+            after,
+            taken: None,
+        });
     };
     let receipt = receipt.taken_back(&taken.failure(), |id| {
         let change = plan.changes.iter().find(|change| change.id == id);
-        change.map_or(Ending::Unknown, |change| ending(&taken, &concerned, change))
+        change.map_or(Ending::Unknown, |change| ending(&taken, &nodes, change))
     });
-    Ok((receipt, Some(taken)))
+    Ok(Guarded {
+        receipt,
+        after: None,
+        taken: Some(taken),
+    })
 }
 
-/// What became of one change: the files of all nodes are those that the first node's guard puts back.
-fn ending(taken: &TakenBack, concerned: &BTreeMap<HostName, GuardKind>, change: &Change) -> Ending {
-    let of_nodes = |host: &HostName| concerned.get(host) == Some(&GuardKind::Node);
-    let guard = if of_nodes(&change.host) {
-        taken.machines.iter().find(|(host, _)| of_nodes(host))
+/// A machine on which nothing would undo a lock-out.
+fn unguarded(host: &HostName) -> Failure {
+    Failure::new(
+        exit::UNREACHABLE,
+        format!("nothing was changed: {host} has no shell, so nothing would undo a lock-out there"),
+    )
+    .hint("Give it `ssh:` in the inventory, or see why it does not answer.")
+}
+
+/// Looks at everything again, a few times: somebody who reloads UFW at that moment has it half loaded for a while.
+///
+/// # Errors
+/// When what was written is not what is there.
+async fn last_look(context: &Context, session: &Session) -> Result<Observed, StepFailure> {
+    let mut looks = 0;
+    loop {
+        let (again, seen) = part::plan(context, session)
+            .await
+            .map_err(|failure| StepFailure::because(failure.text()))?;
+        looks += 1;
+        if again.is_empty() {
+            return Ok(seen);
+        }
+        if looks == LOOKS {
+            return Err(still_differs(&again));
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+}
+
+fn still_differs(again: &Plan) -> StepFailure {
+    let changes = again.changes.iter().map(|change| {
+        let reason = &change.reason;
+        format!("{}: {} ({reason})", change.host, change.subject)
+    });
+    let blocked = again
+        .blocked
+        .iter()
+        .map(|blocked| format!("{}: {}", blocked.what, blocked.why));
+    let all: Vec<String> = changes.chain(blocked).collect();
+    StepFailure {
+        hint: Some(
+            "Somebody or something else writes there: find out who, and run the command again."
+                .to_owned(),
+        ),
+        ..StepFailure::because(format!(
+            "the last look before the change is kept finds other rules than were written:\n    {}",
+            all[..all.len().min(10)].join("\n    ")
+        ))
+    }
+}
+
+/// What became of one change: the files of the cluster are as bad off as on the worst of its nodes.
+fn ending(taken: &TakenBack, nodes: &BTreeSet<HostName>, change: &Change) -> Ending {
+    let of = |host: &HostName| taken.machines.get(host).copied();
+    let ending = if nodes.contains(&change.host) {
+        nodes.iter().filter_map(of).max()
     } else {
-        taken.machines.get_key_value(&change.host)
+        of(&change.host)
     };
-    guard.map_or(Ending::Unknown, |(_, ending)| *ending)
+    ending.unwrap_or(Ending::Unknown)
 }
 
 /// A failure of the guard, as a command ends with it.

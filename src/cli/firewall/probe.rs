@@ -11,12 +11,12 @@ use crate::model::{
     image::ImageSource,
 };
 use crate::providers::local::LocalShell;
-use crate::verify::cells::{Asker, CellResult, Door, Knock, Ruling, Where, ask, judge};
+use crate::verify::cells::{Asker, CellResult, Door, Knock, Ruling, Seen, Where, ask, judge};
 use crate::view::human;
 use std::collections::BTreeSet;
 
 /// Ports that no matrix opens: what is not listed is closed, and that is asked too.
-const NOBODYS: [&str; 2] = ["9/tcp", "9/udp"];
+const NOBODYS: [&str; 3] = ["9/tcp", "9/udp", "icmp"];
 
 /// What can be done where no packet goes anywhere.
 const NO_PACKETS: &str = "Scripted guests send no packets. `infra lab up --kind namespace` makes real ones where this machine can; \
@@ -100,11 +100,18 @@ async fn cells(session: &Session) -> Result<Vec<CellResult>, Failure> {
         let row = matrix.permits(from, to, seen.knock.door.port)?;
         Some(row.id.clone())
     });
-    Ok(seen
-        .iter()
-        .zip(rows)
+    let cells = seen.iter().zip(rows);
+    Ok(cells
+        .filter(|(seen, row)| row.is_some() || !is_answered_anyway(&session.desired, seen))
         .map(|(seen, row)| judge(seen, row))
         .collect())
+}
+
+/// Echo requests to external hosts are answered by UFW's own before.rules, whatever the matrix says: no cell of it.
+fn is_answered_anyway(desired: &Desired, seen: &Seen) -> bool {
+    let door = &seen.knock.door;
+    let host = desired.hosts.keys().find(|host| host.as_str() == door.name);
+    door.port.proto == Proto::Icmp && host.is_some()
 }
 
 /// Every asker at every door. Machines knock at each other; guests, whose way out is closed too, also at what lies outside.
@@ -194,14 +201,14 @@ fn ports(desired: &Desired, matrix: &Matrix) -> BTreeSet<Port> {
         .map(|deny| deny.port);
     let nobodys = NOBODYS.iter().filter_map(|port| port.parse().ok());
     let all = of_rows.chain(published).chain(denied).chain(nobodys);
-    all.filter(|port: &Port| port.proto != Proto::Icmp)
-        .flat_map(|port| {
-            [port.range.first, port.range.last].map(|one| Port {
-                range: PortRange::one(one),
-                ..port
-            })
-        })
-        .collect()
+    all.flat_map(|port: Port| match port.proto {
+        Proto::Icmp => [port, port],
+        Proto::Tcp | Proto::Udp => [port.range.first, port.range.last].map(|one| Port {
+            range: PortRange::one(one),
+            ..port
+        }),
+    })
+    .collect()
 }
 
 /// A name that leads out: where the first image comes from; asked only when somebody may go out at all.

@@ -16,6 +16,8 @@ pub(crate) enum FirewallVerb {
     Apply(super::apply::ApplyArgs),
     /// Ask every cell of the matrix of the live system, from where each machine stands
     Probe,
+    /// Write rules that others made by hand as rows for the inventory
+    Adopt,
     /// Load the rules into throw-away network namespaces and send a real packet for every cell (needs root)
     #[cfg(feature = "lab")]
     Prove,
@@ -29,6 +31,7 @@ pub(crate) fn run(context: &Context, verb: &FirewallVerb) -> Result<u8, Failure>
         FirewallVerb::Plan(args) => super::plan::run(context, args),
         FirewallVerb::Apply(args) => super::apply::run(context, args),
         FirewallVerb::Probe => super::probe::run(context),
+        FirewallVerb::Adopt => super::adopt::run(context),
         #[cfg(feature = "lab")]
         FirewallVerb::Prove => super::prove::run(context),
     }

@@ -52,21 +52,40 @@ pub(crate) struct Reading {
 /// Neighbouring rules with one verdict may stand in any order, so those that differ in one end only are one rule.
 /// Emitters without sets write a rule for each network; this puts the sets together again.
 pub(crate) fn merged(readings: Vec<Reading>) -> Vec<Reading> {
-    let mut out: Vec<Reading> = Vec::with_capacity(readings.len());
+    /// A rule with the other sources of its kind.
+    struct Kind {
+        first: Reading,
+        more: Vec<Arc<Addresses>>,
+    }
+    let mut out: Vec<Kind> = Vec::with_capacity(readings.len());
     let mut start = 0;
     for reading in readings {
-        if out.last().is_some_and(|last| last.passes != reading.passes) {
+        let other_verdict = |last: &Kind| last.first.passes != reading.passes;
+        if out.last().is_some_and(other_verdict) {
             start = out.len();
         }
         let same = out[start..]
             .iter_mut()
-            .find(|old| old.to == reading.to && old.ports == reading.ports);
+            .find(|old| old.first.to == reading.to && old.first.ports == reading.ports);
         match same {
-            Some(old) => old.from = Arc::new(old.from.union(&reading.from)),
-            None => out.push(reading),
+            Some(old) => old.more.push(reading.from),
+            None => out.push(Kind {
+                first: reading,
+                more: vec![],
+            }),
         }
     }
-    out
+    let whole = |Kind { first, more }: Kind| {
+        if more.is_empty() {
+            return first;
+        }
+        let all = more.iter().chain([&first.from]).map(AsRef::as_ref);
+        Reading {
+            from: Arc::new(Addresses::of_all(all)),
+            ..first
+        }
+    };
+    out.into_iter().map(whole).collect()
 }
 
 /// Rules in their order, and what happens to packets that none of them takes.

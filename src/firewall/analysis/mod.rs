@@ -4,11 +4,12 @@
 //! holds for all of them; ports are sets of intervals. [`Enforcement`] reads compiled or live rules into chains and
 //! follows a packet through all of them ([`Enforcement::path`]) or answers for a whole cell ([`Enforcement::opens`]).
 //! [`table()`] is the effective matrix, [`disagreements`] compares each layer with the owner's rows, [`flaws`] compares
-//! the rows with each other.
+//! the rows with each other, [`adopt()`] says in rows what rules of others open.
 //!
 //! Invariant: pure, and shares no code with the emitters: it reads what they wrote.
 //! Invariant: a rule that it cannot read is reported, never guessed.
 
+mod adopt;
 mod agreement;
 mod chain;
 mod closed;
@@ -23,6 +24,7 @@ mod read_proxmox;
 mod read_ufw;
 mod table;
 
+pub use adopt::{AdoptedFlow, Adoption, LeftRule, adopt};
 pub use agreement::{Disagreement, disagreements, verify};
 pub use closed::is_closed;
 pub use enforcement::{Enforcement, Layer, Packet, Step};

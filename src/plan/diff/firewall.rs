@@ -291,6 +291,14 @@ pub(super) fn diff_ufw(
     let desired: &Desired = inputs.desired;
     if let Some(wanted) = inputs.firewall.ufw.get(host) {
         draft.saw(host);
+        if facts.ufw.as_ref().is_some_and(|ufw| ufw.flushes_all) {
+            draft.block(
+                format!("{host}: ufw"),
+                "MANAGE_BUILTINS=yes in /etc/default/ufw makes UFW flush every chain whenever it loads its rules, Docker's too",
+                "set MANAGE_BUILTINS=no there, `ufw reload`, restart Docker, and run the command again",
+            );
+            return;
+        }
         let strangers = if desired.guests.contains_key(host) {
             Strangers::Remove
         } else {

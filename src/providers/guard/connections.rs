@@ -10,11 +10,11 @@ const CONNECTIONS: &str = include_str!("scripts/connections.sh");
 /// A tracked connection, in the direction in which it was opened and with the addresses that its opener meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Connection {
-    /// TCP or UDP.
+    /// Protocol.
     pub proto: Proto,
-    /// Who opened it.
+    /// Who opened it; of an echo request, with its identifier.
     pub from: (IpAddr, u16),
-    /// What was asked for.
+    /// What was asked for; of an echo request, with 0.
     pub to: (IpAddr, u16),
 }
 
@@ -59,7 +59,7 @@ pub async fn forget(shell: &impl Shell, gone: &[Connection]) -> Result<usize, Sh
     Ok(shell.demand(command).await?.text().lines().count())
 }
 
-/// What `conntrack -L -o extended` prints; what is neither TCP nor UDP is left out.
+/// What `conntrack -L -o extended` prints; what is neither TCP nor UDP nor an echo request is left out.
 fn parse(text: &str) -> Tracked {
     let listener = |line: &str| line.strip_prefix("listen ")?.parse().ok();
     Tracked {
@@ -72,6 +72,7 @@ fn line(text: &str) -> Option<Connection> {
     let proto = match text.split_whitespace().nth(2)? {
         "tcp" => Proto::Tcp,
         "udp" => Proto::Udp,
+        "icmp" | "icmpv6" => Proto::Icmp,
         _ => return None,
     };
     // The first of each is that of the original direction.
@@ -79,10 +80,15 @@ fn line(text: &str) -> Option<Connection> {
         text.split_whitespace()
             .find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
     };
+    let (sport, dport) = match proto {
+        Proto::Tcp | Proto::Udp => (first("sport")?.parse().ok()?, first("dport")?.parse().ok()?),
+        Proto::Icmp if matches!(first("type")?, "8" | "128") => (first("id")?.parse().ok()?, 0),
+        Proto::Icmp => return None,
+    };
     Some(Connection {
         proto,
-        from: (first("src")?.parse().ok()?, first("sport")?.parse().ok()?),
-        to: (first("dst")?.parse().ok()?, first("dport")?.parse().ok()?),
+        from: (first("src")?.parse().ok()?, sport),
+        to: (first("dst")?.parse().ok()?, dport),
     })
 }
 
@@ -103,11 +109,13 @@ ipv6     10 tcp      6 431999 ESTABLISHED src=fd00::50 dst=fd00::20 sport=40000 
     fn connections_keep_the_address_that_was_asked_for() {
         let tracked = parse(&format!("{LISTED}listen 22\nlisten 8096\n"));
         let all: Vec<Connection> = tracked.connections.into_iter().collect();
-        assert_eq!(all.len(), 4);
+        assert_eq!(all.len(), 5);
         let published = ("192.168.1.20".parse().expect("address"), 8096);
         assert!(all.iter().any(|one| one.to == published));
         assert!(all.iter().any(|one| one.proto == Proto::Udp));
         assert!(all.iter().any(|one| one.from.0.is_ipv6()));
+        let echo = all.iter().find(|one| one.proto == Proto::Icmp);
+        assert_eq!(echo.map(|one| (one.from.1, one.to.1)), Some((2, 0)));
         assert_eq!(tracked.listeners, BTreeSet::from([22, 8096]));
     }
 }

@@ -75,6 +75,7 @@ fn ufw(conf: &BTreeMap<&str, &str>, v4: &Family<'_>, v6: &Family<'_>) -> Ufw {
         outgoing,
         routed: policy("DEFAULT_FORWARD_POLICY", UfwAction::Deny),
         ipv6,
+        flushes_all: conf.get("MANAGE_BUILTINS") == Some(&"yes"),
         rules: merged(&v4.tuples, if ipv6 { &v6.tuples } else { &[] }, ipv6),
     }
 }

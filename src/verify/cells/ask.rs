@@ -83,6 +83,8 @@ pub enum Outcome {
     Unreachable,
     /// The name leads nowhere.
     Unresolved,
+    /// The asker may not send such a packet.
+    Unable,
     /// The asker could not be asked.
     Unasked,
 }
@@ -102,6 +104,12 @@ pub struct Seen {
     pub listens: Option<bool>,
     /// Why the asker could not be asked.
     pub trouble: Option<String>,
+}
+
+/// What an asker says of a knock.
+enum Reply {
+    Heard(Answer),
+    Unable,
 }
 
 struct Answer {
@@ -136,9 +144,21 @@ pub async fn ask<S: Shell, L: Shell>(
     });
     let mut answers: BTreeMap<usize, Answer> = BTreeMap::new();
     let mut troubles: BTreeMap<usize, String> = BTreeMap::new();
+    let mut unable: BTreeSet<usize> = BTreeSet::new();
     for (members, answer) in join_all(rounds).await {
         match answer {
-            Ok(found) => answers.extend(found),
+            Ok(found) => {
+                for (at, reply) in found {
+                    match reply {
+                        Reply::Heard(answer) => {
+                            answers.insert(at, answer);
+                        }
+                        Reply::Unable => {
+                            unable.insert(at);
+                        }
+                    }
+                }
+            }
             Err(why) => troubles.extend(members.into_iter().map(|at| (at, why.clone()))),
         }
     }
@@ -170,6 +190,8 @@ pub async fn ask<S: Shell, L: Shell>(
             outcome: answer.map_or(
                 if troubles.contains_key(&at) {
                     Outcome::Unasked
+                } else if unable.contains(&at) {
+                    Outcome::Unable
                 } else {
                     Outcome::Unresolved
                 },
@@ -196,7 +218,8 @@ fn lines(knocks: &[Knock], members: &[usize]) -> String {
         };
         let proto = match door.port.proto {
             Proto::Udp => "udp",
-            Proto::Tcp | Proto::Icmp => "tcp",
+            Proto::Tcp => "tcp",
+            Proto::Icmp => "icmp",
         };
         writeln!(out, "{at}\t{proto}\t{place}\t{}", door.port.range.first)
             .expect("writing to a String cannot fail");
@@ -204,7 +227,7 @@ fn lines(knocks: &[Knock], members: &[usize]) -> String {
     out
 }
 
-async fn round(shell: &impl Shell, lines: String) -> Result<Vec<(usize, Answer)>, String> {
+async fn round(shell: &impl Shell, lines: String) -> Result<Vec<(usize, Reply)>, String> {
     let command = Command::script("infra-probe", SCRIPT)
         .args([PATIENCE.to_string()])
         .stdin(lines)
@@ -216,11 +239,15 @@ async fn round(shell: &impl Shell, lines: String) -> Result<Vec<(usize, Answer)>
     Ok(output.text().lines().filter_map(answer).collect())
 }
 
-fn answer(line: &str) -> Option<(usize, Answer)> {
+fn answer(line: &str) -> Option<(usize, Reply)> {
     let fields: Vec<&str> = line.split('\t').collect();
     let [at, from, sport, to, outcome] = fields[..] else {
         return None;
     };
+    let at = at.parse().ok()?;
+    if outcome == "unable" {
+        return Some((at, Reply::Unable));
+    }
     let outcome = match outcome {
         "open" => Outcome::Open,
         "refused" => Outcome::Refused,
@@ -234,7 +261,7 @@ fn answer(line: &str) -> Option<(usize, Answer)> {
         to: to.parse().ok()?,
         outcome,
     };
-    Some((at.parse().ok()?, answer))
+    Some((at, Reply::Heard(answer)))
 }
 
 #[cfg(test)]
@@ -244,7 +271,14 @@ mod tests {
     #[test]
     fn an_unresolved_name_is_no_answer_and_others_keep_their_source() {
         assert!(answer("6\t-\t0\t-\tunresolved").is_none());
-        let (at, open) = answer("3\t10.10.10.2\t40112\t192.168.1.20\topen").expect("answer");
-        assert_eq!((at, open.sport, open.outcome), (3, 40112, Outcome::Open));
+        assert!(matches!(
+            answer("4\t-\t0\t192.168.1.20\tunable"),
+            Some((4, Reply::Unable))
+        ));
+        let open = answer("3\t10.10.10.2\t40112\t192.168.1.20\topen");
+        let Some((3, Reply::Heard(open))) = open else {
+            panic!("an answer");
+        };
+        assert_eq!((open.sport, open.outcome), (40112, Outcome::Open));
     }
 }

@@ -44,7 +44,7 @@ pub fn judge(seen: &Seen, row: Option<String>) -> CellResult {
         // A refusal comes from the kernel behind the door: our firewalls drop and say nothing. It also makes kernels
         // forget the connection, so the witness is not asked.
         (Outcome::Open | Outcome::Refused, _) => Some(true),
-        (Outcome::Unasked | Outcome::Unresolved, _) => None,
+        (Outcome::Unasked | Outcome::Unresolved | Outcome::Unable, _) => None,
         // The refusal may be lost on its way back.
         (Outcome::Silent | Outcome::Unreachable, Some(false))
             if row.is_some() && seen.listens == Some(false) =>
@@ -63,6 +63,9 @@ pub fn judge(seen: &Seen, row: Option<String>) -> CellResult {
         (None, _) => {
             Ruling::NotJudged(seen.trouble.clone().unwrap_or_else(|| match seen.outcome {
                 Outcome::Unresolved => "the name was not found".to_owned(),
+                Outcome::Unable => {
+                    "only root may send echo requests there: `net.ipv4.ping_group_range` names no other group".to_owned()
+                }
                 Outcome::Silent if seen.listens == Some(false) => "nobody listens there".to_owned(),
                 Outcome::Open
                 | Outcome::Refused

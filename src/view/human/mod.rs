@@ -2,6 +2,7 @@
 //!
 //! Invariant: functions from values to text; nothing here writes to a stream.
 
+mod adoption;
 mod cells;
 mod diagnostic;
 mod doctor;
@@ -11,6 +12,7 @@ mod plan;
 mod run;
 mod status;
 
+pub(crate) use adoption::adoption;
 pub use cells::probes;
 pub(crate) use cells::{cell, cells};
 pub use diagnostic::diagnostics;

@@ -9,12 +9,14 @@ kind=$(cat "$dir/kind")
 for file in $(sh "$dir/files.sh" "$kind"); do
     [ -e "$dir/saved$file" ] || rm -f "$file"
 done
+# All nodes of a cluster put back the same files of /etc/pve, each through a file of its own.
+beside=infra-guard.$(uname -n)
 (cd "$dir/saved" && find . -type f) | while IFS= read -r name; do
     file=${name#.}
     cmp -s "$dir/saved$file" "$file" && continue
     # Beside it and then in its place: nobody reads half a file. Mode and owner are those of the file that goes.
-    cp -p "$file" "$file.infra-guard" 2>/dev/null
-    cat "$dir/saved$file" >"$file.infra-guard" && mv "$file.infra-guard" "$file"
+    cp -p "$file" "$file.$beside" 2>/dev/null
+    cat "$dir/saved$file" >"$file.$beside" && mv "$file.$beside" "$file"
 done
 
 # UFW leads into its chains only when it makes them.

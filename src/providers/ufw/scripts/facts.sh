@@ -1,7 +1,7 @@
 facts_ufw() {
     if command -v ufw >/dev/null 2>&1; then
         grep -hE '^ENABLED=' /etc/ufw/ufw.conf 2>/dev/null | sed 's/^/conf /' || true
-        grep -hE '^(IPV6|DEFAULT_(INPUT|OUTPUT|FORWARD)_POLICY)=' /etc/default/ufw 2>/dev/null | sed 's/^/conf /' || true
+        grep -hE '^(IPV6|MANAGE_BUILTINS|DEFAULT_(INPUT|OUTPUT|FORWARD)_POLICY)=' /etc/default/ufw 2>/dev/null | sed 's/^/conf /' || true
         for family in 4 6; do
             case $family in
                 4) file=/etc/ufw/user.rules ;;
