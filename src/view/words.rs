@@ -18,6 +18,21 @@ pub fn duration(milliseconds: u64) -> String {
     }
 }
 
+/// A size as people say it: `512 B`, `1.5 GiB`.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let (mut whole, mut unit) = (u128::from(bytes) * 10, 0);
+    while whole >= 10 * 1024 * 1024 && unit + 1 < UNITS.len() {
+        whole /= 1024;
+        unit += 1;
+    }
+    let tenths = whole / 1024;
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
 /// A list with commas and `and`.
 pub fn list(items: &[String]) -> String {
     match items {
@@ -35,6 +50,9 @@ mod tests {
     fn grammar_is_small() {
         assert_eq!(count(1, "host", "hosts"), "1 host");
         assert_eq!(count(0, "host", "hosts"), "0 hosts");
+        assert_eq!(size(512), "512 B");
+        assert_eq!(size(1536), "1.5 KiB");
+        assert_eq!(size(3 << 30), "3.0 GiB");
         assert_eq!(duration(340), "340 ms");
         assert_eq!(duration(4_250), "4.2 s");
         assert_eq!(duration(185_000), "3 min 05 s");

@@ -8,6 +8,8 @@
 mod adopted;
 mod api;
 mod availability;
+mod backup;
+mod backup_place;
 mod bridge;
 mod card;
 mod check;
@@ -30,6 +32,7 @@ mod replica;
 mod scope;
 mod secret;
 mod stack;
+mod stack_backup;
 mod stack_mount;
 mod storage;
 mod template;
@@ -83,6 +86,7 @@ pub(crate) fn resolve(
         zpools,
         datasets,
         replicas,
+        backups: std::collections::BTreeMap::new(),
         stacks: std::collections::BTreeMap::new(),
         checks: vec![],
         secrets,
@@ -92,6 +96,7 @@ pub(crate) fn resolve(
     desired.sets = network::members(sets, &desired, scope);
     group::fill(document, &mut desired, scope);
     desired.stacks = stack::stacks(document, folders, &desired, lock, &mut services, scope);
+    desired.backups = backup::backups(document, &desired, scope);
     desired.services = services.plain();
     desired.flows = flow::flows(document, &desired, scope);
     desired.nevers = flow::nevers(document, &desired, scope);
