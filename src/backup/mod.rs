@@ -7,6 +7,8 @@
 
 mod facts;
 mod night;
+mod target;
 
 pub use facts::{Backed, Standing, backed, standing};
 pub use night::{Dump, DumpOf, Night, label, leftovers, night};
+pub use target::{Wanted, lives, wanted};

@@ -89,7 +89,7 @@ pub(crate) enum Verb {
     /// Snapshots, what is kept of them, and the health of zpools
     #[command(subcommand)]
     Zfs(super::zfs::ZfsVerb),
-    /// Backups with restic or borg: run, look, check, keep
+    /// Backups: run, look, check, bring back
     #[command(subcommand)]
     Backup(super::backup::BackupVerb),
     /// Secrets: where they come from, who uses them, new values

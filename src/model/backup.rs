@@ -1,4 +1,4 @@
-//! Backups with restic or borg: jobs, repositories, and what stacks add to them.
+//! Backups with restic: jobs, repositories, and what stacks add to them.
 
 use super::{
     calendar::Calendar,
@@ -92,8 +92,6 @@ impl BackupJob {
 pub enum Engine {
     /// restic.
     Restic,
-    /// BorgBackup.
-    Borg,
 }
 
 impl Engine {
@@ -101,7 +99,6 @@ impl Engine {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Restic => "restic",
-            Self::Borg => "borg",
         }
     }
 
@@ -109,7 +106,6 @@ impl Engine {
     pub const fn package(self) -> &'static str {
         match self {
             Self::Restic => "restic",
-            Self::Borg => "borgbackup",
         }
     }
 }
@@ -131,7 +127,7 @@ pub enum Repository {
         /// The dataset that it lies on, where the inventory says so.
         dataset: Option<DatasetName>,
     },
-    /// Over SSH: SFTP for restic, borg's own protocol for borg.
+    /// Over SSH, by SFTP.
     Ssh(SshPlace),
     /// An S3-compatible store.
     S3(S3Place),

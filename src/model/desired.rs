@@ -58,7 +58,7 @@ pub struct Desired {
     pub datasets: BTreeMap<DatasetName, Dataset>,
     /// Copies of datasets on other zpools.
     pub replicas: BTreeMap<ReplicaName, Replica>,
-    /// Backups with restic or borg.
+    /// Backups with restic.
     pub backups: BTreeMap<BackupName, BackupJob>,
     /// Stacks.
     pub stacks: BTreeMap<StackName, Stack>,

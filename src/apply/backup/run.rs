@@ -3,7 +3,8 @@
 //! Nothing that was good before is touched until the new copy has been seen again in the repository; what is not proven
 //! keeps another tag, so that no retention ever counts it.
 
-use crate::backup::{Dump, DumpOf, Night, label, leftovers, night};
+use super::dumps::dumps;
+use crate::backup::{Night, label, leftovers, night};
 use crate::model::{
     backup::BackupJob,
     desired::Desired,
@@ -12,12 +13,10 @@ use crate::model::{
     snapshot::{MARK, RUN as RUN_PROPERTY, SnapshotId, Survey, mark, our_name},
 };
 use crate::providers::{
-    backup::{
-        BackupError, Dumped, Record, Source, dump, export, hash_and_send, last, receive, remember,
-    },
+    backup::{BackupError, Record, Source, last, remember},
     restic::{Restic, Snapshot},
     shell::{Command, Shell as _},
-    ssh::{SshHost, carry},
+    ssh::SshHost,
     zfs::{Zfs, ZfsError, ZfsRead as _, ZfsWrite as _},
 };
 use std::{
@@ -55,7 +54,7 @@ pub struct Finished {
 }
 
 impl Work<'_> {
-    fn shell(&self, host: &HostName) -> Result<&SshHost, BackupError> {
+    pub(super) fn shell(&self, host: &HostName) -> Result<&SshHost, BackupError> {
         self.hosts.get(host).ok_or_else(|| BackupError::Source {
             host: host.to_string(),
             said: "the inventory gives no shell access to it".to_owned(),
@@ -272,63 +271,6 @@ async fn destroy(shell: &SshHost, snapshots: &[SnapshotId]) -> Result<(), Backup
             "{snapshot} stays until the next run: {said}"
         ))),
     }
-}
-
-/// Dumps and exports, all of them; what fails is told and the others go on.
-async fn dumps(work: &Work<'_>, plan: &Night, errors: &mut Vec<BackupError>) -> Vec<Source> {
-    let mut out = Vec::new();
-    for one in &plan.dumps {
-        (work.say)(&format!("Dumping {} on {}.", one.name(), one.host));
-        match dumped(work, one).await {
-            Ok(facts) => out.push(Source {
-                name: one.name(),
-                path: one.kept.clone(),
-                is_empty: false,
-                items: Some(facts.items),
-                rows: facts.rows,
-                sha256: Some(facts.sha256),
-                version: Some(facts.version).filter(|version| version != "-"),
-            }),
-            Err(error) => errors.push(error),
-        }
-    }
-    out
-}
-
-async fn dumped(work: &Work<'_>, one: &Dump) -> Result<Dumped, BackupError> {
-    let shell = work.shell(&one.host)?;
-    let facts = match &one.of {
-        DumpOf::Database(database) => dump(shell, &one.stack, database, &one.path).await?,
-        DumpOf::Export(what) => export(shell, &one.stack, what, &one.path).await?,
-    };
-    let Some(there) = &one.carried else {
-        return Ok(facts);
-    };
-    let far = work.shell(&work.job.host)?;
-    let carried = carry(
-        shell.target(),
-        &hash_and_send(&one.path),
-        far.target(),
-        &receive(there, &facts.sha256),
-        None,
-    )
-    .await?;
-    let whole = carried.sent.is_success() && carried.received.is_success();
-    // What stays behind is a copy of data that the host has anyway, but nobody asked for it.
-    let _ = shell.run(Command::new(["rm", "-f", "--", &one.path])).await;
-    if whole {
-        return Ok(facts);
-    }
-    let said = if carried.received.is_success() {
-        carried.sent.complaint()
-    } else {
-        carried.received.complaint()
-    };
-    Err(BackupError::Dump {
-        what: one.name(),
-        host: one.host.to_string(),
-        why: format!("it did not arrive on {}: {said}", work.job.host),
-    })
 }
 
 /// The moment of a run.

@@ -96,7 +96,6 @@ fn sheet(text: &mut String, session: &Session, job: &BackupJob) -> Result<(), Fa
         Engine::Restic => {
             "restic -r REPOSITORY snapshots; restic -r REPOSITORY restore SNAPSHOT --target /mnt/restored"
         }
-        Engine::Borg => "borg list REPOSITORY; borg extract REPOSITORY::ARCHIVE",
     };
     let _ = writeln!(text, "By hand:     {by_hand}");
     let sources: Vec<String> = job

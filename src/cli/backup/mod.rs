@@ -11,6 +11,7 @@ mod forget;
 pub(crate) mod jobs;
 mod keys;
 mod list;
+mod restore;
 
 pub(crate) use args::{BackupVerb, run};
 pub(crate) use choice::standings;

@@ -9,7 +9,7 @@ use crate::model::calendar::Calendar;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// A backup job with restic or borg.
+/// A backup job with restic.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Backup {
@@ -47,8 +47,6 @@ pub(crate) struct Backup {
 pub(crate) enum BackupEngine {
     /// restic.
     Restic,
-    /// BorgBackup.
-    Borg,
 }
 
 /// Where copies go.
@@ -59,9 +57,9 @@ pub(crate) struct BackupRepository {
     pub(crate) dataset: May<String>,
     /// A directory of the host; with `dataset` relative to its mount point.
     pub(crate) path: May<String>,
-    /// A directory behind SSH: SFTP for restic, borg over there for borg.
+    /// A directory behind SSH, over SFTP.
     pub(crate) ssh: May<BackupSsh>,
-    /// A bucket of an S3-compatible store; restic only.
+    /// A bucket of an S3-compatible store.
     pub(crate) s3: May<BackupS3>,
 }
 

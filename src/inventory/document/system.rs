@@ -58,7 +58,7 @@ pub(crate) struct Document {
     pub(crate) retention: May<Entries<Retention>>,
     /// Copies of datasets on other zpools, by a name of your choice.
     pub(crate) replicas: May<Entries<Replica>>,
-    /// Backups with restic or borg, by a name of your choice.
+    /// Backups with restic, by a name of your choice.
     pub(crate) backups: May<Entries<Backup>>,
     /// Compose stacks.
     pub(crate) stacks: May<Entries<Stack>>,

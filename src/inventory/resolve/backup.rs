@@ -51,7 +51,6 @@ pub(super) fn backups(
         let keep = keep(&raw.keep, scope);
         let engine = match or(&raw.engine, BackupEngine::Restic) {
             BackupEngine::Restic => Engine::Restic,
-            BackupEngine::Borg => Engine::Borg,
         };
         let same_zpool = raw
             .same_zpool
@@ -67,7 +66,7 @@ pub(super) fn backups(
         let paths = reader.paths(scope);
         let stacks = reader.stacks(scope);
         reader.something(key.span, scope);
-        let repository = backup_place::repository(raw, &host, engine, desired, scope);
+        let repository = backup_place::repository(raw, &host, desired, scope);
         let (Some(name), Some(password), Some(schedule), Some(repository)) =
             (name, password, schedule, repository)
         else {

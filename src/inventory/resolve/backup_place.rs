@@ -4,12 +4,11 @@ use super::{Noun, Scope, scope::or};
 use crate::inventory::{
     codes,
     document::{Backup, BackupRepository, BackupS3, BackupSsh},
-    source::Span,
     word::AbsolutePath,
     written::At,
 };
 use crate::model::{
-    backup::{BackupJob, Engine, Repository, S3Place, SshPlace},
+    backup::{BackupJob, Repository, S3Place, SshPlace},
     desired::Desired,
     ids::{DatasetName, HostName},
 };
@@ -20,7 +19,6 @@ const SSH_PORT: u16 = 22;
 pub(super) fn repository(
     raw: &Backup,
     host: &HostName,
-    engine: Engine,
     desired: &Desired,
     scope: &mut Scope<'_>,
 ) -> Option<Repository> {
@@ -42,24 +40,17 @@ pub(super) fn repository(
         return behind_ssh(ssh, scope).map(Repository::Ssh);
     }
     if let Some(s3) = &place.s3 {
-        if engine == Engine::Borg {
-            scope
-                .error(codes::BACKUP_REPOSITORY, "borg cannot write to S3")
-                .at(s3.span, "this repository")
-                .help("take `engine: restic`, or `ssh` for borg");
-        }
         return s3
             .value
             .as_ref()
             .and_then(|s3| bucket(s3, scope))
             .map(Repository::S3);
     }
-    local(place, at.span, host, desired, scope)
+    local(place, host, desired, scope)
 }
 
 fn local(
     place: &BackupRepository,
-    span: Span,
     host: &HostName,
     desired: &Desired,
     scope: &mut Scope<'_>,
@@ -114,7 +105,6 @@ fn local(
             format!("/{text}")
         }
     };
-    let _ = span;
     Some(Repository::Path {
         path: format!("{}{inner}", mount.trim_end_matches('/')),
         dataset: Some(name),

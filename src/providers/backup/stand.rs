@@ -11,14 +11,14 @@ use std::{fs, io::Write, path::PathBuf, process::Stdio};
 use tempfile::TempDir;
 
 /// A host whose programs answer as a test wrote it into a folder.
-pub(in crate::providers) struct Stand {
+pub(crate) struct Stand {
     host: HostName,
     folder: TempDir,
 }
 
 impl Stand {
     /// Answers of programs as shell text.
-    pub(in crate::providers) fn new(programs: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(programs: &[(&str, &str)]) -> Self {
         let stand = Self {
             host: "pve".parse().expect("valid"),
             folder: tempfile::tempdir().expect("a folder"),
@@ -35,11 +35,11 @@ impl Stand {
         stand
     }
 
-    pub(in crate::providers) fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().canonicalize().expect("it exists")
     }
 
-    pub(in crate::providers) fn file(&self, name: &str) -> String {
+    pub(crate) fn file(&self, name: &str) -> String {
         self.path().join(name).display().to_string()
     }
 }
@@ -89,7 +89,7 @@ impl Shell for Stand {
 }
 
 /// Waits for work.
-pub(in crate::providers) fn block_on<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn forgetting_is_about_our_own_tag_alone() {
-        let job = super::super::client::tests::job();
+        let job = crate::providers::restic::client::tests::job();
         let tags = Tags::of(&"home".parse().expect("valid"), &job.name);
         let words = forget(&job, &tags, &job.keep, true).join(" ");
         assert_eq!(
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn no_secret_is_an_argument() {
-        let mut job = super::super::client::tests::job();
+        let mut job = crate::providers::restic::client::tests::job();
         job.repository = Repository::Ssh(SshPlace {
             user: "u1".to_owned(),
             host: "box.example.org".to_owned(),
