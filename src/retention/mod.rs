@@ -18,9 +18,11 @@ mod simulate;
 #[cfg(test)]
 mod tests;
 
+pub use coverage::{Stored, Stores};
+
 pub use bucket::Period;
 pub use clock::{ClockDoubt, doubt};
-pub use coverage::{Copied, Copies, Gap, Stored, Stores, Volumes, gaps};
+pub use coverage::{Copied, Copies, Gap, Volumes, gaps};
 pub use decide::{Decision, Reason, Rules, decide};
 pub use due::{Due, due};
 pub use scope::{Cover, covers};

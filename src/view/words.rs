@@ -18,6 +18,15 @@ pub fn duration(milliseconds: u64) -> String {
     }
 }
 
+/// A list with commas and `and`.
+pub fn list(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
 /// A size as people say it: `512 B`, `1.5 GiB`.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -33,15 +42,6 @@ pub fn size(bytes: u64) -> String {
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
-/// A list with commas and `and`.
-pub fn list(items: &[String]) -> String {
-    match items {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,9 +50,6 @@ mod tests {
     fn grammar_is_small() {
         assert_eq!(count(1, "host", "hosts"), "1 host");
         assert_eq!(count(0, "host", "hosts"), "0 hosts");
-        assert_eq!(size(512), "512 B");
-        assert_eq!(size(1536), "1.5 KiB");
-        assert_eq!(size(3 << 30), "3.0 GiB");
         assert_eq!(duration(340), "340 ms");
         assert_eq!(duration(4_250), "4.2 s");
         assert_eq!(duration(185_000), "3 min 05 s");
@@ -60,5 +57,12 @@ mod tests {
             list(&["a".to_owned(), "b".to_owned(), "c".to_owned()]),
             "a, b and c"
         );
+    }
+
+    #[test]
+    fn sizes_have_one_digit_behind_the_point() {
+        assert_eq!(size(512), "512 B");
+        assert_eq!(size(1536), "1.5 KiB");
+        assert_eq!(size(3 << 30), "3.0 GiB");
     }
 }
