@@ -7,7 +7,7 @@ DEMO := target/demo
 BUILD_PACKAGES := build-essential pkg-config libssl-dev zlib1g-dev
 LAB_PACKAGES := mmdebstrap systemd-container iproute2 iptables nftables ipset conntrack wireguard-go wireguard-tools btrfs-progs e2fsprogs openssh-client openssh-server curl libarchive-tools
 # The slow suites, each a target `nightly-<suite>`, in the order in which all of them run.
-SUITES := demo drift days budget faults firewall drills systems live ansible zfs
+SUITES := demo drift days budget faults firewall drills systems restore live ansible zfs
 export CARGO_TERM_COLOR ?= auto
 
 .PHONY: help deps lab-deps build demo check test nightly bench bench-ansible bench-sanoid $(SUITES:%=nightly-%)
@@ -60,6 +60,9 @@ nightly-drills:
 # The reference systems up from nothing, and every mistake in them red.
 nightly-systems:
 	INFRA_SYSTEMS=1 cargo test --locked --test systems real:: -- --nocapture --test-threads=1
+# Backups with the real restic: what comes back is equal, and whatever is broken loses no good backup.
+nightly-restore:
+	sh tests/backup/night.sh $(INFRA) target/nightly-restore
 # The suite for a real Proxmox, rehearsed in the lab.
 nightly-live:
 	tests/live/rehearsal/rehearsal.sh $(INFRA) target/rehearsal

@@ -22,6 +22,8 @@ pub mod secrets;
 
 /// What stands there already -> an inventory that describes it. Pure.
 pub mod adopt;
+/// What a backup job takes, and how it stands. Pure.
+pub mod backup;
 /// What every managed host must look like before its stacks: packages, files, units. Pure.
 pub mod baseline;
 /// What would make `up` fail, before it does: rights, storages, bridges, clocks, room. Pure.

@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("firewall", &["model", "diagnostic"]),
     ("template", &["model", "diagnostic"]),
     ("adopt", &["model"]),
+    ("backup", &["model"]),
     ("baseline", &["model", "firewall"]),
     ("release", &["model", "template", "diagnostic"]),
     ("retention", &["model"]),
@@ -41,7 +42,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("observe", &["model", "plan", "providers"]),
     (
         "apply",
-        &["model", "plan", "providers", "replication", "seed"],
+        &[
+            "model",
+            "plan",
+            "providers",
+            "backup",
+            "replication",
+            "seed",
+        ],
     ),
     ("verify", &["model", "providers"]),
     ("lab", &["model"]),
@@ -62,6 +70,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "adopt",
+            "backup",
             "diagnostic",
             "doctor",
             "model",
@@ -92,11 +101,13 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Inside `providers`: only these know another provider than `shell`.
 const PROVIDER_ARROWS: &[(&str, &[&str])] = &[
+    ("backup", &["shell"]),
     ("compose", &["shell"]),
     ("guard", &["shell"]),
     ("host", &["shell", "ufw", "zfs", "compose"]),
     ("local", &["shell"]),
     ("proxmox", &[]),
+    ("restic", &["backup", "shell"]),
     ("shell", &[]),
     ("ssh", &["shell"]),
     ("ufw", &["shell"]),

@@ -5,6 +5,7 @@
 //!
 //! Invariant: pure. It lists resources in the order in which they must be true; it never asks what is there.
 
+mod engine;
 mod guest;
 mod mounts;
 mod router;
@@ -35,6 +36,9 @@ pub fn resources(desired: &Desired) -> BTreeMap<HostName, Vec<Resource>> {
         list.extend(mounts::server(desired, name));
         list.extend(mounts::resources(desired, guest));
         out.insert(name.clone(), list);
+    }
+    for (host, list) in &mut out {
+        list.extend(engine::resources(desired, host));
     }
     out
 }

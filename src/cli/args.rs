@@ -91,6 +91,9 @@ pub(crate) enum Verb {
     /// Snapshots, what is kept of them, and the health of zpools
     #[command(subcommand)]
     Zfs(super::zfs::ZfsVerb),
+    /// Backups: run, look, check, bring back
+    #[command(subcommand)]
+    Backup(super::backup::BackupVerb),
     /// Secrets: where they come from, who uses them, new values
     #[command(subcommand)]
     Secrets(super::secrets::SecretsVerb),

@@ -58,6 +58,21 @@ impl Locks {
         }
     }
 
+    /// Those of one backup job: neither `up` nor another job waits for it.
+    pub(crate) fn of_backup(context: &Context, session: &Session, job: &str) -> Self {
+        let all = Self::of(context, session, &format!("infra backup run {job}"));
+        Self {
+            state: all.state.join("backups").join(job),
+            system: format!("{}.backup.{job}", all.system),
+            interrupted: (
+                "interrupted",
+                "The last good backup is untouched. What the run left is removed by the next one."
+                    .to_owned(),
+            ),
+            ..all
+        }
+    }
+
     /// Does the work while both are held. Ctrl-C ends it at once unless it is `walking`.
     pub(crate) async fn hold(
         self,

@@ -7,6 +7,7 @@
 //! Invariant: the environment is read here, once, and nowhere else.
 
 mod args;
+mod backup;
 mod check;
 mod closed;
 mod context;

@@ -11,6 +11,7 @@ use crate::apply::{World, guard::GuardPolicy, host_keys::HostKeys};
 use crate::diagnostic::Diagnostic;
 use crate::inventory::{IMAGE_LOCK, codes};
 use crate::model::{
+    backup::BackupJob,
     desired::{ApiAuth, Desired},
     ids::HostName,
     observed::Observed,
@@ -219,6 +220,7 @@ fn needed(desired: &Desired) -> Vec<crate::model::ids::SecretName> {
         .flat_map(|file| file.content.secrets().cloned())
         .collect();
     names.extend(desired.datasets.values().filter_map(|d| d.key.clone()));
+    names.extend(desired.backups.values().flat_map(BackupJob::secrets));
     match desired.proxmox.as_ref().map(|api| &api.auth) {
         Some(ApiAuth::Token { secret, .. }) => names.push(secret.clone()),
         Some(ApiAuth::Password { password, .. }) => names.push(password.clone()),

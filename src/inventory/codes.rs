@@ -193,4 +193,17 @@ codes! {
     UNPINNED_IMAGE = "INV094";
     /// A card that Proxmox's firewall does not see.
     UNSEEN_CARD = "INV095";
+
+    /// Not a schedule, or one that never comes.
+    INVALID_SCHEDULE = "INV110";
+    /// A retention that keeps nothing.
+    KEEPS_NOTHING = "INV111";
+    /// A place where a repository cannot be, or would be lost with what it backs up.
+    BACKUP_REPOSITORY = "INV112";
+    /// Something that a job cannot back up.
+    BACKUP_SOURCE = "INV113";
+    /// A database or an export of a stack that cannot be made.
+    BACKUP_OF_STACK = "INV114";
+    /// A place to restore to where live data is.
+    RESTORE_TARGET = "INV115";
 }

@@ -2,6 +2,7 @@
 
 use super::{
     adopted::Adopted,
+    backup::BackupJob,
     check::Check,
     cluster::HaRule,
     dataset::{Dataset, Zpool},
@@ -9,8 +10,8 @@ use super::{
     guest::Guest,
     host::{ExternalHost, Node, SshAccess},
     ids::{
-        DatasetName, HaRuleName, HostName, ImageName, ReplicaName, SecretName, ServiceName,
-        SetName, StackName, SystemName, Vmid, ZoneName, ZpoolName,
+        BackupName, DatasetName, HaRuleName, HostName, ImageName, ReplicaName, SecretName,
+        ServiceName, SetName, StackName, SystemName, Vmid, ZoneName, ZpoolName,
     },
     image::Image,
     replica::Replica,
@@ -57,6 +58,8 @@ pub struct Desired {
     pub datasets: BTreeMap<DatasetName, Dataset>,
     /// Copies of datasets on other zpools.
     pub replicas: BTreeMap<ReplicaName, Replica>,
+    /// Backups with restic.
+    pub backups: BTreeMap<BackupName, BackupJob>,
     /// Stacks.
     pub stacks: BTreeMap<StackName, Stack>,
     /// Checks, in the owner's order.

@@ -127,6 +127,10 @@ name! {
     ReplicaName, "replica name", "lower-case letters, digits, `-` and `_`, at most 63", is_word
 }
 name! {
+    /// A backup job. Part of snapshot labels, tags and paths.
+    BackupName, "backup name", "lower-case letters, digits and dashes, at most 30", |text| text.len() <= 30 && is_label(text)
+}
+name! {
     /// The name by which a secret is referred to.
     SecretName, "secret name", "lower-case letters, digits, `-` and `_`", is_word
 }

@@ -8,6 +8,8 @@
 
 pub mod address;
 pub mod adopted;
+pub mod backup;
+pub mod calendar;
 pub mod check;
 pub mod cloud_init;
 pub mod cluster;

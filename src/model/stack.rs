@@ -2,6 +2,7 @@
 
 use super::{
     address::Port,
+    backup::StackBackup,
     ids::{HostName, ServiceName, StackName},
 };
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,9 @@ pub struct Stack {
     pub timeout_seconds: u32,
     /// Volumes, and paths of its host, that need no backup, with the owner's reason.
     pub waivers: BTreeMap<String, String>,
+    /// What a backup takes of it beside its files.
+    #[serde(default)]
+    pub backup: StackBackup,
 }
 
 /// One file of a stack's template folder.

@@ -6,12 +6,14 @@
 //! Invariant: nothing here decides what should be; a provider does what it is told and says what it saw.
 //! Invariant: `zfs`, `ufw`, `compose` and `host` know [`shell::Shell`] and never `ssh`.
 
+pub mod backup;
 pub mod compose;
 pub mod guard;
 pub mod host;
 #[expect(clippy::disallowed_methods, reason = "runs commands on this machine")]
 pub mod local;
 pub mod proxmox;
+pub mod restic;
 pub mod shell;
 #[expect(
     clippy::disallowed_methods,

@@ -401,6 +401,7 @@ secrets:
             settle_seconds: 5,
             timeout_seconds: 60,
             waivers: BTreeMap::new(),
+            backup: crate::model::backup::StackBackup::default(),
             data: vec![],
             digests: BTreeMap::new(),
         }
@@ -424,6 +425,7 @@ secrets:
             nevers: vec![],
             zpools: BTreeMap::new(),
             replicas: BTreeMap::new(),
+            backups: BTreeMap::new(),
             datasets: BTreeMap::new(),
             stacks: BTreeMap::new(),
             checks: vec![],

@@ -54,6 +54,31 @@ impl Copied {
 /// What is known of the copies of datasets; several where several replicas hold one.
 pub type Copies = BTreeMap<DatasetName, Vec<Copied>>;
 
+/// What is known of one backup job that holds something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The job.
+    pub job: String,
+    /// Why it does not count; none when it does.
+    pub complaint: Option<String>,
+}
+
+/// What backup jobs hold, by what tells whether one holds it.
+#[derive(Debug, Clone, Default)]
+pub struct Stores {
+    /// Datasets with everything inside them.
+    pub datasets: BTreeMap<DatasetName, Vec<Stored>>,
+    /// Paths of a stack's host that are exported.
+    pub exports: BTreeMap<StackName, Vec<(String, Stored)>>,
+}
+
+impl Stores {
+    fn of(&self, name: &DatasetName) -> Vec<&Stored> {
+        let inside = self.datasets.iter().filter(|(top, _)| name.is_within(top));
+        inside.flat_map(|(_, stored)| stored).collect()
+    }
+}
+
 /// Where a stack keeps what it writes: absolute paths, and names of Docker's own volumes.
 pub type Volumes = BTreeMap<StackName, Vec<String>>;
 
@@ -63,23 +88,31 @@ pub fn gaps(
     surveys: &BTreeMap<HostName, Survey>,
     volumes: &Volumes,
     copies: &Copies,
+    stores: &Stores,
 ) -> Vec<Gap> {
     let mut out = Vec::new();
     for (host, survey) in surveys {
         for cover in covers(desired, host, survey) {
-            dataset(desired, &cover, copies, survey.clock, &mut out);
+            dataset(desired, &cover, copies, stores, survey.clock, &mut out);
         }
     }
     for (stack, places) in volumes {
         for place in places {
-            volume(desired, stack, place, &mut out);
+            volume(desired, stack, place, stores, &mut out);
         }
     }
     out.sort();
     out
 }
 
-fn dataset(desired: &Desired, cover: &Cover<'_>, copies: &Copies, now: i64, out: &mut Vec<Gap>) {
+fn dataset(
+    desired: &Desired,
+    cover: &Cover<'_>,
+    copies: &Copies,
+    stores: &Stores,
+    now: i64,
+    out: &mut Vec<Gap>,
+) {
     let name = cover.dataset;
     // A container of other datasets that is mounted nowhere holds no files of its own.
     let is_container = name.parent().is_none() && !cover.view.is_mounted && !cover.view.is_volume;
@@ -116,21 +149,26 @@ fn dataset(desired: &Desired, cover: &Cover<'_>, copies: &Copies, now: i64, out:
         .iter()
         .filter_map(|copy| copy.complaint(entry.snapshots, now))
         .collect();
-    let is_copied = complaints.len() < known.len();
+    let stored = stores.of(name);
+    complaints.extend(stored.iter().filter_map(|one| one.complaint.clone()));
+    let is_copied = complaints.len() < known.len() + stored.len();
     if is_copied || waived(Protection::Backup) {
         return;
     }
     if complaints.is_empty() {
-        complaints.push("no replica holds it, and infra makes no other backups yet".to_owned());
+        complaints.push("no backup job and no replica holds it".to_owned());
     }
     out.push(Gap {
         what,
         lacks: Protection::Backup,
         why: complaints.join("; "),
-        help: if known.is_empty() {
-            "write `replicas:`, or who backs it up: `waivers: {backup: REASON}`".to_owned()
-        } else {
-            "run `infra zfs replicate`".to_owned()
+        help: match (stored.first(), known.is_empty()) {
+            (Some(job), _) => format!("run `infra backup run {}`", job.job),
+            (None, false) => "run `infra zfs replicate`".to_owned(),
+            (None, true) => {
+                "write `backups:` or `replicas:`, or who backs it up: `waivers: {backup: REASON}`"
+                    .to_owned()
+            }
         },
     });
 }
@@ -150,7 +188,7 @@ fn waived_by_pool(desired: &Desired, name: &DatasetName) -> bool {
 }
 
 /// A place that a stack writes to must lie on a dataset: what is on a guest's own disk is in no snapshot of a dataset.
-fn volume(desired: &Desired, stack: &StackName, place: &str, out: &mut Vec<Gap>) {
+fn volume(desired: &Desired, stack: &StackName, place: &str, stores: &Stores, out: &mut Vec<Gap>) {
     let Some(stack) = desired.stacks.get(stack) else {
         return;
     };
@@ -159,15 +197,29 @@ fn volume(desired: &Desired, stack: &StackName, place: &str, out: &mut Vec<Gap>)
             .strip_prefix(path.as_str())
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
+    let exports = stores.exports.get(&stack.name).into_iter().flatten();
+    let exports: Vec<&Stored> = exports
+        .filter(|(path, _)| is_below(path))
+        .map(|(_, stored)| stored)
+        .collect();
+    if exports.iter().any(|stored| stored.complaint.is_none()) {
+        return;
+    }
     if stack.mounts.values().any(is_below) || stack.waivers.contains_key(place) {
         return;
     }
     out.push(Gap {
         what: format!("volume {place} of stack {}", stack.name),
         lacks: Protection::Backup,
-        why: format!("it lies on {}'s own disk", stack.on),
-        help: format!(
-            "put it on a dataset of `mounts:`, or write `waivers: {{\"{place}\": REASON}}` at the stack"
-        ),
+        why: match exports.first().and_then(|stored| stored.complaint.clone()) {
+            Some(complaint) => complaint,
+            None => format!("it lies on {}'s own disk", stack.on),
+        },
+        help: match exports.first() {
+            Some(stored) => format!("run `infra backup run {}`", stored.job),
+            None => format!(
+                "put it on a dataset of `mounts:`, or write `waivers: {{\"{place}\": REASON}}` at the stack"
+            ),
+        },
     });
 }

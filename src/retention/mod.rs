@@ -18,6 +18,8 @@ mod simulate;
 #[cfg(test)]
 mod tests;
 
+pub use coverage::{Stored, Stores};
+
 pub use bucket::Period;
 pub use clock::{ClockDoubt, doubt};
 pub use coverage::{Copied, Copies, Gap, Volumes, gaps};

@@ -38,6 +38,21 @@ pub fn list(items: &[String]) -> String {
     }
 }
 
+/// A size as people say it: `512 B`, `1.5 GiB`.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let (mut whole, mut unit) = (u128::from(bytes) * 10, 0);
+    while whole >= 10 * 1024 * 1024 && unit + 1 < UNITS.len() {
+        whole /= 1024;
+        unit += 1;
+    }
+    let tenths = whole / 1024;
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,5 +71,12 @@ mod tests {
             list(&["a".to_owned(), "b".to_owned(), "c".to_owned()]),
             "a, b and c"
         );
+    }
+
+    #[test]
+    fn sizes_have_one_digit_behind_the_point() {
+        assert_eq!(size(512), "512 B");
+        assert_eq!(size(1536), "1.5 KiB");
+        assert_eq!(size(3 << 30), "3.0 GiB");
     }
 }

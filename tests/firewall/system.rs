@@ -62,6 +62,7 @@ pub(crate) fn system(text: &str) -> Desired {
         zpools: BTreeMap::new(),
         datasets: BTreeMap::new(),
         replicas: BTreeMap::new(),
+        backups: BTreeMap::new(),
         stacks: BTreeMap::new(),
         checks: Vec::new(),
         secrets: BTreeMap::new(),
@@ -327,6 +328,7 @@ fn empty_stack(name: StackName, on: HostName) -> Stack {
         settle_seconds: 0,
         timeout_seconds: 0,
         waivers: BTreeMap::new(),
+        backup: infra::model::backup::StackBackup::default(),
         data: vec![],
         digests: BTreeMap::new(),
     }

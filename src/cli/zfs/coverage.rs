@@ -1,11 +1,12 @@
 //! `infra zfs coverage`: what nobody protects.
 
 use super::look::{Seen, look};
+use crate::backup::{Backed, backed};
 use crate::cli::{context::Context, exit, failure::Failure, live, session::Session};
-use crate::model::desired::Desired;
+use crate::model::{backup::ExportOf, desired::Desired};
 use crate::release::volumes;
 use crate::replication::arrived;
-use crate::retention::{Copied, Copies, gaps};
+use crate::retention::{Copied, Copies, Stored, Stores, gaps};
 use crate::view::{palette, words::count};
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -24,7 +25,9 @@ async fn show(context: &Context, session: Session) -> Result<u8, Failure> {
         .iter()
         .map(|(name, release)| (name.clone(), volumes(release)))
         .collect();
-    let gaps = gaps(desired, &seen.surveys, &volumes, &copies(desired, &seen));
+    let stores = stores(desired, &session).await;
+    let copies = copies(desired, &seen);
+    let gaps = gaps(desired, &seen.surveys, &volumes, &copies, &stores);
     let datasets: usize = seen
         .surveys
         .values()
@@ -104,6 +107,41 @@ fn copies(desired: &Desired, seen: &Seen) -> Copies {
     out
 }
 
+/// No dataset counts as backed up by being declared: its job must have succeeded in time.
+async fn stores(desired: &Desired, session: &Session) -> Stores {
+    let standings = crate::cli::backup::standings(desired, &session.hosts).await;
+    let stored = |backed: &Backed| Stored {
+        job: backed.job.to_string(),
+        complaint: backed.complaint(),
+    };
+    let mut out = Stores::default();
+    for top in desired.backups.values().flat_map(|job| &job.datasets) {
+        let all = backed(desired, &standings, top);
+        out.datasets
+            .insert(top.clone(), all.iter().map(stored).collect());
+    }
+    for job in desired.backups.values() {
+        let stands = standings.get(&job.name).copied();
+        let one = Stored {
+            job: job.name.to_string(),
+            complaint: Backed::of(job, stands).complaint(),
+        };
+        for name in &job.stacks {
+            let stack = desired.stacks.get(name).into_iter();
+            let paths = stack
+                .flat_map(|stack| &stack.backup.exports)
+                .filter_map(|export| match &export.what {
+                    ExportOf::Paths(paths) => Some(paths),
+                    ExportOf::Command { .. } => None,
+                })
+                .flatten();
+            let held = out.exports.entry(name.clone()).or_default();
+            held.extend(paths.map(|path| (path.clone(), one.clone())));
+        }
+    }
+    out
+}
+
 fn waivers(desired: &Desired) -> Vec<(String, String, String)> {
     let datasets = desired.datasets.values().flat_map(|entry| {
         entry.waivers.iter().map(move |(lacks, reason)| {
@@ -129,5 +167,13 @@ fn waivers(desired: &Desired) -> Vec<(String, String, String)> {
             (what, "backup".to_owned(), reason.clone())
         })
     });
-    datasets.chain(pools).chain(stacks).collect()
+    let beside = desired.backups.values().filter_map(|job| {
+        let reason = job.same_zpool.clone()?;
+        Some((
+            format!("backup {}", job.name),
+            "zpool of its own".to_owned(),
+            reason,
+        ))
+    });
+    datasets.chain(pools).chain(stacks).chain(beside).collect()
 }

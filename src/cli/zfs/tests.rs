@@ -320,10 +320,16 @@ async fn a_child_that_somebody_made_is_covered_and_one_beside_is_a_gap() {
     }
     let surveys = seen.surveys.clone();
     let found = |desired: &Desired| -> BTreeSet<String> {
-        gaps(desired, &surveys, &BTreeMap::new(), &BTreeMap::new())
-            .into_iter()
-            .map(|gap| format!("{}: {}", gap.what, gap.lacks))
-            .collect()
+        gaps(
+            desired,
+            &surveys,
+            &BTreeMap::new(),
+            &BTreeMap::new(),
+            &crate::retention::Stores::default(),
+        )
+        .into_iter()
+        .map(|gap| format!("{}: {}", gap.what, gap.lacks))
+        .collect()
     };
     // The fake pool's own root is mounted, so it may hold files.
     assert_eq!(

@@ -1,6 +1,6 @@
 //! `stack.yaml`: what a template folder says about itself.
 
-use super::Directory;
+use super::{Directory, ManifestBackup};
 use crate::inventory::{
     word::{Mode, Owner, Seconds},
     written::{At, Entries, May, Text},
@@ -29,6 +29,8 @@ pub(crate) struct Manifest {
     pub(crate) data: May<Vec<At<Directory>>>,
     /// What is special about single files.
     pub(crate) files: May<Entries<File>>,
+    /// What backups take beside its files: databases and exports.
+    pub(crate) backup: May<ManifestBackup>,
     /// How long services without a healthcheck must stay up; `10s` unless given.
     pub(crate) settle: May<Text<Seconds>>,
     /// How long until it must be healthy; `3m` unless given.

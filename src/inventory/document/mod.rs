@@ -4,6 +4,7 @@
 
 mod access;
 mod adopted;
+mod backup;
 mod check;
 mod cloud_init;
 mod device;
@@ -17,6 +18,10 @@ mod system;
 
 pub(crate) use access::{Secret, SecretFile};
 pub(crate) use adopted::Adopted;
+pub(crate) use backup::{
+    Backup, BackupEngine, BackupRepository, BackupS3, BackupSsh, ManifestBackup, ManifestDatabase,
+    ManifestEngine, ManifestExport,
+};
 pub(crate) use check::{Check, Dns, ExecCheck, ExitCheck, MountCheck};
 pub(crate) use cloud_init::CloudInit;
 pub(crate) use device::{Disk, NamedDisk, Usb};

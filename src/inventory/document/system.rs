@@ -1,8 +1,8 @@
 //! The top level.
 
 use super::{
-    Adopted, Check, Flow, Guest, HaRule, Host, Image, Never, Node, Profile, Replica, Retention,
-    Secret, Stack, Zone, Zpool,
+    Adopted, Backup, Check, Flow, Guest, HaRule, Host, Image, Never, Node, Profile, Replica,
+    Retention, Secret, Stack, Zone, Zpool,
 };
 use crate::inventory::{
     word::Fingerprint,
@@ -58,6 +58,8 @@ pub(crate) struct Document {
     pub(crate) retention: May<Entries<Retention>>,
     /// Copies of datasets on other zpools, by a name of your choice.
     pub(crate) replicas: May<Entries<Replica>>,
+    /// Backups with restic, by a name of your choice.
+    pub(crate) backups: May<Entries<Backup>>,
     /// Compose stacks.
     pub(crate) stacks: May<Entries<Stack>>,
     /// What must be true from the outside; `infra verify` asks.

@@ -8,6 +8,8 @@
 mod adopted;
 mod api;
 mod availability;
+mod backup;
+mod backup_place;
 mod bridge;
 mod card;
 mod check;
@@ -31,6 +33,7 @@ mod scope;
 mod secret;
 mod share;
 mod stack;
+mod stack_backup;
 mod stack_mount;
 mod storage;
 mod template;
@@ -85,6 +88,7 @@ pub(crate) fn resolve(
         zpools,
         datasets,
         replicas,
+        backups: std::collections::BTreeMap::new(),
         stacks: std::collections::BTreeMap::new(),
         checks: vec![],
         secrets,
@@ -95,6 +99,7 @@ pub(crate) fn resolve(
     desired.sets = network::members(sets, &desired, scope);
     group::fill(document, &mut desired, scope);
     desired.stacks = stack::stacks(document, folders, &desired, lock, &mut services, scope);
+    desired.backups = backup::backups(document, &desired, scope);
     desired.services = services.plain();
     desired.flows = flow::flows(document, &desired, scope);
     desired.nevers = flow::nevers(document, &desired, scope);

@@ -109,6 +109,8 @@ pub(super) fn unused(
     }
     let keys = desired.datasets.values().filter_map(|d| d.key.as_ref());
     used.extend(keys.map(ToString::to_string));
+    let jobs = desired.backups.values().flat_map(|job| job.secrets());
+    used.extend(jobs.map(|name| name.to_string()));
     for mount in desired.hosts.values().flat_map(|host| &host.mounts) {
         if let HostMountSource::WebDav { password, .. } = &mount.source {
             used.insert(password.to_string());

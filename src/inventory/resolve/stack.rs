@@ -79,6 +79,7 @@ pub(super) fn stacks(
         };
         let publish = writer.publish(services, &mut taken, scope);
         let mounts = writer.mounts(scope);
+        let backup = super::stack_backup::backup(manifest, &mounts, scope);
         let template = template.value.clone().unwrap_or_default();
         out.insert(
             name.clone(),
@@ -108,6 +109,7 @@ pub(super) fn stacks(
                     .parse_may(&manifest.timeout)
                     .map_or(TIMEOUT_SECONDS, |s| s.0),
                 waivers: storage::reasons(&raw.waivers, scope),
+                backup,
                 on,
             },
         );

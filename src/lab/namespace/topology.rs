@@ -507,6 +507,7 @@ mod tests {
             nevers: Vec::new(),
             zpools: BTreeMap::new(),
             replicas: BTreeMap::new(),
+            backups: BTreeMap::new(),
             datasets: BTreeMap::new(),
             stacks: BTreeMap::new(),
             checks: Vec::new(),

@@ -1,0 +1,14 @@
+//! What a backup job takes, in which order, what a restore touches, and what protects what. Pure: the inventory and what
+//! was seen go in, steps and facts come out.
+//!
+//! Dumps come first, then one snapshot for each zpool, then the copy: a database is never younger than the files it names.
+//!
+//! Invariant: a dataset that cannot be read is named; it is never passed over in silence.
+
+mod facts;
+mod night;
+mod target;
+
+pub use facts::{Backed, Standing, backed, standing};
+pub use night::{Dump, DumpOf, Night, label, leftovers, night};
+pub use target::{Wanted, lives, wanted};

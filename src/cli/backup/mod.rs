@@ -1,0 +1,17 @@
+//! `infra backup`: jobs that copy, prove, keep and bring back.
+//!
+//! [`jobs::run_jobs`] and [`check::check_jobs`] are what timers and nights call; the verbs print what they return.
+//!
+//! Invariant: exit 0 only when every chosen job was proven.
+
+mod args;
+pub(crate) mod check;
+mod choice;
+mod forget;
+pub(crate) mod jobs;
+mod keys;
+mod list;
+mod restore;
+
+pub(crate) use args::{BackupVerb, run};
+pub(crate) use choice::standings;

@@ -1,0 +1,20 @@
+//! What every backup engine needs on its host: secrets that are no arguments, snapshots mounted at stable paths, dumps that
+//! were read back.
+//!
+//! Invariant: a secret travels on standard input and lives in memory (`/run`) while one program runs.
+//! Invariant: a dump has its name only when it is whole.
+
+mod dump;
+mod engine;
+mod error;
+mod record;
+
+#[cfg(test)]
+pub(super) mod stand;
+#[cfg(test)]
+mod tests;
+
+pub use dump::{Dumped, dump, export, hash_and_send, receive};
+pub use engine::{Invocation, Ran, SECRETS};
+pub use error::BackupError;
+pub use record::{Record, Restored, Source, last, remember};

@@ -1,0 +1,220 @@
+//! The scripts in a real `sh`.
+
+#![expect(clippy::disallowed_methods, reason = "lays out what the scripts find")]
+
+use super::{
+    BackupError, Invocation, Record, dump, export, last, remember,
+    stand::{Stand, block_on},
+};
+use crate::model::{
+    backup::{Database, DatabaseEngine, Export, ExportOf},
+    ids::StackName,
+    snapshot::SnapshotId,
+};
+use std::{fs, os::unix::fs::PermissionsExt};
+
+fn stack() -> StackName {
+    "immich".parse().expect("valid")
+}
+
+fn postgres() -> Database {
+    Database {
+        engine: DatabaseEngine::Postgres,
+        service: "database".to_owned(),
+        name: "immich".to_owned(),
+        user: "immich".to_owned(),
+        password_file: None,
+    }
+}
+
+/// A container with a Postgres whose dump is text: `DUMP` is what `pg_dump` writes, `CODE` how it ends.
+const POSTGRES: &str = r#"
+case "$*" in
+ps*) echo abc ;;
+*SHOW*) echo '17.6 (Debian 17.6-0+deb13u1)' ;;
+*--version*) echo "pg_dump (PostgreSQL) ${TOOL-17.6 (Debian 17.6-0+deb13u1)}" ;;
+*pg_dump*) printf %s "${DUMP-whole}"; exit "${CODE-0}" ;;
+*--list*) cat >/dev/null; echo '3374; 0 16386 TABLE DATA public assets immich'; exit "${LIST-0}" ;;
+*--data-only*) cat >/dev/null; printf 'COPY public.assets (id) FROM stdin;\n1\n2\n3\n\\.\n'; exit "${READ-0}" ;;
+esac
+"#;
+
+fn with(settings: &str) -> String {
+    format!("{settings}\n{POSTGRES}")
+}
+
+fn dumped(settings: &str) -> (Stand, Result<super::Dumped, BackupError>) {
+    let stand = Stand::new(&[("docker", &with(settings))]);
+    let path = stand.file("dumps/immich/database.pgdump");
+    let result = block_on(dump(&stand, &stack(), &postgres(), &path));
+    (stand, result)
+}
+
+#[test]
+fn a_dump_appears_when_it_was_read_back_and_is_nobody_elses_to_read() {
+    let (stand, result) = dumped("");
+    let facts = result.expect("whole");
+    assert_eq!((facts.items, facts.rows, facts.bytes), (1, Some(3), 5));
+    let path = stand.file("dumps/immich/database.pgdump");
+    let mode = fs::metadata(&path).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(fs::read_to_string(&path).expect("there"), "whole");
+}
+
+#[test]
+fn a_dump_that_is_not_whole_leaves_the_one_before_it() {
+    for (settings, word) in [
+        ("CODE=1", "pg_dump:"),
+        ("DUMP=", "wrote nothing"),
+        ("LIST=1", "pg_restore --list"),
+        ("READ=1", "cannot read the dump"),
+        ("TOOL=16.2", "the server is 17.6"),
+    ] {
+        let stand = Stand::new(&[("docker", &with(settings))]);
+        let path = stand.path().join("dumps/database.pgdump");
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::write(&path, "the last good one").expect("written");
+        let text = path.display().to_string();
+        let error = block_on(dump(&stand, &stack(), &postgres(), &text)).expect_err(settings);
+        assert!(error.to_string().contains(word), "{settings}: {error}");
+        assert_eq!(
+            fs::read_to_string(&path).expect("there"),
+            "the last good one"
+        );
+        let names: Vec<_> = fs::read_dir(path.parent().expect("a folder"))
+            .expect("read")
+            .collect();
+        assert_eq!(names.len(), 1, "{settings} leaves nothing behind");
+    }
+}
+
+#[test]
+fn a_container_that_does_not_run_is_told() {
+    let stand = Stand::new(&[("docker", "exit 0")]);
+    let error = block_on(dump(&stand, &stack(), &postgres(), &stand.file("d"))).expect_err("none");
+    assert!(
+        error.to_string().contains("no container of database"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_export_of_paths_is_a_tar_and_one_without_files_is_refused() {
+    let stand = Stand::new(&[]);
+    let folder = stand.path().join("proxy");
+    fs::create_dir_all(folder.join("inner")).expect("made");
+    let of = |paths: Vec<String>| Export {
+        name: "configuration".to_owned(),
+        what: ExportOf::Paths(paths),
+    };
+    let there = vec![folder.display().to_string()];
+    let path = stand.file("out.tar");
+    let empty = block_on(export(&stand, &stack(), &of(there.clone()), &path));
+    assert!(
+        empty
+            .expect_err("empty")
+            .to_string()
+            .contains("there is no file in it")
+    );
+    fs::write(folder.join("inner/a"), "one").expect("written");
+    let facts = block_on(export(&stand, &stack(), &of(there), &path)).expect("whole");
+    assert_eq!(facts.items, 1);
+    let missing = block_on(export(
+        &stand,
+        &stack(),
+        &of(vec!["/nope".to_owned()]),
+        &path,
+    ));
+    assert!(
+        missing
+            .expect_err("missing")
+            .to_string()
+            .contains("/nope does not exist")
+    );
+}
+
+#[test]
+fn secrets_are_there_while_the_program_runs_and_gone_afterwards() {
+    let stand = Stand::new(&[(
+        "restic",
+        "cat \"$INFRA_BACKUP_SECRET/key\"; echo \"$RESTIC_PASSWORD\"",
+    )]);
+    let invocation = Invocation {
+        argv: vec!["restic".to_owned()],
+        environment: vec![("RESTIC_PASSWORD".to_owned(), "a canary".to_owned())],
+        files: vec![("key".to_owned(), b"line one\nline two\n".to_vec())],
+        ..Invocation::default()
+    };
+    let ran = block_on(invocation.run(&stand, "nightly")).expect("runs");
+    assert_eq!(ran.output.text(), "line one\nline two\na canary\n");
+    assert!(!stand.path().join("run/nightly/secret").exists());
+    let lines = Invocation {
+        environment: vec![("RESTIC_PASSWORD".to_owned(), "two\nlines".to_owned())],
+        ..invocation
+    };
+    assert!(matches!(
+        lines.command("nightly"),
+        Err(BackupError::Secret { .. })
+    ));
+}
+
+#[test]
+fn what_cannot_be_mounted_or_is_missing_is_no_run() {
+    let stand = Stand::new(&[
+        (
+            "mount",
+            "echo 'cannot open: dataset does not exist' >&2; exit 1",
+        ),
+        ("restic", "echo ran"),
+    ]);
+    let at = stand.file("run/nightly/data/tank/photos/@");
+    let snapshot =
+        SnapshotId::parse("tank/photos@infra_backup-nightly_20261130T023000Z").expect("valid");
+    let invocation = Invocation {
+        argv: vec!["restic".to_owned()],
+        mounts: vec![(snapshot, at)],
+        ..Invocation::default()
+    };
+    let error = block_on(invocation.run(&stand, "nightly")).expect_err("not mounted");
+    assert!(
+        error
+            .to_string()
+            .contains("cannot mount tank/photos@infra_backup"),
+        "{error}"
+    );
+    let needs = Invocation {
+        mounts: Vec::new(),
+        needs: vec!["/nope".to_owned()],
+        ..invocation
+    };
+    let error = block_on(needs.run(&stand, "nightly")).expect_err("missing");
+    assert!(
+        error.to_string().contains("/nope does not exist"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_record_is_read_as_it_was_kept() {
+    let stand = Stand::new(&[]);
+    fs::create_dir(stand.path().join("metrics")).expect("made");
+    assert_eq!(block_on(last(&stand, "nightly")).expect("asked"), None);
+    let record = Record {
+        job: "nightly".to_owned(),
+        snapshot: "c796".to_owned(),
+        at: 1_796_000_000,
+        files: 10_000,
+        ..Record::default()
+    };
+    block_on(remember(&stand, &record)).expect("kept");
+    assert_eq!(
+        block_on(last(&stand, "nightly")).expect("asked"),
+        Some(record)
+    );
+    let metrics = fs::read_to_string(stand.path().join("metrics/infra_backup_nightly.prom"));
+    assert!(
+        metrics
+            .expect("written")
+            .contains("infra_backup_files{job=\"nightly\"} 10000\n")
+    );
+}

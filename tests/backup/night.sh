@@ -1,0 +1,114 @@
+#!/bin/sh
+# Backups of the flagship on real guests with the real restic: `night.sh INFRA FOLDER`. A Postgres with a million rows and
+# ten thousand files come back equal, and whatever is broken ends in a message, an exit code that is not 0, and every good
+# backup still there.
+set -eu
+infra=$(realpath "$1")
+mkdir -p "$2"
+folder=$(realpath "$2")
+export HOME="$folder/home" XDG_STATE_HOME="$folder/state" XDG_CONFIG_HOME="$folder/config"
+export XDG_CACHE_HOME="${XDG_CACHE_HOME:-/var/cache/infra-demo}" INFRA_LAB_DIR="$folder/lab"
+mkdir -p "$HOME"
+cd "$folder"
+lab() { "$infra" -i inventory/media-server-home --lab "$@"; }
+intranet() { lab vm ssh intranet -- sudo "$@" 2>/dev/null; }
+extranet() { lab vm ssh extranet -- sudo "$@" 2>/dev/null; }
+node() { lab vm ssh pve -- "$@" 2>/dev/null; }
+if [ -z "${INFRA_NIGHT_KEEP-}" ]; then
+	trap '"$infra" lab down || true' EXIT
+	"$infra" lab reset
+	rm -rf inventory templates
+	"$infra" init media-server-home >/dev/null
+	"$infra" -i inventory/media-server-home lab up
+	lab up --yes
+fi
+bad=0
+count=0
+say() { echo "== $*"; }
+wrong() {
+	echo "WRONG: $*" >&2
+	bad=$((bad + 1))
+}
+
+say "a million rows, ten thousand files"
+intranet "sh -c 'mkdir -p /mnt/tank/photos/immich/night && cd /mnt/tank/photos/immich/night && seq 10000 | awk \"{ f = \\\"f\\\" \\\$1; print \\\"photo\\\", \\\$1 > f; close(f) }\"'"
+intranet "sh -c 'echo film >/mnt/tank/media/film'"
+lab stack exec immich database psql -q -U immich -d immich -c "DROP TABLE IF EXISTS night; CREATE TABLE night AS SELECT g AS id, md5(g::text) AS word FROM generate_series(1, 1000000) g" >/dev/null
+lab backup run || wrong "the first run ended with $?"
+lab zfs coverage || wrong "coverage ended with $?"
+lab backup check --read 100% || wrong "check ended with $?"
+lab backup list
+
+say "what comes back is equal"
+password=$(lab backup keys --export 2>/dev/null | sed -n 's/^Password: *//p' | head -n 1)
+restic() { node "RESTIC_PASSWORD='$password' RESTIC_REPOSITORY=/mnt/tank/backups/restic restic --no-cache $*"; }
+node "rm -rf /var/tmp/night && mkdir /var/tmp/night"
+restic "restore 'latest:/run/infra/backup/library/data/tank/photos/@' --tag infra:media-server-home/library --target /var/tmp/night/photos" >/dev/null
+sums="sh -c 'cd \$0 && find . -type f ! -path \"./.infra-dumps/*\" -print0 | sort -z | xargs -0 sha256sum | sha256sum'"
+live=$(node "$sums /mnt/tank/photos")
+back=$(node "$sums /var/tmp/night/photos")
+[ -n "$live" ] && [ "$live" = "$back" ] || wrong "files differ: $live, $back"
+files=$(node "find /var/tmp/night/photos/immich/night -type f | wc -l")
+[ "$files" = 10000 ] || wrong "$files files came back"
+image=$(intranet "docker inspect --format '{{.Image}}' immich-database-1")
+intranet "docker rm -f infra-night" >/dev/null 2>&1 || true
+intranet "docker run -d --network none --name infra-night -e POSTGRES_PASSWORD=night -e POSTGRES_USER=immich -e POSTGRES_DB=immich $image" >/dev/null
+restic "dump latest:/run/infra/backup/library/data/tank/photos/@ /.infra-dumps/immich/database.immich.pgdump --tag infra:media-server-home/library" >dump
+intranet "sh -c 'until docker exec infra-night pg_isready -q -U immich -d immich -h 127.0.0.1; do sleep 1; done'"
+lab vm ssh intranet -- sudo docker exec -i infra-night pg_restore -U immich -d immich --no-owner <dump || wrong "pg_restore ended with $?"
+question="SELECT count(*), md5(string_agg(word, '' ORDER BY id)) FROM night"
+rows=$(intranet "docker exec infra-night psql -XAtq -U immich -d immich -c \"$question\"")
+lives=$(intranet "docker exec immich-database-1 psql -XAtq -U immich -d immich -c \"$question\"")
+echo "restored: $rows"
+[ "$rows" = "$lives" ] && [ "${rows%%|*}" = 1000000 ] || wrong "rows differ: $lives, $rows"
+intranet "docker rm -f infra-night" >/dev/null
+node "rm -rf /var/tmp/night"
+
+good() { lab backup list --json 2>/dev/null | sed -n 's/^ *"id": "\(.*\)",*$/\1/p' | sort; }
+# fault NAME WORD INJECT MEND COMMAND...: the command must fail with a word in its message, and lose nothing.
+fault() {
+	name=$1 word=$2 inject=$3 mend=$4
+	shift 4
+	count=$((count + 1))
+	before=$(good)
+	eval "$inject" >/dev/null 2>&1
+	code=0
+	lab "$@" >said 2>&1 || code=$?
+	eval "$mend" >/dev/null 2>&1
+	[ "$code" != 0 ] || wrong "$name: exit 0"
+	grep -qi -- "$word" said || wrong "$name: no word of \"$word\" in: $(cat said)"
+	after=$(good)
+	[ -n "$before" ] && [ "$before" = "$after" ] || wrong "$name: the good backups changed"
+	echo "$count $name: exit $code: $(grep -m 1 -i -- "$word" said | cut -c 1-160)"
+}
+database="immich-database-1"
+# A pg_dump of our own in the container; the real one stays behind it.
+with_dump() { intranet "docker exec $database sh -c 'd=\$(command -v pg_dump); [ -e \$d.real ] || mv \$d \$d.real; printf \"%s\\n\" \"#!/bin/sh\" \"case \\\$1 in --version) exec \$d.real --version ;; esac\" \"$1\" >\$d; chmod 755 \$d'"; }
+real_dump() { intranet "docker exec $database sh -c 'd=\$(command -v pg_dump); mv \$d.real \$d'"; }
+repository=/mnt/tank/backups/restic
+
+fault "a dump fails" "pg_dump" 'with_dump "echo half; exit 1"' real_dump backup run appdata
+fault "a dump is empty" "wrote nothing" 'with_dump "exit 0"' real_dump backup run appdata
+fault "a dump is cut off" "pg_restore" 'with_dump "pg_dump.real \\\"\\\$@\\\" | head -c 100000"' real_dump backup run appdata
+fault "another version" "its pg_dump is 16" 'intranet "docker exec $database sh -c '"'"'d=\$(command -v pg_dump); mv \$d \$d.real; printf \"%s\\n\" \"#!/bin/sh\" \"echo pg_dump \\(PostgreSQL\\) 16.2\" >\$d; chmod 755 \$d'"'"'"' real_dump backup run appdata
+fault "the container is missing" "no container of database" 'intranet "docker stop $database"' 'intranet "docker start $database"; sleep 5' backup run appdata
+fault "no room for a dump" "no space left" 'intranet "mount -t tmpfs -o size=64k night /mnt/tank/appdata/.infra-dumps"' 'intranet "umount /mnt/tank/appdata/.infra-dumps"' backup run appdata
+fault "no room for the copy" "no space left" 'node "mount -t tmpfs -o size=4k night $repository/snapshots; head -c 8192 /dev/zero >$repository/snapshots/x"' 'node "umount $repository/snapshots"' backup run library
+fault "the repository is gone" "there is none at" 'node "mv $repository $repository.away"' 'node "mv $repository.away $repository"' backup run appdata
+fault "the password does not fit" "password does not fit" 'node "mv $repository/keys $repository/keys.away; mkdir $repository/keys; RESTIC_PASSWORD=other RESTIC_REPOSITORY=/var/tmp/other restic init -q; cp /var/tmp/other/keys/* $repository/keys/"' 'node "rm -rf $repository/keys /var/tmp/other; mv $repository/keys.away $repository/keys"' backup run appdata
+fault "the repository is locked" "locked" 'node "sh -c '"'"'RESTIC_PASSWORD=$password RESTIC_REPOSITORY=$repository setsid restic check --read-data >/dev/null 2>&1 </dev/null & echo \$! >/run/night.pid; until ls $repository/locks | grep -q .; do sleep 0.1; done; kill -STOP \$(cat /run/night.pid)'"'"'"' 'node "sh -c '"'"'kill -CONT \$(cat /run/night.pid); kill \$(cat /run/night.pid)'"'"'"; restic unlock' backup run appdata
+fault "a host is cut off" "extranet" 'extranet "systemd-run --on-active=25 systemctl start ssh.socket ssh.service; systemctl stop ssh.socket ssh.service"' 'sleep 30' backup run appdata
+fault "a path is missing" "does not exist" 'extranet "mv /srv/proxy/letsencrypt /srv/proxy/away"' 'extranet "mv /srv/proxy/away /srv/proxy/letsencrypt"' backup run appdata
+fault "a dataset is empty all at once" "held files last time" 'intranet "mv /mnt/tank/media/film /var/tmp/film"' 'intranet "mv /var/tmp/film /mnt/tank/media/film"' backup run library
+fault "restic is missing" "not installed" 'node "mv /usr/bin/restic /usr/bin/restic.away"' 'node "mv /usr/bin/restic.away /usr/bin/restic"' backup run appdata
+fault "a pack is damaged" "damaged" 'node "sh -c '"'"'p=\$(find $repository/data -type f -size +20k | head -n 1); echo \$p >/run/night.pack; cp \$p /var/tmp/pack; chmod u+w \$p; printf xxxx | dd of=\$p bs=1 seek=500 conv=notrunc'"'"'"' 'node "sh -c '"'"'cp /var/tmp/pack \$(cat /run/night.pack)'"'"'"' backup check appdata --read 100%
+fault "another run has the job" "has not ended" 'node "sh -c '"'"'mkdir -p /run/infra/backup/appdata; setsid flock /run/infra/backup/appdata/lock sleep 600 >/dev/null 2>&1 </dev/null & echo \$! >/run/night.pid; sleep 1'"'"'"' 'node "sh -c '"'"'pkill -P \$(cat /run/night.pid); kill \$(cat /run/night.pid)'"'"'"' backup run appdata
+
+say "after all that, a run succeeds and leaves nothing behind"
+lab backup run || wrong "the last run ended with $?"
+node "findmnt -lno TARGET | grep -c '^/run/infra/backup/'" | grep -qx 0 || wrong "something is still mounted"
+node "zfs list -H -t snapshot -o name | grep -c infra_backup-" | grep -qx 0 || wrong "a snapshot is still there"
+lab backup check --read 100% || wrong "check ended with $?"
+lab plan --exit-code || wrong "the plan is not empty"
+echo "$count faults, $bad wrong"
+[ "$bad" = 0 ]
