@@ -8,6 +8,7 @@
 //! Invariant: an operation that fails half-way is safe to run again after a new plan.
 
 mod cluster;
+mod data_guard;
 mod datasets;
 mod destroy;
 mod disks;
