@@ -75,4 +75,4 @@ bench-ansible: build lab-deps ## The flagship with nothing to do, against Ansibl
 	benches/ansible/run.sh $(INFRA) target/bench-ansible
 
 bench: deps ## Measure what the documents claim; fails where a limit is missed
-	cargo bench --locked --bench retention --bench firewall --bench cluster
+	cargo bench --locked --bench retention --bench firewall --bench cluster --bench stacks
