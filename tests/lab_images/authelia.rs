@@ -107,6 +107,7 @@ impl Authelia {
         ] {
             fs::write(folder.path().join(name), value).expect("written");
         }
+        let _another_test_was_first = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
