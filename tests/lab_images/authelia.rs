@@ -141,7 +141,7 @@ impl Authelia {
     async fn start(&mut self) {
         self.child = Some(self.command(&[]).spawn().expect("runs"));
         let url = format!("http://127.0.0.1:{}/api/health", self.port);
-        for _ in 0..200 {
+        for _ in 0..1200 {
             if self.client.get(&url).send().await.is_ok() {
                 return;
             }
