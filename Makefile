@@ -81,4 +81,4 @@ bench-sanoid: build ## A night of sanoid and one of infra on real OpenZFS; needs
 	benches/sanoid/run.sh $(INFRA) target/bench-sanoid
 
 bench: deps ## Measure what the documents claim; fails where a limit is missed
-	cargo bench --locked --bench retention --bench firewall --bench cluster
+	cargo bench --locked --bench retention --bench firewall --bench cluster --bench stacks

@@ -146,7 +146,17 @@ fn compose_hint(error: &ComposeError) -> Option<String> {
             "Its containers stay as they are, for a look: `docker compose -p {stack} logs` on {host}. \
              Mend it, then run the command again."
         )),
-        ComposeError::NotRolledBack { source, .. } => compose_hint(source),
+        ComposeError::NotRolledBack { back, source, .. } => {
+            compose_hint(back).or_else(|| compose_hint(source))
+        }
+        ComposeError::NotKept { .. } => Some(
+            "What runs there was left alone. See why no snapshot could be taken, then run the command again."
+                .to_owned(),
+        ),
+        ComposeError::NotPutBack { stack, place, .. } => Some(format!(
+            "The stack {stack} stands still, so that nothing writes over its data. Bring the files back with \
+             `infra zfs rollback SNAPSHOT` ({place}), then `infra stack rollback {stack}`."
+        )),
         ComposeError::Foreign { .. } | ComposeError::MissingSecret { .. } => None,
     }
 }

@@ -1,6 +1,7 @@
 //! One match over the closed set of operations, one provider call each.
 
 use super::{
+    data_guard,
     failure::plain,
     guard::GuardPolicy,
     host_keys::HostKeys,
@@ -481,12 +482,14 @@ where
                     notes.tell(match step {
                         compose::Step::Stage => "writing its files",
                         compose::Step::Pull => "pulling images",
+                        compose::Step::Keep => "taking a snapshot of its data",
                         compose::Step::Up => "making containers",
                         compose::Step::Health => "waiting for health",
                         compose::Step::RollBack => "going back to the release before",
                     });
                 };
-                compose::deploy(&compose, release, &self.secrets, tell).await?;
+                let guard = data_guard::of(self, release)?;
+                compose::deploy(&compose, release, &self.secrets, &guard, tell).await?;
                 Ok(())
             }
         }

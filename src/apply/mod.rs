@@ -10,6 +10,7 @@
 
 pub mod backup;
 mod cluster;
+mod data_guard;
 mod datasets;
 mod destroy;
 mod disks;

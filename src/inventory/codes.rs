@@ -180,6 +180,8 @@ codes! {
     TEMPLATE_INCOMPLETE = "INV083";
     /// The manifest speaks of a file that is not in the folder.
     MANIFEST_FILE = "INV084";
+    /// Data that cannot go back with a release alone.
+    GUARD = "INV085";
 
     /// A secret that nothing uses.
     UNUSED_SECRET = "INV090";

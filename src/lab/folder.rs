@@ -91,6 +91,11 @@ impl LabFolder {
         self.guests().join(vmid.to_string())
     }
 
+    /// What lies in a rented folder of the lab's Internet.
+    pub fn rented(&self, host: &str) -> PathBuf {
+        self.root.join("rented").join(host)
+    }
+
     /// Disks of the node and of external hosts.
     pub fn hosts(&self) -> PathBuf {
         self.root.join("hosts")

@@ -13,7 +13,7 @@ pub struct Check {
     /// The owner's words.
     pub name: String,
     /// Where it is asked from: a host runs it over SSH; a zone or set is asked from the machine that runs infra when it
-    /// stands there.
+    /// stands there, else from a guest or host of the inventory that does.
     pub from: Endpoint,
     /// What is asked.
     pub probe: Probe,
@@ -59,6 +59,8 @@ pub enum Probe {
         port: u16,
         /// Days that it must have left.
         days: u32,
+        /// `true` when every TLS older than 1.3 must be refused.
+        only_tls13: bool,
     },
     /// A name that must resolve.
     Dns {

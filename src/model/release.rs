@@ -3,7 +3,7 @@
 use super::{
     ids::{HostName, StackName, SystemName},
     secret::Content,
-    stack::StackDirectory,
+    stack::{GuardedDataset, StackDirectory},
 };
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,9 @@ pub struct Release {
     pub data: Vec<StackDirectory>,
     /// Paths that must be real mounts before the start.
     pub needs_mounts: Vec<String>,
+    /// Datasets of its own whose files go back with a release that fails.
+    #[serde(default)]
+    pub guarded: Vec<GuardedDataset>,
     /// Stacks that must be healthy first.
     pub needs: Vec<StackName>,
     /// Seconds that a service without a healthcheck must stay up without a restart.

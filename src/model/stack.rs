@@ -3,7 +3,7 @@
 use super::{
     address::Port,
     backup::StackBackup,
-    ids::{HostName, ServiceName, StackName},
+    ids::{DatasetName, HostName, ServiceName, StackName},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr};
@@ -32,6 +32,9 @@ pub struct Stack {
     pub publish: Vec<Publish>,
     /// Host paths that must be real mounts before the stack may start.
     pub needs_mounts: Vec<String>,
+    /// Datasets of its own whose files go back with a release that fails.
+    #[serde(default)]
+    pub guarded: Vec<GuardedDataset>,
     /// Stacks that must be healthy first, on any host.
     pub needs: Vec<StackName>,
     /// Directories made on the host before the stack starts.
@@ -48,6 +51,15 @@ pub struct Stack {
     /// What a backup takes of it beside its files.
     #[serde(default)]
     pub backup: StackBackup,
+}
+
+/// A dataset whose files go back with a release that fails.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct GuardedDataset {
+    /// Dataset.
+    pub dataset: DatasetName,
+    /// Host of its zpool.
+    pub host: HostName,
 }
 
 /// One file of a stack's template folder.

@@ -97,6 +97,7 @@ pub fn render(
         directories,
         data: stack.data.clone(),
         needs_mounts: stack.needs_mounts.clone(),
+        guarded: stack.guarded.clone(),
         needs: stack.needs.clone(),
         settle_seconds: stack.settle_seconds,
         timeout_seconds: stack.timeout_seconds,
@@ -206,6 +207,8 @@ fn directories(
     for directory in &stack.directories {
         let origin = format!("directory `{}` of stack `{}`", directory.path, stack.name);
         match template::render(&origin, &directory.path, context, known) {
+            // An option that nobody asked for.
+            Ok(path) if !path.has_secrets() && path.redacted().is_empty() => {}
             Ok(path) if !path.has_secrets() && is_plain_absolute(&path.redacted()) => {
                 out.push(StackDirectory {
                     path: path.redacted(),
@@ -388,6 +391,7 @@ secrets:
                 address: None,
             }],
             needs_mounts: vec!["/mnt/tank/media".to_owned()],
+            guarded: vec![],
             needs: needs
                 .iter()
                 .map(|name| StackName::new(*name).expect("valid"))

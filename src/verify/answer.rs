@@ -136,11 +136,20 @@ pub(super) fn judge(probe: &Probe, facts: Option<&Facts>) -> Verdict {
             Some("1") => failed("the port is open".to_owned()),
             Some(_) => failed("the port is closed".to_owned()),
         },
-        Probe::Tls { days, .. } => {
+        Probe::Tls {
+            days, only_tls13, ..
+        } => {
             let number = |key: &str| fact(key).and_then(|text| text.parse::<i64>().ok());
             let (Some(expires), Some(now)) = (number("expires"), number("now")) else {
                 return missing();
             };
+            if *only_tls13 {
+                match fact("older") {
+                    None => return missing(),
+                    Some("0") => {}
+                    Some(_) => return failed("a TLS older than 1.3 is spoken".to_owned()),
+                }
+            }
             match (expires - now).div_euclid(86_400) {
                 left if left >= i64::from(*days) => Verdict::Passed,
                 left if left < 0 => failed("the certificate has expired".to_owned()),
@@ -275,6 +284,7 @@ mod tests {
             connect: None,
             port: 443,
             days: 14,
+            only_tls13: false,
         };
         let left = |days: i64| {
             let facts = parse(&format!(

@@ -1,13 +1,13 @@
 # infra-checks ; one check a line on stdin, fields separated by TAB:
 #   N http URL ADDRESS|- INSECURE(0|1)
 #   N tcp ADDRESS PORT
-#   N tls NAME ADDRESS|- PORT
+#   N tls NAME ADDRESS|- PORT ONLY_TLS_1_3(0|1)
 #   N dns NAME SERVER|-
 #   N exec PROJECT SERVICE ARG...      (each ARG in base64)
 #   N exit PROJECT SERVICE URL
 #   N mounts
 # Answers, in any order, fields separated by TAB; values in base64:
-#   N status CODE | N location V | N head V | N expires EPOCH | N now EPOCH | N body V | N open 0|1 | N address A | N exit CODE | N output V | N mounts V | N inside V | N outside V | N error V
+#   N status CODE | N location V | N head V | N expires EPOCH | N now EPOCH | N older 0|1 | N body V | N open 0|1 | N address A | N exit CODE | N output V | N mounts V | N inside V | N outside V | N error V
 set -u
 tab=$(printf '\t')
 work=$(mktemp -d) || exit 1
@@ -32,7 +32,7 @@ tcp() {
   if timeout 3 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$2" "$3" 2>/dev/null; then say "$1" open 1; else say "$1" open 0; fi
 }
 tls() {
-  n=$1 name=$2 address=$3 port=$4
+  n=$1 name=$2 address=$3 port=$4 modern=$5
   if ! command -v openssl >/dev/null 2>&1; then
     printf 'openssl is not installed here' | coded "$n" unasked
     return
@@ -44,6 +44,13 @@ tls() {
   if [ -n "$end" ]; then
     say "$n" expires "$(date -d "$end" +%s)"
     say "$n" now "$(date +%s)"
+    if [ "$modern" = 1 ]; then
+      if timeout 10 openssl s_client -no_tls1_3 -connect "$address:$port" -servername "$name" </dev/null >/dev/null 2>&1; then
+        say "$n" older 1
+      else
+        say "$n" older 0
+      fi
+    fi
   else
     { printf 'no certificate: '; head -n 1 "$work/$n.err"; } | coded "$n" error
   fi

@@ -43,12 +43,19 @@ pub(super) fn asker(
     let stands_in = |cidrs: &[ipnet::IpNet]| {
         here.is_some_and(|here| cidrs.iter().any(|cidr| cidr.contains(&here)))
     };
-    let here_if = |there: bool| {
-        if there {
-            Asker::Here
-        } else {
-            Asker::Nobody(format!("this machine does not stand in `{}`", check.from))
+    let one_of = |cidrs: &[ipnet::IpNet]| {
+        if stands_in(cidrs) {
+            return Asker::Here;
         }
+        host_in(desired, cidrs, &check.probe).map_or_else(
+            || {
+                Asker::Nobody(format!(
+                    "neither this machine nor a host of the inventory stands in `{}` alone",
+                    check.from
+                ))
+            },
+            |host| Asker::Host(host.clone()),
+        )
     };
     match &check.from {
         Endpoint::Host(host) => Asker::Host(host.clone()),
@@ -56,19 +63,46 @@ pub(super) fn asker(
         Endpoint::Internet => {
             Asker::Nobody("no machine of the inventory stands in the Internet".to_owned())
         }
-        Endpoint::Zone(name) => here_if(
+        Endpoint::Zone(name) => one_of(
             desired
                 .zones
                 .get(name)
-                .is_some_and(|zone| stands_in(&zone.cidrs)),
+                .map_or(&[][..], |zone| zone.cidrs.as_slice()),
         ),
-        Endpoint::Set(name) => here_if(
+        Endpoint::Set(name) => one_of(
             desired
                 .sets
                 .get(name)
-                .is_some_and(|set| stands_in(&set.cidrs)),
+                .map_or(&[][..], |set| set.cidrs.as_slice()),
         ),
     }
+}
+
+/// A guest or external host that stands in these networks and in no other, so that nobody can doubt where it asks from,
+/// and that is not the one that is asked. A node is none: its own packets pass by other rules than its guests'.
+fn host_in<'d>(
+    desired: &'d Desired,
+    cidrs: &[ipnet::IpNet],
+    probe: &Probe,
+) -> Option<&'d HostName> {
+    let target = match probe {
+        Probe::Http { connect, .. } | Probe::Tls { connect, .. } => *connect,
+        Probe::Tcp { address, .. } => Some(*address),
+        Probe::Dns { server, .. } => *server,
+        Probe::Exec { .. } | Probe::Exit { .. } | Probe::Mount { .. } => None,
+    };
+    desired
+        .guests
+        .keys()
+        .chain(desired.hosts.keys())
+        .find(|host| {
+            let own = desired.addresses(host);
+            !own.is_empty()
+                && target.is_none_or(|target| !own.contains(&target))
+                && own
+                    .iter()
+                    .all(|address| cidrs.iter().any(|cidr| cidr.contains(address)))
+        })
 }
 
 /// The line of a check without its number; see the script's head.
@@ -94,8 +128,13 @@ pub(super) fn line(probe: &Probe) -> String {
             name,
             connect,
             port,
+            only_tls13,
             ..
-        } => format!("tls\t{name}\t{}\t{port}", or_dash(*connect)),
+        } => format!(
+            "tls\t{name}\t{}\t{port}\t{}",
+            or_dash(*connect),
+            u8::from(*only_tls13)
+        ),
         Probe::Dns { name, server, .. } => format!("dns\t{name}\t{}", or_dash(*server)),
         Probe::Exec {
             stack,

@@ -32,6 +32,8 @@ const fn broken(
 const IMAGE: &str = "jellyfin: docker.io/jellyfin/jellyfin:10.10.7";
 const IMAGES: &str = "templates/images.yaml";
 const STACKS: &str = "inventory/media-server-home/stacks.yaml";
+const MANIFEST: &str = "templates/jellyfin/stack.yaml";
+const NETWORK: &str = "inventory/media-server-home/network.yaml";
 const SECRETS: &str = "inventory/media-server-home/secrets.yaml";
 
 /// Nothing is sent to any host before an inventory is right, so these end with 3; the others end on the host.
@@ -143,6 +145,86 @@ const CASES: &[Broken] = &[
         ),
         3,
         &["restic_password"],
+    ),
+    broken(
+        "a second YAML document",
+        (
+            COMPOSE,
+            "services:\n",
+            "---\nservices: {}\n---\nservices:\n",
+        ),
+        3,
+        &["REL002", "a second YAML document", "compose.yaml:"],
+    ),
+    broken(
+        "a folder outside of the stack",
+        (
+            COMPOSE,
+            "    volumes:\n",
+            "    volumes:\n      - ../../etc:/host\n",
+        ),
+        3,
+        &["REL012", "outside of the stack", "compose.yaml:"],
+    ),
+    broken(
+        "a file that is not there",
+        (
+            COMPOSE,
+            "    volumes:\n",
+            "    volumes:\n      - ./extra.conf:/etc/extra.conf:ro\n",
+        ),
+        3,
+        &["REL008", "`./extra.conf`", "compose.yaml:"],
+    ),
+    broken(
+        "a placeholder that nobody closes",
+        (COMPOSE, "{{ images.jellyfin }}", "{{ images.jellyfin }"),
+        3,
+        &["TPL002", "compose.yaml:"],
+    ),
+    broken(
+        "a port that no flow allows",
+        (NETWORK, "allow: [jellyfin, immich,", "allow: [immich,"),
+        3,
+        &["8096/tcp", "no flow lets anybody reach it", "compose.yaml:"],
+    ),
+    broken(
+        "a port of the host itself",
+        (
+            STACKS,
+            "    template: jellyfin\n",
+            "    template: jellyfin\n    publish: {jellyfin: 22/tcp}\n",
+        ),
+        3,
+        &["SSH server", "stacks.yaml:"],
+    ),
+    broken(
+        "a port that there is not",
+        (MANIFEST, "jellyfin: 8096/tcp", "jellyfin: 80960/tcp"),
+        3,
+        &["80960", "stack.yaml:"],
+    ),
+    broken(
+        "a directory that climbs",
+        (MANIFEST, "/jellyfin/cache\"", "/../../cache\""),
+        3,
+        &["REL012", "cache"],
+    ),
+    broken(
+        "a misspelled key of the manifest",
+        (MANIFEST, "timeout: 180s", "timout: 180s"),
+        3,
+        &["did you mean `timeout`?", "stack.yaml:"],
+    ),
+    broken(
+        "a variable that the template does not have",
+        (
+            STACKS,
+            "      url: https://jellyfin",
+            "      ulr: https://jellyfin",
+        ),
+        3,
+        &["no variable `ulr`", "stacks.yaml:"],
     ),
     broken(
         "a registry that is not there",

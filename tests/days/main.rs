@@ -14,6 +14,7 @@ mod clones;
 mod crash;
 mod destroy;
 mod fleet;
+mod forty;
 mod hand;
 mod hosts;
 mod lab;

@@ -323,6 +323,7 @@ fn empty_stack(name: StackName, on: HostName) -> Stack {
         mounts: BTreeMap::new(),
         publish: vec![],
         needs_mounts: vec![],
+        guarded: vec![],
         needs: vec![],
         directories: vec![],
         settle_seconds: 0,

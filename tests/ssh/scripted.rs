@@ -16,7 +16,7 @@ use infra::{
         ufw::{Ufw, UfwAction, UfwDirection, UfwRule, UfwStep, UfwSteps},
     },
     providers::{
-        compose::{Compose, ComposeWrite, deploy},
+        compose::{Compose, ComposeWrite, Unguarded, deploy},
         host::{FileWrite, HostError, HostRead, HostWrite, UnitVerb},
         shell::{Command, Shell, ShellError},
         ssh::{HostKey, KnownHosts, Person, SshHost, Target},
@@ -525,6 +525,7 @@ fn release(id: &str, label: &str, image: &str) -> Release {
         directories: Vec::new(),
         data: Vec::new(),
         needs_mounts: Vec::new(),
+        guarded: Vec::new(),
         needs: Vec::new(),
         settle_seconds: 0,
         timeout_seconds: 0,
@@ -544,7 +545,7 @@ async fn stacks_are_deployed_repaired_and_removed() {
     shell.install_packages(&packages).await.expect("installed");
     let (compose, secrets) = (Compose::new(&shell), SecretValues::default());
     let first = release("r1", "a", "docker.io/library/nginx:1");
-    deploy(&compose, &first, &secrets, |_| {})
+    deploy(&compose, &first, &secrets, &Unguarded, |_| {})
         .await
         .expect("deployed");
     let request = FactsRequest {
@@ -572,7 +573,7 @@ async fn stacks_are_deployed_repaired_and_removed() {
         seen().await.docker.expect("an engine").containers[0].state,
         "exited"
     );
-    deploy(&compose, &first, &secrets, |_| {})
+    deploy(&compose, &first, &secrets, &Unguarded, |_| {})
         .await
         .expect("repaired");
     assert_eq!(
@@ -581,7 +582,7 @@ async fn stacks_are_deployed_repaired_and_removed() {
     );
 
     let unpullable = release("r2", "b", "registry.invalid/nginx:1");
-    deploy(&compose, &unpullable, &secrets, |_| {})
+    deploy(&compose, &unpullable, &secrets, &Unguarded, |_| {})
         .await
         .expect_err("no such registry");
     assert_eq!(
@@ -591,7 +592,7 @@ async fn stacks_are_deployed_repaired_and_removed() {
         Some("a")
     );
     let next = release("r3", "c", "docker.io/library/nginx:2");
-    let deployed = deploy(&compose, &next, &secrets, |_| {})
+    let deployed = deploy(&compose, &next, &secrets, &Unguarded, |_| {})
         .await
         .expect("deployed");
     assert_eq!(deployed.previous.as_deref(), Some("r1"));

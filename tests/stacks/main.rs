@@ -2,9 +2,11 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "writes each sample into a folder of its own"
+    clippy::print_stdout,
+    reason = "writes each sample into a folder of its own, serves pages, says what it skips"
 )]
 
+mod checks;
 mod invalid;
 
 use infra::{

@@ -8,6 +8,7 @@ pub(crate) const SYSTEMS: &[&str] = &[
     "gateway-sso-booxstream",
     "mediatheque-raspberry-pi",
     "personal-cloud-stack",
+    "secure-homelab-server",
 ];
 
 /// One way to get a system wrong.

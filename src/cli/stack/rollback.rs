@@ -77,7 +77,7 @@ async fn back(
     walking.store(true, std::sync::atomic::Ordering::SeqCst);
     let tell = |step| {
         context.terminal.tell(match step {
-            Step::Stage | Step::Pull => "preparing",
+            Step::Stage | Step::Pull | Step::Keep => "preparing",
             Step::Up => "making containers",
             Step::Health => "waiting for health",
             Step::RollBack => "that release is not well: back to the one that ran",

@@ -47,11 +47,26 @@ async fn show(context: &Context, args: &VerifyArgs, session: Session) -> Result<
     verify::shown(context, &session, &checks, Duration::ZERO).await
 }
 
-/// A command in one of its containers, or an address and a port at which it is published.
+/// The port that a URL asks.
+fn port_of(url: &str) -> u16 {
+    let (usual, rest) = match url.strip_prefix("https://") {
+        Some(rest) => (443, rest),
+        None => (80, url.strip_prefix("http://").unwrap_or(url)),
+    };
+    let host = rest.split('/').next().unwrap_or_default();
+    let port = host.rsplit(']').next().and_then(|end| end.rsplit_once(':'));
+    port.and_then(|(_, port)| port.parse().ok())
+        .unwrap_or(usual)
+}
+
+/// One that its template brought along, a command in one of its containers, or an address and a port at which it is published.
 fn is_about(desired: &Desired, check: &Check, name: &StackName) -> bool {
     let Some(stack) = desired.stacks.get(name) else {
         return false;
     };
+    if check.name.starts_with(&format!("{name}: ")) {
+        return true;
+    }
     let at = |address: std::net::IpAddr, port: u16| {
         desired.addresses(&stack.on).contains(&address)
             && stack
@@ -64,8 +79,7 @@ fn is_about(desired: &Desired, check: &Check, name: &StackName) -> bool {
         Probe::Tls { connect, port, .. } => connect.is_some_and(|address| at(address, *port)),
         Probe::Tcp { address, port, .. } => at(*address, *port),
         Probe::Http { url, connect, .. } => {
-            let port = if url.starts_with("https:") { 443 } else { 80 };
-            connect.is_some_and(|address| at(address, port))
+            connect.is_some_and(|address| at(address, port_of(url)))
         }
         Probe::Dns { .. } | Probe::Mount { .. } => false,
     }

@@ -8,12 +8,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// One question with its expected answer. Exactly one of `https`, `http`, `tcp`, `tls`, `dns`, `exec`, `exit` and `mount` is asked.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Check {
     /// What is true when it passes, in your words.
     pub(crate) name: At<String>,
-    /// Where it is asked from: a host, a zone, a set or `internet`. Not needed for `exec`, `exit` and `mount`.
+    /// Where it is asked from: a host, a zone, a set or `internet`. A zone or set is asked from this machine when it stands there,
+    /// else from a guest or host that stands there and nowhere else. Not needed for `exec`, `exit` and `mount`.
     pub(crate) from: May<String>,
     /// A host name or URL to ask over HTTPS.
     pub(crate) https: May<String>,
@@ -39,6 +40,8 @@ pub(crate) struct Check {
     pub(crate) tls: May<String>,
     /// With `tls`: how many days it must have left, 14 unless given.
     pub(crate) days: May<u32>,
+    /// With `tls`: whether every TLS older than 1.3 must be refused.
+    pub(crate) only_tls13: May<bool>,
     /// A name that must resolve.
     pub(crate) dns: May<Short<Dns>>,
     /// A command in a container.
@@ -54,7 +57,7 @@ pub(crate) struct Check {
 }
 
 /// A name that must resolve.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Dns {
     /// Name.
@@ -66,7 +69,7 @@ pub(crate) struct Dns {
 }
 
 /// A command in a container.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExecCheck {
     /// Stack.
@@ -78,7 +81,7 @@ pub(crate) struct ExecCheck {
 }
 
 /// A container behind a VPN.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExitCheck {
     /// Stack.
@@ -90,7 +93,7 @@ pub(crate) struct ExitCheck {
 }
 
 /// A mount on a host.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MountCheck {
     /// Host.

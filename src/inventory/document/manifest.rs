@@ -1,6 +1,6 @@
 //! `stack.yaml`: what a template folder says about itself.
 
-use super::{Directory, ManifestBackup};
+use super::{Check, Directory, ManifestBackup};
 use crate::inventory::{
     word::{Mode, Owner, Seconds},
     written::{At, Entries, May, Text},
@@ -27,6 +27,8 @@ pub(crate) struct Manifest {
     /// Relative paths of the compose file at which its containers write, each with its owner. They are kept beside the
     /// releases of the stack, outlive every one of them, and stay when the stack is removed.
     pub(crate) data: May<Vec<At<Directory>>>,
+    /// What must be true of every stack made from it; `self` in a check is the stack, or the host that it runs on.
+    pub(crate) checks: May<Vec<At<Check>>>,
     /// What is special about single files.
     pub(crate) files: May<Entries<File>>,
     /// What backups take beside its files: databases and exports.

@@ -25,6 +25,9 @@ pub(crate) struct Stack {
     /// Datasets, or absolute paths of the host, by the names that the template uses. A dataset, or the mount of the host that a
     /// path lies on, must be mounted before the stack starts.
     pub(crate) mounts: May<Entries<String>>,
+    /// Names of `mounts` whose dataset gets a snapshot before each new release, and its files back when that release fails. No
+    /// other stack may use the dataset.
+    pub(crate) guard: May<Vec<At<String>>>,
     /// Volumes, and paths of the host, that need no backup, each with your reason.
     pub(crate) waivers: May<Entries<String>>,
 }

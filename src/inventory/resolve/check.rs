@@ -27,29 +27,37 @@ const ADDRESS_OF_WHO_ASKS: &str = "https://ipinfo.io/ip";
 
 /// All checks in the owner's order.
 pub(super) fn checks(document: &Document, desired: &Desired, scope: &mut Scope<'_>) -> Vec<Check> {
-    let mut out = Vec::new();
-    for at in items(&document.checks) {
-        let Some(raw) = &at.value else { continue };
-        let from = raw.from.as_ref().map(|at| flow::endpoint(at, scope));
-        let Some((probe, own)) = probe(raw, at.span, desired, scope) else {
-            continue;
-        };
-        let from = match (from, own) {
-            (Some(from), _) => from,
-            (None, Some(host)) => Some(Endpoint::Host(host)),
-            (None, None) => {
-                scope
-                    .error(codes::MISSING_KEY, "`from` is missing")
-                    .at(at.span, "it belongs here")
-                    .help("say where it is asked from: a host, a zone, a set or `internet`");
-                None
-            }
-        };
-        if let (Some(from), Some(name)) = (from, raw.name.value.clone()) {
-            out.push(Check { name, from, probe });
+    items(&document.checks)
+        .iter()
+        .filter_map(|at| one(at, desired, scope))
+        .collect()
+}
+
+/// One check.
+pub(super) fn one(
+    at: &At<document::Check>,
+    desired: &Desired,
+    scope: &mut Scope<'_>,
+) -> Option<Check> {
+    let raw = at.value.as_ref()?;
+    let from = raw.from.as_ref().map(|at| flow::endpoint(at, scope));
+    let (probe, own) = probe(raw, at.span, desired, scope)?;
+    let from = match (from, own) {
+        (Some(from), _) => from,
+        (None, Some(host)) => Some(Endpoint::Host(host)),
+        (None, None) => {
+            scope
+                .error(codes::MISSING_KEY, "`from` is missing")
+                .at(at.span, "it belongs here")
+                .help("say where it is asked from: a host, a zone, a set or `internet`");
+            None
         }
-    }
-    out
+    };
+    Some(Check {
+        name: raw.name.value.clone()?,
+        from: from?,
+        probe,
+    })
 }
 
 /// The question, and the host that it is about when that is where it is asked.
@@ -78,7 +86,7 @@ fn probe(
             &["connect", "expect", "location", "body", "header"],
         ),
         ("tcp", place(&raw.tcp), &["open"]),
-        ("tls", place(&raw.tls), &["connect", "days"]),
+        ("tls", place(&raw.tls), &["connect", "days", "only_tls13"]),
         ("dns", place(&raw.dns), &[]),
         ("exec", place(&raw.exec), &["output"]),
         ("exit", place(&raw.exit), &[]),
@@ -115,6 +123,7 @@ fn probe(
         ("body", place(&raw.body)),
         ("header", place(&raw.header)),
         ("days", place(&raw.days)),
+        ("only_tls13", place(&raw.only_tls13)),
         ("self_signed", place(&raw.self_signed)),
         ("open", place(&raw.open)),
         ("output", place(&raw.output)),
@@ -256,6 +265,7 @@ fn tls(raw: &document::Check, desired: &Desired, scope: &mut Scope<'_>) -> Optio
             .and_then(|at| address(at, desired, scope)),
         port,
         days: or(&raw.days, DAYS),
+        only_tls13: or(&raw.only_tls13, false),
     })
 }
 

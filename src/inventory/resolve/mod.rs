@@ -34,6 +34,8 @@ mod secret;
 mod share;
 mod stack;
 mod stack_backup;
+mod stack_check;
+mod stack_guard;
 mod stack_mount;
 mod storage;
 mod template;
@@ -104,6 +106,8 @@ pub(crate) fn resolve(
     desired.flows = flow::flows(document, &desired, scope);
     desired.nevers = flow::nevers(document, &desired, scope);
     desired.checks = check::checks(document, &desired, scope);
+    let brought = stack_check::checks(document, folders, &desired, scope);
+    desired.checks.extend(brought);
     secret::unused(document, folders, &desired, scope);
     Some(desired)
 }

@@ -4,7 +4,7 @@ use super::{
     Folder, Folders, Noun, Scope, directory,
     names::{entries, items},
     network::Services,
-    storage,
+    stack_guard, storage,
     template::{COMPOSE, MANIFEST},
 };
 use crate::inventory::{
@@ -16,7 +16,7 @@ use crate::inventory::{
     written::{At, Short},
 };
 use crate::model::{
-    address::Port,
+    address::{Port, Proto},
     desired::Desired,
     ids::{HostName, ServiceName, StackName},
     stack::{Publish, Stack, StackFile},
@@ -91,6 +91,7 @@ pub(super) fn stacks(
                 images: folders.images.clone(),
                 digests: digests.clone(),
                 needs_mounts: writer.needs_mounts(&mounts),
+                guarded: writer.guarded(scope),
                 mounts,
                 publish,
                 needs,
@@ -114,6 +115,7 @@ pub(super) fn stacks(
             },
         );
     }
+    stack_guard::check(&document.stacks, &out, scope);
     out
 }
 
@@ -382,6 +384,21 @@ impl Writer<'_> {
                 .at(span, format!("stack `{}`", self.stack()))
                 .at(first, format!("{other} is taken by stack `{stack}`"))
                 .help("move one of them with `publish: {SERVICE: PORT/tcp}` in its stack");
+        }
+        let sshd = self.desired.access(self.on).map(|(_, ssh)| ssh.port);
+        let is_local = address.is_some_and(|address| address.is_loopback());
+        if let Some(sshd) = sshd
+            && port.proto == Proto::Tcp
+            && port.range.contains(sshd)
+            && !is_local
+        {
+            scope
+                .error(
+                    codes::PORT_CONFLICT,
+                    format!("port {port} on `{}` is that of its SSH server", self.on),
+                )
+                .at(span, format!("stack `{}`", self.stack()))
+                .help("publish another one with `publish: {SERVICE: PORT/tcp}`: infra itself comes in there");
         }
         taken.0.push((
             self.on.clone(),

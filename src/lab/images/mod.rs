@@ -26,5 +26,5 @@ pub mod tls;
 mod world;
 
 pub use error::ImagesError;
-pub use sites::{Account, Admits, Sites};
+pub use sites::{Account, Admits, RentedFolder, Sites};
 pub use world::{World, WorldSpec};

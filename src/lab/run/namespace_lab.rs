@@ -10,11 +10,14 @@ use super::{
     settings::Settings,
 };
 use crate::lab::{
-    images::{Admits, Sites, World, stand_ins, tls::Authority},
+    images::{Admits, RentedFolder, Sites, World, stand_ins, tls::Authority},
     namespace::{self, Key, Machine, PUBLIC_ADDRESS, Plan, Topology, VpnProvider, netns_path},
     state::{LabKind, LabState},
 };
-use crate::model::{desired::Desired, host::Node};
+use crate::model::{
+    desired::Desired,
+    host::{HostMountSource, Node},
+};
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 use tokio::task::JoinSet;
 
@@ -59,7 +62,8 @@ impl NamespaceLab {
         };
         say("building the network and booting its machines");
         let machine = blocking(move || Ok(Machine::build(plan)?)).await?;
-        let sites = Sites::new(provider(desired, &topology, &machine, say).await?);
+        let sites = Sites::new(provider(desired, &topology, &machine, say).await?)
+            .renting(rented(desired, settings));
         let world = outside(&topology, settings, &image, sites)?;
         let node = topology
             .node
@@ -124,6 +128,24 @@ fn api(
         folder: settings.folder.api(),
         clock: settings.clock,
     }
+}
+
+/// The `WebDAV` folders that hosts mount, each behind its own name.
+fn rented(desired: &Desired, settings: &Settings) -> BTreeMap<String, RentedFolder> {
+    let mounts = desired.hosts.values().flat_map(|host| &host.mounts);
+    mounts
+        .filter_map(|mount| match &mount.source {
+            HostMountSource::WebDav { url, user, .. } => {
+                let name = url.strip_prefix("https://")?.split(['/', ':']).next()?;
+                let folder = RentedFolder {
+                    user: user.clone(),
+                    root: settings.folder.rented(name),
+                };
+                Some((name.to_owned(), folder))
+            }
+            HostMountSource::Device { .. } => None,
+        })
+        .collect()
 }
 
 /// A VPN provider, where a stack wants to leave through one.

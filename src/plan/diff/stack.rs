@@ -60,6 +60,13 @@ pub(super) fn diff(draft: &mut Draft, release: &Release, facts: &HostFacts) {
         fields.push(Field::new("release", current, Some(&release.id)));
         if current.is_some() {
             touched(release, &mine, &mut fields);
+            for guarded in &release.guarded {
+                fields.push(Field::new(
+                    &format!("snapshot of {}", guarded.dataset),
+                    None,
+                    Some("first; its files go back if the release fails"),
+                ));
+            }
         }
     }
     for container in &mine {

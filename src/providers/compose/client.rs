@@ -65,6 +65,21 @@ impl<'s, S: Shell> Compose<'s, S> {
         })
     }
 
+    /// What a script did that leaves containers of others alone.
+    fn ours(&self, name: &str, stack: &StackName, output: &Output) -> Result<(), ComposeError> {
+        if output.is_success() {
+            return Ok(());
+        }
+        if output.code == 61 {
+            return Err(ComposeError::Foreign {
+                host: self.shell.host().clone(),
+                stack: stack.clone(),
+                containers: parse::values(&output.text(), "foreign /"),
+            });
+        }
+        Err(self.failed(name, output))
+    }
+
     async fn flip(
         &self,
         release: &Release,
@@ -236,18 +251,13 @@ impl<S: Shell> ComposeWrite for Compose<'_, S> {
             .map(drop)
     }
 
+    async fn halt(&self, stack: &StackName, system: &SystemName) -> Result<(), ComposeError> {
+        let output = self.shell.run(command::halt(stack, system)).await?;
+        self.ours(script::HALT_NAME, stack, &output)
+    }
+
     async fn remove(&self, stack: &StackName, system: &SystemName) -> Result<(), ComposeError> {
         let output = self.shell.run(command::remove(stack, system)).await?;
-        if output.is_success() {
-            return Ok(());
-        }
-        if output.code == 61 {
-            return Err(ComposeError::Foreign {
-                host: self.shell.host().clone(),
-                stack: stack.clone(),
-                containers: parse::values(&output.text(), "foreign /"),
-            });
-        }
-        Err(self.failed(script::REMOVE_NAME, &output))
+        self.ours(script::REMOVE_NAME, stack, &output)
     }
 }

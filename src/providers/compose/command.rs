@@ -81,6 +81,12 @@ pub(super) fn remove(stack: &StackName, system: &SystemName) -> Command {
         .timeout(UP_MARGIN)
 }
 
+pub(super) fn halt(stack: &StackName, system: &SystemName) -> Command {
+    Command::script(script::HALT_NAME, script::HALT)
+        .args([stack.as_str(), system.as_str()])
+        .timeout(UP_MARGIN)
+}
+
 /// Runs a command in the running container of a service.
 pub fn exec(stack: &StackName, service: &str, argv: &[String]) -> Command {
     Command::script(script::EXEC_NAME, script::EXEC)

@@ -6,6 +6,7 @@ use super::{
     parse::{Health, PulledImage, Staged},
 };
 use crate::model::{release::Release, secret::SecretValues};
+use std::future::Future;
 
 /// A step that begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,12 +15,61 @@ pub enum Step {
     Stage,
     /// Images are pulled and checked.
     Pull,
+    /// The data that goes back with the release is kept.
+    Keep,
     /// The link is flipped and containers are made anew.
     Up,
     /// Health is waited for.
     Health,
     /// The release before is brought back.
     RollBack,
+}
+
+/// Why data could not be kept or brought back.
+pub type DataError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Data that goes back with its release.
+pub trait DataGuard: Send + Sync {
+    /// Whether there is any.
+    fn is_set(&self) -> bool;
+
+    /// Keeps what is there now.
+    fn take(&self) -> impl Future<Output = Result<(), DataError>> + Send;
+
+    /// Brings it back, while nothing uses it. Says what was done.
+    fn put_back(&self) -> impl Future<Output = Result<String, DataError>> + Send;
+
+    /// Where what was kept can be found, for people.
+    fn place(&self) -> String;
+
+    /// The release is well: what was kept is not needed any more.
+    fn let_go(&self) -> impl Future<Output = Result<(), DataError>> + Send;
+}
+
+/// A stack whose data stays as the new release left it.
+#[derive(Debug, Clone, Copy)]
+pub struct Unguarded;
+
+impl DataGuard for Unguarded {
+    fn is_set(&self) -> bool {
+        false
+    }
+
+    async fn take(&self) -> Result<(), DataError> {
+        Ok(())
+    }
+
+    async fn put_back(&self) -> Result<String, DataError> {
+        Ok(String::new())
+    }
+
+    fn place(&self) -> String {
+        String::new()
+    }
+
+    async fn let_go(&self) -> Result<(), DataError> {
+        Ok(())
+    }
 }
 
 /// What a deployment did.
@@ -38,16 +88,25 @@ pub struct Deployed {
 /// # Errors
 /// Before the link is flipped: the running release was left alone. After that: [`ComposeError::RolledBack`] when the release
 /// before runs again and is well; otherwise what went wrong, with nothing to go back to or no way back.
-pub async fn deploy<C: ComposeWrite>(
+pub async fn deploy<C: ComposeWrite, G: DataGuard>(
     compose: &C,
     release: &Release,
     secrets: &SecretValues,
+    guard: &G,
     mut report: impl FnMut(Step) + Send,
 ) -> Result<Deployed, ComposeError> {
     report(Step::Stage);
     let staged = compose.stage(release, secrets).await?;
     report(Step::Pull);
     let images = compose.pull(release).await?;
+    if guard.is_set() {
+        report(Step::Keep);
+        let kept = guard.take().await;
+        kept.map_err(|source| ComposeError::NotKept {
+            stack: release.stack.clone(),
+            source,
+        })?;
+    }
     report(Step::Up);
     let flipped = compose.up(release, &users(release, &staged)).await;
     let (previous, failure) = match flipped {
@@ -79,14 +138,18 @@ pub async fn deploy<C: ComposeWrite>(
         Err(other) => return Err(other),
     };
     match (failure, previous) {
-        (None, previous) => Ok(Deployed {
-            previous,
-            images,
-            staged,
-        }),
+        (None, previous) => {
+            // What cannot go stays: an old snapshot harms nobody, and the release is well.
+            let _kept = guard.let_go().await;
+            Ok(Deployed {
+                previous,
+                images,
+                staged,
+            })
+        }
         (Some(failure), Some(previous)) if previous != release.id => {
             report(Step::RollBack);
-            Err(roll_back(compose, release, secrets, previous, failure).await)
+            Err(roll_back(compose, release, secrets, guard, previous, failure).await)
         }
         (Some(failure), _) => Err(failure),
     }
@@ -145,7 +208,8 @@ pub async fn go_back<C: ComposeWrite>(
         (None, _) => Ok(()),
         (Some(failure), Some(from)) if from != to => {
             report(Step::RollBack);
-            Err(roll_back(compose, release, secrets, from.to_owned(), failure).await)
+            let from = from.to_owned();
+            Err(roll_back(compose, release, secrets, &Unguarded, from, failure).await)
         }
         (Some(failure), _) => Err(failure),
     }
@@ -160,13 +224,28 @@ fn earlier(release: &Release, id: &str) -> Release {
     }
 }
 
-async fn roll_back<C: ComposeWrite>(
+async fn roll_back<C: ComposeWrite, G: DataGuard>(
     compose: &C,
     release: &Release,
     secrets: &SecretValues,
+    guard: &G,
     previous: String,
     failure: ComposeError,
 ) -> ComposeError {
+    let stack = release.stack.clone();
+    let source = Box::new(failure);
+    let data = match data_back(compose, release, guard).await {
+        Ok(data) => data,
+        // The release before is not started on files that it may not understand.
+        Err(back) => {
+            return ComposeError::NotRolledBack {
+                stack,
+                to: previous,
+                back: Box::new(back),
+                source,
+            };
+        }
+    };
     let before = earlier(release, &previous);
     let back = match compose.back_to(release, &previous).await {
         Ok(()) => match unhealthy(compose, &before, secrets, release.timeout_seconds).await {
@@ -175,12 +254,11 @@ async fn roll_back<C: ComposeWrite>(
         },
         Err(failure) => Some(failure),
     };
-    let stack = release.stack.clone();
-    let source = Box::new(failure);
     match back {
         None => ComposeError::RolledBack {
             stack,
             to: previous,
+            data,
             source,
         },
         Some(back) => ComposeError::NotRolledBack {
@@ -190,6 +268,24 @@ async fn roll_back<C: ComposeWrite>(
             source,
         },
     }
+}
+
+/// Stops the stack and brings its data back; says what was done, nothing for a stack whose data stays.
+async fn data_back<C: ComposeWrite, G: DataGuard>(
+    compose: &C,
+    release: &Release,
+    guard: &G,
+) -> Result<Option<String>, ComposeError> {
+    if !guard.is_set() {
+        return Ok(None);
+    }
+    compose.halt(&release.stack, &release.system).await?;
+    let done = guard.put_back().await;
+    done.map(Some).map_err(|source| ComposeError::NotPutBack {
+        stack: release.stack.clone(),
+        place: guard.place(),
+        source,
+    })
 }
 
 #[cfg(test)]
@@ -264,6 +360,7 @@ mod tests {
             directories: vec![],
             data: vec![],
             needs_mounts: vec!["/mnt/tank".to_owned()],
+            guarded: vec![],
             needs: vec![],
             settle_seconds: 5,
             timeout_seconds: 60,
@@ -289,6 +386,13 @@ mod tests {
     async fn run(
         answers: &[(&'static str, i32, &'static str, &'static str)],
     ) -> (Result<Deployed, ComposeError>, Vec<String>, Vec<Step>) {
+        run_guarded(answers, &Unguarded).await
+    }
+
+    async fn run_guarded<G: DataGuard>(
+        answers: &[(&'static str, i32, &'static str, &'static str)],
+        guard: &G,
+    ) -> (Result<Deployed, ComposeError>, Vec<String>, Vec<Step>) {
         let shell = Scripted {
             host: HostName::new("pi").expect("valid"),
             answers: Mutex::new(answers.to_vec()),
@@ -300,7 +404,8 @@ mod tests {
             "hunter2".to_owned().into(),
         );
         let mut steps = vec![];
-        let result = deploy(&Compose::new(&shell), &release(), &secrets, |step| {
+        let compose = Compose::new(&shell);
+        let result = deploy(&compose, &release(), &secrets, guard, |step| {
             steps.push(step);
         })
         .await;
@@ -453,5 +558,108 @@ mod tests {
             assert!(matches!(result, Err(ComposeError::Unhealthy { .. })));
             assert_eq!(asked.len(), 4);
         }
+    }
+
+    /// Remembers what was asked of it; `fails` at one of these.
+    #[derive(Default)]
+    struct Kept {
+        asked: Mutex<Vec<&'static str>>,
+        fails: Option<&'static str>,
+    }
+
+    impl Kept {
+        fn asked(&self, what: &'static str) -> Result<(), DataError> {
+            self.asked.lock().expect("one thread").push(what);
+            match self.fails {
+                Some(fails) if fails == what => Err("no room".into()),
+                Some(_) | None => Ok(()),
+            }
+        }
+    }
+
+    impl DataGuard for Kept {
+        fn is_set(&self) -> bool {
+            true
+        }
+
+        async fn take(&self) -> Result<(), DataError> {
+            self.asked("take")
+        }
+
+        async fn put_back(&self) -> Result<String, DataError> {
+            self.asked("put back")?;
+            Ok("the files of tank/db are those of before".to_owned())
+        }
+
+        fn place(&self) -> String {
+            "tank/db@guard".to_owned()
+        }
+
+        async fn let_go(&self) -> Result<(), DataError> {
+            self.asked("let go")
+        }
+    }
+
+    const UP: (&str, i32, &str, &str) = ("up", 0, "previous old\n", "");
+
+    #[tokio::test]
+    async fn data_is_kept_before_anything_is_stopped_and_let_go_when_all_is_well() {
+        let kept = Kept::default();
+        let answers = [STAGED, PULLED, UP, ("health", 0, "healthy\n", "")];
+        let (result, _, steps) = run_guarded(&answers, &kept).await;
+        result.expect("deployed");
+        assert_eq!(
+            steps,
+            [Step::Stage, Step::Pull, Step::Keep, Step::Up, Step::Health]
+        );
+        assert_eq!(*kept.asked.lock().expect("one thread"), ["take", "let go"]);
+    }
+
+    #[tokio::test]
+    async fn data_goes_back_with_a_release_that_fails_while_nothing_runs() {
+        let kept = Kept::default();
+        let answers = [
+            STAGED,
+            PULLED,
+            UP,
+            BAD,
+            ("halt", 0, "", ""),
+            ("up", 0, "previous new\n", ""),
+            ("health", 0, "healthy\n", ""),
+        ];
+        let (result, asked, _) = run_guarded(&answers, &kept).await;
+        let error = result.expect_err("the new release is ill");
+        assert!(error.is_rolled_back());
+        assert_eq!(
+            error.to_string(),
+            "deploy stack demo: rolled back to release old, which is healthy; the files of tank/db are those of before"
+        );
+        assert_eq!(
+            *kept.asked.lock().expect("one thread"),
+            ["take", "put back"]
+        );
+        assert_eq!(asked[4], "infra-stack-halt demo home");
+    }
+
+    #[tokio::test]
+    async fn without_a_snapshot_nothing_begins_and_without_its_data_nothing_starts() {
+        let kept = Kept {
+            fails: Some("take"),
+            ..Kept::default()
+        };
+        let (result, _, _) = run_guarded(&[STAGED, PULLED], &kept).await;
+        let error = result.expect_err("nothing was kept");
+        assert!(matches!(error, ComposeError::NotKept { .. }), "{error}");
+        let kept = Kept {
+            fails: Some("put back"),
+            ..Kept::default()
+        };
+        let answers = [STAGED, PULLED, UP, BAD, ("halt", 0, "", "")];
+        let (result, _, _) = run_guarded(&answers, &kept).await;
+        let text = result.expect_err("half a way back").to_string();
+        assert!(
+            text.contains("put the data of stack demo back (it is in tank/db@guard)"),
+            "{text}"
+        );
     }
 }

@@ -93,12 +93,17 @@ pub enum ComposeError {
         services: Vec<Ailing>,
     },
     /// The new release failed; the one before it runs again and is well.
-    #[error("deploy stack {stack}: rolled back to release {to}, which is healthy")]
+    #[error(
+        "deploy stack {stack}: rolled back to release {to}, which is healthy{}",
+        .data.as_ref().map(|data| format!("; {data}")).unwrap_or_default()
+    )]
     RolledBack {
         /// Stack.
         stack: StackName,
         /// Release that runs.
         to: String,
+        /// What became of its data, where it goes back too.
+        data: Option<String>,
         /// Why the new one failed.
         #[source]
         source: Box<Self>,
@@ -116,8 +121,28 @@ pub enum ComposeError {
         #[source]
         source: Box<Self>,
     },
+    /// The data that goes back with a release that fails could not be kept; nothing was begun.
+    #[error("keep the data of stack {stack}")]
+    NotKept {
+        /// Stack.
+        stack: StackName,
+        /// Why.
+        #[source]
+        source: super::DataError,
+    },
+    /// The data of a release that failed is as that release left it, or partly.
+    #[error("put the data of stack {stack} back (it is in {place})")]
+    NotPutBack {
+        /// Stack.
+        stack: StackName,
+        /// Where what was there before is.
+        place: String,
+        /// Why.
+        #[source]
+        source: super::DataError,
+    },
     /// Containers of that project are not ours.
-    #[error("remove stack {stack} on {host}: {} not made by this system", .containers.join(", "))]
+    #[error("stop stack {stack} on {host}: {} not made by this system", .containers.join(", "))]
     Foreign {
         /// Host.
         host: HostName,

@@ -27,7 +27,7 @@ pub mod script;
 
 pub use client::Compose;
 pub use command::{LogRequest, enter, exec, follow};
-pub use deploy::{Deployed, Step, deploy, go_back};
+pub use deploy::{DataError, DataGuard, Deployed, Step, Unguarded, deploy, go_back};
 pub use error::ComposeError;
 pub use history::{Flip, History};
 pub use parse::{Ailing, Health, PulledImage, Staged, parse_facts};
@@ -112,6 +112,13 @@ pub trait ComposeWrite: ComposeRead {
         &self,
         release: &Release,
         previous: &str,
+    ) -> impl Future<Output = Result<(), ComposeError>> + Send;
+
+    /// Stops the containers of a stack and proves it. Nothing is removed.
+    fn halt(
+        &self,
+        stack: &StackName,
+        system: &SystemName,
     ) -> impl Future<Output = Result<(), ComposeError>> + Send;
 
     /// Stops and removes the containers, networks, unit and release files of a stack. Volumes and data stay.

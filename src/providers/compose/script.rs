@@ -55,6 +55,14 @@ pub const REMOVE: &str = concat!(
 /// Name of [`REMOVE`].
 pub const REMOVE_NAME: &str = "infra-stack-remove";
 
+/// `infra-stack-halt STACK SYSTEM`: its containers are stopped, and none is left that runs. Exit 61 as [`REMOVE`].
+pub const HALT: &str = concat!(
+    include_str!("scripts/preamble.sh"),
+    include_str!("scripts/halt.sh")
+);
+/// Name of [`HALT`].
+pub const HALT_NAME: &str = "infra-stack-halt";
+
 /// `infra-stack-exec STACK SERVICE ARGV...`. Exit 71 when no container of the service runs, else what the command returned.
 pub const EXEC: &str = concat!(
     include_str!("scripts/preamble.sh"),

@@ -64,6 +64,9 @@ async fn answer(
     request: Request,
 ) -> Response {
     let host = host(&request).unwrap_or_default();
+    if let Some(folder) = sites.folder(&host) {
+        return folder.answer(request).await;
+    }
     let Some(asked) = Asked::parse(request.uri().path()) else {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let from = request

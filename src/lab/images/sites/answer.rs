@@ -1,7 +1,9 @@
 //! Host and path -> the answer of a site.
 
+use super::webdav::RentedFolder;
 use axum::http::{Method, StatusCode};
 use std::{
+    collections::BTreeMap,
     fmt,
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
@@ -34,12 +36,27 @@ pub trait Admits: fmt::Debug + Send + Sync {
 #[derive(Debug, Clone, Default)]
 pub struct Sites {
     provider: Option<Arc<dyn Admits>>,
+    folders: BTreeMap<String, RentedFolder>,
 }
 
 impl Sites {
     /// The sites, with a VPN provider when there is one.
     pub fn new(provider: Option<Arc<dyn Admits>>) -> Self {
-        Self { provider }
+        Self {
+            provider,
+            folders: BTreeMap::new(),
+        }
+    }
+
+    /// With rented folders, by host name.
+    #[must_use]
+    pub fn renting(self, folders: BTreeMap<String, RentedFolder>) -> Self {
+        Self { folders, ..self }
+    }
+
+    /// The rented folder with this host name.
+    pub(in crate::lab::images) fn folder(&self, host: &str) -> Option<RentedFolder> {
+        self.folders.get(host).cloned()
     }
 
     /// What a site says; none when it is none of ours.

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Makes the repository where there is none; one that is there and cannot be opened is left alone, and told.
+set -u
+if borgmatic repo-info >/dev/null 2>&1; then
+  echo "repository opened"
+elif [ -z "$(ls -A /repository)" ]; then
+  borgmatic repo-create --encryption repokey-blake2 || exit $?
+else
+  echo "the repository exists and cannot be opened" >&2
+  borgmatic repo-info
+  exit 1
+fi
+mkdir -p /tmp/crontabs
+cp /etc/borgmatic.d/crontab.txt /tmp/crontabs/root
+exec busybox crond -f -c /tmp/crontabs
