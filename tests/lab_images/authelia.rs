@@ -107,6 +107,7 @@ impl Authelia {
         ] {
             fs::write(folder.path().join(name), value).expect("written");
         }
+        let _another_test_was_first = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -140,7 +141,7 @@ impl Authelia {
     async fn start(&mut self) {
         self.child = Some(self.command(&[]).spawn().expect("runs"));
         let url = format!("http://127.0.0.1:{}/api/health", self.port);
-        for _ in 0..200 {
+        for _ in 0..1200 {
             if self.client.get(&url).send().await.is_ok() {
                 return;
             }
