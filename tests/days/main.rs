@@ -14,6 +14,7 @@ mod clones;
 mod crash;
 mod destroy;
 mod fleet;
+mod guests;
 mod hand;
 mod hosts;
 mod lab;
