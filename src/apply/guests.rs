@@ -195,57 +195,6 @@ impl<P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite> World<P> {
         }
     }
 
-    /// Ends when the guest's agent says that cloud-init has failed: a guest that nobody can log in to need not be waited
-    /// for. Without an agent it never ends.
-    async fn first_boot_fails(&self, node: &HostName, vmid: Vmid, guest: &HostName) -> StepFailure {
-        loop {
-            tokio::time::sleep(self.pause * AGENT_ROUNDS).await;
-            let Some(said) = self.cloud_init_says(node, vmid).await else {
-                continue;
-            };
-            if said.lines().any(|line| line.trim() == "status: error") {
-                return StepFailure::told(
-                    format!("cloud-init failed on {guest}; its agent says:\n{said}"),
-                    "Correct `cloud_init` in the inventory. The guest has booted: what failed is done by hand, or the guest \
-                     is made anew after `infra destroy`.",
-                );
-            }
-        }
-    }
-
-    /// What cloud-init says of its state and the end of its log, asked through the agent; none when no agent answers.
-    async fn cloud_init_says(&self, node: &HostName, vmid: Vmid) -> Option<String> {
-        let words = ["sh", "-c", CLOUD_INIT_STATE];
-        let said = self
-            .api()
-            .ok()?
-            .agent_run(node.as_str(), vmid, &words)
-            .await;
-        let out = said.ok()??.out;
-        (!out.trim().is_empty()).then(|| out.trim_end().to_owned())
-    }
-
-    /// A guest that does not let us in may still say through its agent how its first boot went.
-    async fn explained(
-        &self,
-        mut failure: StepFailure,
-        node: &HostName,
-        vmid: Vmid,
-    ) -> StepFailure {
-        match self.cloud_init_says(node, vmid).await {
-            Some(said) => {
-                failure
-                    .why
-                    .push_str("\nits agent says of the first boot:\n");
-                failure.why.push_str(&said);
-            }
-            None => failure.why.push_str(
-                "\nno guest agent answers, so nobody can say how its first boot went; its serial console may",
-            ),
-        }
-        failure
-    }
-
     /// Starts a guest. Right after a stop the node's clean-up holds its lock for some seconds; and somebody else may
     /// have been faster, which is all that was wanted.
     ///
@@ -352,21 +301,6 @@ impl<P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite> World<P> {
         self.first_boot(guest).await
     }
 
-    /// A failed cloud-init is told with its own words instead of a hang.
-    async fn first_boot(&self, guest: &HostName) -> Result<(), StepFailure> {
-        let shell = self.shell(guest)?;
-        let wait = Command::script("infra-first-boot", FIRST_BOOT).timeout(BOOT_LIMIT);
-        let output = shell.run(wait).await?;
-        match output.code {
-            // 2 is "done, with recoverable errors": the schema's deprecations count as such.
-            0 | 2 => Ok(()),
-            _ => Err(StepFailure::told(
-                format!("cloud-init failed on {guest}:\n{}", output.complaint()),
-                "Look at /var/log/cloud-init.log on the guest.",
-            )),
-        }
-    }
-
     /// Puts the seed without a private key into the drive and removes what carried the key, here and there.
     pub(super) async fn seal_seed(
         &self,
@@ -449,25 +383,3 @@ fn spec(seed: &GuestSeed, host_key: Option<HostKey>) -> SeedSpec {
         extra: seed.cloud_init.clone(),
     }
 }
-
-/// Pauses between two questions to the agent of a guest that is waited for: ten seconds.
-const AGENT_ROUNDS: u32 = 20;
-
-/// A constant script: how cloud-init stands, and why it failed where it has.
-const CLOUD_INIT_STATE: &str = "\
-cloud-init status --long
-if cloud-init status | grep -q error; then tail -n 20 /var/log/cloud-init.log; fi
-";
-
-/// Waits for cloud-init to end; exit 0 done, 1 failed, 2 done with recoverable errors. Absent cloud-init is done.
-const FIRST_BOOT: &str = "\
-command -v cloud-init >/dev/null || exit 0
-[ ! -e /etc/cloud/cloud-init.disabled ] || exit 0
-cloud-init status --wait >/dev/null 2>&1
-code=$?
-if [ \"$code\" = 1 ]; then
-  cloud-init status --long >&2
-  tail -n 20 /var/log/cloud-init.log >&2 2>/dev/null
-fi
-exit \"$code\"
-";

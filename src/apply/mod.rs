@@ -17,6 +17,7 @@ mod disks;
 pub mod event;
 mod failure;
 mod firewall;
+mod first_boot;
 pub mod guard;
 mod guests;
 mod hands;

@@ -209,6 +209,7 @@ fn told(
             "\n  - the Proxmox API token, made on a node with the least privileges that infra needs:\n\
              \x20     pveum user add infra@pve\n\
              \x20     pveum role add Infra --privs \"{PRIVILEGES}\"\n\
+             \x20     pveum role modify Infra --append 1 --privs \"VM.GuestAgent.Audit VM.GuestAgent.FileRead\"   # Proxmox VE 9: asks a guest's agent\n\
              \x20     pveum acl modify / --users infra@pve --roles Infra\n\
              \x20     pveum user token add infra@pve infra --privsep 0\n\
              \x20   then put its value where `proxmox_token` in secrets.yaml says, for example `{{env: INFRA_PROXMOX_TOKEN}}`\n\

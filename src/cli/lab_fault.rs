@@ -50,10 +50,10 @@ pub(crate) struct ApiArgs {
     /// For delay and hold-lock, in the node's seconds
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
-    /// For status
+    /// For status and status-after
     #[arg(long, default_value_t = 500)]
     code: u16,
-    /// For status and fail-task: what the node says
+    /// For status, status-after and fail-task: what the node says
     #[arg(long, default_value = "a fault of the lab")]
     text: String,
 }
@@ -71,6 +71,8 @@ pub(crate) enum ApiEffect {
     CutAnswer,
     /// This status, and nothing is carried out
     Status,
+    /// The request is carried out, and this status comes in place of its answer
+    StatusAfter,
     /// 401, as for a ticket that is too old
     ExpiredTicket,
     /// The digest that was sent is taken for a stale one
@@ -171,6 +173,10 @@ fn fault(args: &ApiArgs) -> Fault {
             ApiEffect::DropAfter => Effect::DropAfter,
             ApiEffect::CutAnswer => Effect::CutAnswer,
             ApiEffect::Status => Effect::Status {
+                code: args.code,
+                text,
+            },
+            ApiEffect::StatusAfter => Effect::StatusAfter {
                 code: args.code,
                 text,
             },

@@ -42,6 +42,7 @@ mod system;
 mod up;
 mod verify;
 mod vm;
+mod vm_found;
 mod vm_life;
 mod zfs;
 

@@ -3,18 +3,14 @@
 use super::{
     context::Context,
     exit,
-    failure::{Failure, failed},
+    failure::Failure,
     session::Session,
+    vm_found::{Found, find, told},
 };
-use crate::model::{
-    guest::Guest,
-    ids::{HostName, Vmid},
-    observed::ObservedGuest,
-};
+use crate::model::ids::{HostName, Vmid};
 use crate::plan::{Plan, change::Operation};
 use crate::providers::proxmox::{
-    Client, ConfigChange, GuestRead as _, GuestWrite as _, ProxmoxError, ProxmoxRead as _,
-    ProxmoxWrite as _, Upid,
+    ConfigChange, GuestRead as _, GuestWrite as _, ProxmoxRead as _, ProxmoxWrite as _,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,97 +25,15 @@ const LIMIT: Duration = Duration::from_mins(5);
 /// Migrating with local disks copies them.
 const MOVE_LIMIT: Duration = Duration::from_hours(6);
 
-/// A guest of the inventory, as it is now.
-struct Found<'a> {
-    api: &'a Client,
-    wanted: &'a Guest,
-    live: ObservedGuest,
-}
-
-async fn find<'a>(session: &'a Session, name: &str) -> Result<Found<'a>, Failure> {
-    let key = HostName::new(name).map_err(|error| Failure::of(exit::USAGE, &error))?;
-    let Some(wanted) = session.desired.guests.get(&key) else {
-        let names: Vec<&str> = session
-            .desired
-            .guests
-            .keys()
-            .map(HostName::as_str)
-            .collect();
-        return Err(
-            Failure::new(exit::USAGE, format!("there is no guest `{name}`"))
-                .hint(format!("The inventory has {}.", names.join(", "))),
-        );
-    };
-    let api = session
-        .world
-        .proxmox
-        .as_ref()
-        .ok_or_else(|| Failure::new(exit::USAGE, "the inventory has no Proxmox"))?;
-    let found = api.guest(wanted.vmid).await.map_err(|error| told(&error))?;
-    let Some(live) = found else {
-        return Err(Failure::new(
-            exit::FAILED,
-            format!("guest {} `{name}` does not exist yet", wanted.vmid),
-        )
-        .hint("`infra up` makes it."));
-    };
-    Ok(Found { api, wanted, live })
-}
-
-fn told(error: &ProxmoxError) -> Failure {
-    match error.hint() {
-        Some(hint) => failed(error).hint(hint),
-        None => failed(error),
-    }
-}
-
-impl Found<'_> {
-    fn runs(&self) -> bool {
-        self.live.status == "running"
-    }
-
-    fn vmid(&self) -> Vmid {
-        self.wanted.vmid
-    }
-
-    async fn wait(
-        &self,
-        started: Result<Upid, ProxmoxError>,
-        limit: Duration,
-    ) -> Result<(), Failure> {
-        let upid = started.map_err(|error| told(&error))?;
-        self.api
-            .wait(&upid, limit)
-            .await
-            .map(drop)
-            .map_err(|error| told(&error))
-    }
-
-    fn done(&self, context: &Context, deed: &str, word: &str) -> u8 {
-        if context.global.json {
-            context.terminal.json(&serde_json::json!({
-                "guest": self.wanted.name,
-                "vmid": self.vmid(),
-                "node": self.live.node,
-                "done": word,
-            }));
-        } else {
-            context
-                .terminal
-                .answer(&format!("{} ({}) {deed}.\n", self.wanted.name, self.vmid()));
-        }
-        exit::DONE
-    }
-}
-
 /// `infra vm start`.
 pub(super) async fn start(context: &Context, session: &Session, name: &str) -> Result<u8, Failure> {
     let found = find(session, name).await?;
     if found.runs() {
         return Ok(found.done(context, "runs already", "nothing"));
     }
+    let asked = found.api.start(&found.live.node, found.vmid()).await;
     found
-        .wait(found.api.start(&found.live.node, found.vmid()).await, LIMIT)
+        .settle(asked, LIMIT, || found.is_powered(true))
         .await?;
     Ok(found.done(context, "is on", "started"))
 }
@@ -137,11 +51,15 @@ pub(super) async fn stop(
     }
     let (node, vmid) = (&found.live.node, found.vmid());
     if force {
-        found.wait(found.api.stop(node, vmid).await, LIMIT).await?;
+        let asked = found.api.stop(node, vmid).await;
+        found
+            .settle(asked, LIMIT, || found.is_powered(false))
+            .await?;
         return Ok(found.done(context, "lost its power", "stopped"));
     }
     let asked = found.api.shutdown(node, vmid, SHUTDOWN, false).await;
-    found.wait(asked, LIMIT).await.map_err(|failure| {
+    let ended = found.settle(asked, LIMIT, || found.is_powered(false)).await;
+    ended.map_err(|failure| {
         failure.hint(format!(
             "It did not shut down by itself within {SHUTDOWN} s: look at `{}`, or cut its power with `--force`.",
             context.again(&format!("vm console {name}"))
@@ -216,9 +134,9 @@ pub(super) async fn snapshot(
             );
         };
         known(context, &found, label).await?;
-        found
-            .wait(found.api.delete_snapshot(&node, vmid, label).await, LIMIT)
-            .await?;
+        let asked = found.api.delete_snapshot(&node, vmid, label).await;
+        let is_gone = || found.has_snapshot(label, false);
+        found.settle(asked, LIMIT, is_gone).await?;
         return Ok(found.done(
             context,
             &format!("has no snapshot `{label}` any more"),
@@ -239,7 +157,8 @@ async fn take(found: &Found<'_>, label: &str, words: &str) -> Result<(), Failure
         .api
         .create_snapshot(node, found.vmid(), label, words)
         .await;
-    found.wait(asked, LIMIT).await.map_err(|failure| {
+    let taken = found.settle(asked, LIMIT, || found.has_snapshot(label, true));
+    taken.await.map_err(|failure| {
         if failure.text().contains("snapshot feature is not available") {
             failure.hint("Its disks are raw files: a storage such as ZFS or LVM-thin, or qcow2 files, can snapshot.")
         } else {
@@ -413,8 +332,23 @@ pub(super) async fn migrate(
         .api
         .migrate(&found.live.node, found.vmid(), target, found.runs())
         .await;
-    found.wait(asked, MOVE_LIMIT).await?;
-    Ok(found.done(context, &format!("lives on {target}"), "migrated"))
+    let is_there = || async {
+        let live = found.api.guest(found.vmid()).await?;
+        Ok(live.is_some_and(|live| live.node == target && live.lock.is_none()))
+    };
+    found.settle(asked, MOVE_LIMIT, is_there).await?;
+    let code = found.done(context, &format!("lives on {target}"), "migrated");
+    let at_home = |node: &HostName| node.as_str() == target;
+    if found.wanted.ha.is_none()
+        && !at_home(&found.wanted.node)
+        && !found.wanted.homes.iter().any(at_home)
+    {
+        context.terminal.tell(&format!(
+            "The inventory says `node: {}`: the next `infra up` moves it back, unless you write `node: {target}` there.",
+            found.wanted.node
+        ));
+    }
+    Ok(code)
 }
 
 /// `infra vm console`: the guest's serial console, through its node.

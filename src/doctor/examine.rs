@@ -2,6 +2,7 @@
 
 use super::{
     finding::{Finding, Verdict},
+    guests,
     rights::{self, Need},
 };
 use crate::model::{
@@ -41,21 +42,8 @@ pub fn examine(desired: &Desired, seen: &Seen<'_>) -> Vec<Finding> {
     for node in desired.nodes.values() {
         out.extend(on_node(desired, node, seen));
     }
-    let mappings = desired
-        .guests
-        .values()
-        .flat_map(|guest| &guest.pci)
-        .map(|device| &device.mapping);
-    for mapping in mappings {
-        if !seen.proxmox.pci_mappings.contains_key(mapping) {
-            out.push(
-                Finding::well("mapping", mapping, "there is no such PCI mapping").worse(
-                    Verdict::Bad,
-                    "Create it under Datacenter > Resource Mappings.",
-                ),
-            );
-        }
-    }
+    out.extend(guests::named(desired, seen.proxmox));
+    out.extend(guests::security_groups(seen.proxmox));
     for (guest, answers) in &seen.agents {
         out.push(if *answers {
             Finding::well("agent", guest.as_str(), "answers")
@@ -185,10 +173,9 @@ fn storages(desired: &Desired, node: &Node, seen: &Seen<'_>) -> Vec<Finding> {
     let Some(live) = seen.proxmox.nodes.get(&node.name) else {
         return Vec::new();
     };
-    let guests = desired.guests.values();
-    let here = guests.filter(|guest| guest.node == node.name);
-    let mut wanted: Vec<(&str, &str)> = here
-        .map(|guest| (guest.disk.storage.as_str(), "images"))
+    let mut wanted: Vec<(&str, &str)> = guests::here(desired, node)
+        .flat_map(guests::storages)
+        .map(|storage| (storage, "images"))
         .chain([
             (node.iso_storage.as_str(), "iso"),
             (node.import_storage.as_str(), "import"),
@@ -232,10 +219,7 @@ fn bridges(desired: &Desired, node: &Node, seen: &Seen<'_>) -> Vec<Finding> {
     let Some(live) = seen.proxmox.nodes.get(&node.name) else {
         return Vec::new();
     };
-    let mut wanted: Vec<&str> = desired
-        .guests
-        .values()
-        .filter(|guest| guest.node == node.name)
+    let mut wanted: Vec<&str> = guests::here(desired, node)
         .flat_map(|guest| &guest.nics)
         .map(|card| card.bridge.as_str())
         .collect();

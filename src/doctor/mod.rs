@@ -7,6 +7,7 @@
 
 mod examine;
 mod finding;
+mod guests;
 mod rights;
 
 pub use examine::{Seen, examine};

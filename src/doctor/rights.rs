@@ -3,6 +3,7 @@
 //! Which call needs which privilege is in the API schema of PVE 9.2.11 and in its sources; `startup` and the cluster's
 //! firewall want `Sys.Modify` on `/`, a download wants `Sys.AccessNetwork` on its node.
 
+use super::guests;
 use crate::model::{
     desired::Desired,
     guest::{Guest, MountVia},
@@ -84,32 +85,46 @@ pub fn needs(desired: &Desired) -> Vec<Need> {
         for (privilege, purpose) in GUEST {
             need(privilege, format!("/vms/{}", guest.vmid), purpose);
         }
-        let disks = format!("/storage/{}", guest.disk.storage);
-        need(
-            "Datastore.Audit",
-            disks.clone(),
-            "see storages and their volumes",
-        );
-        need("Datastore.AllocateSpace", disks, "make disks");
+        for storage in guests::storages(guest) {
+            let path = format!("/storage/{storage}");
+            need(
+                "Datastore.Audit",
+                path.clone(),
+                "see storages and their volumes",
+            );
+            need("Datastore.AllocateSpace", path, "make disks");
+        }
+        if let Some(pool) = &guest.pool {
+            let path = format!("/pool/{pool}");
+            need("Pool.Allocate", path, "put guests into pools");
+        }
+        if let Some(template) = desired
+            .images
+            .get(&guest.image)
+            .and_then(|image| image.template.as_ref())
+        {
+            let path = format!("/vms/{}", template.vmid);
+            need("VM.Clone", path, "clone guests from templates");
+        }
         for card in &guest.nics {
             let bridge = format!("/sdn/zones/localnetwork/{}", card.bridge);
             need("SDN.Use", bridge, "connect cards to bridges");
         }
     }
-    let guests = || desired.guests.values();
-    if guests().any(|guest| guest.ha.is_some()) {
+    let all = || desired.guests.values();
+    if all().any(|guest| guest.ha.is_some()) {
         need(
             "Sys.Console",
             "/".to_owned(),
             "put guests under high availability",
         );
     }
-    for guest in guests().filter(|guest| !guest.replicas.is_empty()) {
+    for guest in all().filter(|guest| !guest.replicas.is_empty()) {
         let path = format!("/vms/{}", guest.vmid);
         need("VM.Replicate", path, "keep copies of disks on other nodes");
     }
     if desired.nodes.len() > 1 {
-        for guest in guests() {
+        for guest in all() {
             let path = format!("/vms/{}", guest.vmid);
             need("VM.Migrate", path, "move guests between nodes");
         }
@@ -127,6 +142,13 @@ pub fn needs(desired: &Desired) -> Vec<Need> {
         need(
             "Mapping.Use",
             "/mapping/pci".to_owned(),
+            "pass devices through",
+        );
+    }
+    if desired.guests.values().any(|guest| !guest.usb.is_empty()) {
+        need(
+            "Mapping.Use",
+            "/mapping/usb".to_owned(),
             "pass devices through",
         );
     }

@@ -23,6 +23,9 @@ pub struct FactsRequest {
     pub docker: bool,
     /// zpools of interest, with all their datasets; empty for none.
     pub zpools: Vec<String>,
+    /// Whether the files of the Proxmox firewall are of interest: any node of a cluster has those of all guests.
+    #[serde(default)]
+    pub pve_firewall: bool,
 }
 
 /// What a host answered. A thing that was asked for and is not there is present with its "absent" value.
@@ -54,6 +57,9 @@ pub struct HostFacts {
     pub datasets: BTreeMap<DatasetName, DatasetFact>,
     /// Health of the pools that were asked for; a pool that is not imported is absent.
     pub zpools: BTreeMap<String, ZpoolFact>,
+    /// Files below `/etc/pve/firewall` by name (`cluster.fw`, `110.fw`), none when not asked for or not readable.
+    #[serde(default)]
+    pub pve_firewall: Option<BTreeMap<String, String>>,
 }
 
 /// What stands at a path.

@@ -29,6 +29,7 @@ pub mod network;
 pub mod observed;
 pub mod property;
 pub mod pve_normal;
+pub mod reference;
 pub mod release;
 pub mod replica;
 pub mod resource;

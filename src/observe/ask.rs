@@ -8,12 +8,12 @@ use crate::model::{
 use crate::plan::{ProxmoxQuestions, Questions};
 use crate::providers::{
     host::{HostError, HostRead},
-    proxmox::{ProxmoxError, ProxmoxRead, ProxmoxRequest},
+    proxmox::{FirewallFiles, ProxmoxError, ProxmoxRead, ProxmoxRequest},
     shell::{Shell, ShellError, hint},
 };
 use futures_util::future::join_all;
 use std::{collections::BTreeMap, error::Error, time::Duration};
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 
 /// A guest that has just been started refuses connections for a while; one that runs and stays silent for longer
 /// than this is told as such.
@@ -39,8 +39,24 @@ pub async fn observe<P: ProxmoxRead, S: Shell + HostRead>(
         .hosts
         .iter()
         .filter(|(host, _)| !questions.guests.contains_key(*host));
-    let machines = join_all(machines.map(|(host, request)| ask_host(eyes, host, request, false)));
-    let (proxmox, machines) = tokio::join!(ask_proxmox(questions, eyes), machines);
+    // The one machine that is asked for the firewall's files tells them on; a machine that is silent tells nothing.
+    let (tell, told) = oneshot::channel();
+    let mut tell = Some(tell);
+    let machines = join_all(machines.map(|(host, request)| {
+        let tell = tell.take_if(|_| request.pve_firewall);
+        async move {
+            let (host, mut reading) = ask_host(eyes, host, request, false).await;
+            if let (Some(tell), Reading::Seen(facts)) = (tell, &mut reading) {
+                let files = facts.pve_firewall.take().map(FirewallFiles::new);
+                // Nobody listens where there is no API.
+                let _ = tell.send(files);
+            }
+            (host, reading)
+        }
+    }));
+    drop(tell);
+    let files = async { told.await.ok().flatten() };
+    let (proxmox, machines) = tokio::join!(ask_proxmox(questions, eyes, files), machines);
     let seen = proxmox.as_ref().and_then(Reading::seen);
     let guests = questions
         .hosts
@@ -71,15 +87,18 @@ fn runs(questions: &Questions, host: &HostName, seen: Option<&ObservedProxmox>) 
 async fn ask_proxmox<P: ProxmoxRead, S: Shell>(
     questions: &Questions,
     eyes: &Eyes<'_, P, S>,
+    files: impl Future<Output = Option<FirewallFiles>> + Send,
 ) -> Option<Reading<ObservedProxmox>> {
     let (wanted, proxmox) = (questions.proxmox.as_ref()?, eyes.proxmox?);
-    Some(match proxmox.observe(&request(wanted)).await {
-        Ok(seen) => Reading::Seen(seen),
-        Err(error) => Reading::Failed {
-            why: chain(&error),
-            hint: ProxmoxError::hint(&error),
+    Some(
+        match proxmox.observe_beside(&request(wanted), files).await {
+            Ok(seen) => Reading::Seen(seen),
+            Err(error) => Reading::Failed {
+                why: chain(&error),
+                hint: ProxmoxError::hint(&error),
+            },
         },
-    })
+    )
 }
 
 fn request(wanted: &ProxmoxQuestions) -> ProxmoxRequest {

@@ -8,6 +8,7 @@ use crate::model::{
     host::Node,
     ids::{HostName, Vmid},
     image::ImageSource,
+    reference::Reference,
     release::Release,
     resource::Resource,
 };
@@ -80,6 +81,9 @@ pub fn questions<'a>(
             );
         }
     }
+    if let Some(request) = teller(desired).and_then(|node| hosts.get_mut(node)) {
+        request.pve_firewall = true;
+    }
     for request in hosts.values_mut() {
         for list in [
             &mut request.packages,
@@ -124,6 +128,20 @@ pub fn questions<'a>(
     }
 }
 
+/// The node whose shell tells the firewall of all guests in one go: the one that answers the API, where it is known. The
+/// API itself would be asked four times for each guest.
+fn teller(desired: &Desired) -> Option<&HostName> {
+    let api = desired.proxmox.as_ref()?;
+    if !desired.speaks_of_firewalls() {
+        return None;
+    }
+    let answers =
+        |node: &&Node| node.address.to_string() == api.host || node.name.as_str() == api.host;
+    let node = desired.nodes.values().find(answers);
+    node.or(desired.nodes.values().next())
+        .map(|node| &node.name)
+}
+
 /// What the cluster does for guests. A single node does none of it, unless somebody wants it to.
 fn entries(desired: &Desired) -> BTreeSet<EntryKind> {
     let wanted = desired
@@ -156,6 +174,15 @@ fn volumes(desired: &Desired, node: &Node) -> BTreeSet<(String, String)> {
                 "images"
             };
             out.insert((storage.to_owned(), kind.to_owned()));
+        }
+    }
+    for adopted in desired.adopted.values() {
+        for (_, reference) in Reference::of(&adopted.config) {
+            if let Reference::Snippet(volume) = reference
+                && let Some((storage, _)) = volume.split_once(':')
+            {
+                out.insert((storage.to_owned(), "snippets".to_owned()));
+            }
         }
     }
     for disk in desired.guests.values().flat_map(|guest| &guest.disks) {

@@ -9,7 +9,7 @@ use infra::{
 };
 
 /// Three nodes and three guests; `more` replaces the guests' node and adds keys, by name.
-fn wish(more: &[(&str, &str)], rules: &str) -> String {
+pub(crate) fn wish(more: &[(&str, &str)], rules: &str) -> String {
     let text = inventory(3, 3);
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     for (guest, keys) in more {
@@ -25,7 +25,7 @@ fn wish(more: &[(&str, &str)], rules: &str) -> String {
 }
 
 /// The rights that HA and replication take beside the least.
-fn with_rights(config: &mut WorldConfig) {
+pub(crate) fn with_rights(config: &mut WorldConfig) {
     for token in config.tokens.values_mut() {
         for privileges in token.grants.values_mut() {
             privileges.extend(["Sys.Console", "VM.Replicate"].map(str::to_owned));
@@ -76,14 +76,14 @@ async fn node_of(farm: &Farm, guest: &str) -> String {
     found.expect("there").node
 }
 
-const AVAILABLE: &[(&str, &str)] = &[
+pub(crate) const AVAILABLE: &[(&str, &str)] = &[
     (
         "g1",
         "node: pve1, ha: {max_restart: 2}, replicate: [{to: pve2, every: \"*/5\"}]",
     ),
     ("g2", "node: pve2, ha: {}"),
 ];
-const RULES: &str = "ha_rules:\n  \
+pub(crate) const RULES: &str = "ha_rules:\n  \
     near: {guests: g1, on: {pve1: 2, pve2: 1}, strict: true}\n  \
     dns: {guests: [g1, g2], keep: apart}\n";
 

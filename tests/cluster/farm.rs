@@ -35,14 +35,15 @@ use infra::{
     },
     providers::{
         proxmox::{Client, ClientOptions},
-        ssh::{Fleet, FleetOptions, Person, SshHost},
+        shell::{Command, Output, Shell, ShellError},
+        ssh::{Fleet, FleetOptions, Person},
     },
 };
 use std::{
     collections::BTreeMap, fmt::Write as _, net::TcpListener, path::Path, sync::Arc, time::Duration,
 };
 
-const SECRET: &str = "11111111-2222-4333-8444-555555555555";
+pub(crate) const SECRET: &str = "11111111-2222-4333-8444-555555555555";
 const CLOCK: f64 = 0.01;
 
 /// A lab, and an inventory that points at it.
@@ -165,7 +166,7 @@ fn config(folder: &Path, desired: &Desired) -> WorldConfig {
 }
 
 /// Reads an inventory; its image is the lab's.
-fn wish(folder: &Path, text: &str) -> Desired {
+pub(crate) fn wish(folder: &Path, text: &str) -> Desired {
     let own = folder.join("inventory");
     std::fs::create_dir_all(&own).expect("made");
     std::fs::write(own.join("farm.yaml"), text).expect("written");
@@ -232,14 +233,6 @@ impl Farm {
         self.firewall = firewall::compile(&self.desired).0;
     }
 
-    /// The second wish: another memory, and a flow less.
-    pub(crate) fn wish_otherwise(&mut self) {
-        let guest = self.desired.guests.values_mut().next().expect("has one");
-        guest.memory = infra::model::size::Bytes::mib(1024);
-        self.desired.flows.retain(|flow| flow.reason != "pages");
-        self.firewall = firewall::compile(&self.desired).0;
-    }
-
     /// A client of the farm's API.
     pub(crate) fn client(&self) -> Client {
         let api = self.desired.proxmox.as_ref().expect("has one");
@@ -249,31 +242,35 @@ impl Farm {
 
     /// Looks and compares, as `infra plan` does.
     pub(crate) async fn plan(&self, client: &Client) -> Plan {
-        let none = BTreeMap::new();
-        let mut asked = questions(&self.desired, &none, [].into_iter());
-        asked.hosts.clear();
-        let hosts: BTreeMap<HostName, SshHost> = BTreeMap::new();
-        let eyes = Eyes {
-            proxmox: Some(client),
-            hosts: &hosts,
-        };
-        let seen: Observed = observe(&asked, &eyes).await;
-        if let Some(Reading::Failed { why, .. }) = &seen.proxmox {
-            panic!("the API was not seen: {why}");
-        }
-        let inputs = Inputs {
+        let lab = self.lab.clone();
+        let files = move || lab.firewall_files();
+        self.wanted().plan(client, Some(Box::new(files))).await
+    }
+
+    /// The same where no node's shell tells the firewall's files.
+    pub(crate) async fn plan_without_a_shell(&self, client: &Client) -> Plan {
+        self.wanted().plan(client, None).await
+    }
+
+    pub(crate) fn wanted(&self) -> Wanted<'_> {
+        Wanted {
             desired: &self.desired,
             firewall: &self.firewall,
-            resources: &none,
-            releases: &BTreeMap::new(),
             secrets: &self.secrets,
-            observed: &seen,
-        };
-        plan(&inputs, true).expect("no cycle")
+        }
     }
 
     /// Carries a plan out, as `infra up` does.
     pub(crate) async fn apply(&self, plan: &Plan) -> Receipt {
+        self.carry_out(plan, false).await
+    }
+
+    /// The same, waiting for guests that are started until they let us in. Here they never do.
+    pub(crate) async fn apply_and_wait_for_guests(&self, plan: &Plan) -> Receipt {
+        self.carry_out(plan, true).await
+    }
+
+    async fn carry_out(&self, plan: &Plan, waits: bool) -> Receipt {
         let state = self.folder.path().join("state");
         let options = FleetOptions {
             known_hosts: self.folder.path().join("known_hosts"),
@@ -282,7 +279,7 @@ impl Farm {
             addresses: BTreeMap::new(),
         };
         let (api, secrets) = (self.desired.proxmox.clone(), self.secrets.clone());
-        let hands = FarmHands(Writer {
+        let world = Writer {
             proxmox: Some(self.client()),
             fleet: Fleet::new(&self.desired, &options),
             secrets: self.secrets.clone(),
@@ -295,7 +292,8 @@ impl Farm {
                 let options = ClientOptions::default().scaled(CLOCK);
                 Client::connect(api.as_ref()?, &secrets, options).ok()
             }),
-        });
+        };
+        let hands = FarmHands { world, waits };
         let walk = Walk {
             sink: Arc::new(Silence),
             journal: Arc::new(Journal::begin(&state).expect("opens")),
@@ -306,6 +304,94 @@ impl Farm {
     }
 }
 
+/// What a plan compares the cluster with.
+pub(crate) struct Wanted<'a> {
+    pub(crate) desired: &'a Desired,
+    pub(crate) firewall: &'a CompiledFirewall,
+    pub(crate) secrets: &'a SecretValues,
+}
+
+impl Wanted<'_> {
+    /// Looks and compares.
+    pub(crate) async fn plan(&self, client: &Client, files: Option<Files>) -> Plan {
+        let none = BTreeMap::new();
+        let seen = self.look(client, files).await;
+        let inputs = Inputs {
+            desired: self.desired,
+            firewall: self.firewall,
+            resources: &none,
+            releases: &BTreeMap::new(),
+            secrets: self.secrets,
+            observed: &seen,
+        };
+        plan(&inputs, true).expect("no cycle")
+    }
+
+    /// Looks. One node's shell tells the firewall's files; nothing else is asked of a shell.
+    pub(crate) async fn look(&self, client: &Client, files: Option<Files>) -> Observed {
+        let none = BTreeMap::new();
+        let mut asked = questions(self.desired, &none, [].into_iter());
+        asked.hosts.retain(|_, request| request.pve_firewall);
+        let hosts: BTreeMap<HostName, NodeShell> = match (asked.hosts.keys().next(), files) {
+            (Some(name), Some(files)) => {
+                let name = name.clone();
+                BTreeMap::from([(name.clone(), NodeShell { name, files })])
+            }
+            _ => BTreeMap::new(),
+        };
+        let eyes = Eyes {
+            proxmox: Some(client),
+            hosts: &hosts,
+        };
+        let mut seen: Observed = observe(&asked, &eyes).await;
+        if let Some(Reading::Failed { why, .. }) = &seen.proxmox {
+            panic!("the API was not seen: {why}");
+        }
+        if !hosts.is_empty()
+            && let Some(Reading::Failed { why, .. }) = seen.hosts.values().next()
+        {
+            panic!("the node was not seen: {why}");
+        }
+        // Machines have no shells here, as far as a plan is concerned.
+        seen.hosts.clear();
+        seen
+    }
+}
+
+/// Gives the firewall's files by their names below `/etc/pve`.
+pub(crate) type Files = Box<dyn Fn() -> BTreeMap<String, String> + Send + Sync>;
+
+/// A node of which only the firewall's files are asked.
+struct NodeShell {
+    name: HostName,
+    files: Files,
+}
+
+impl Shell for NodeShell {
+    fn host(&self) -> &HostName {
+        &self.name
+    }
+
+    async fn run(&self, command: Command) -> Result<Output, ShellError> {
+        assert_eq!(command.script_name(), Some("infra-facts"), "{command:?}");
+        let mut text = String::from("==infra system==\nboot_id 1\n==infra pve-firewall==\n");
+        for (name, content) in (self.files)() {
+            let Some(name) = name.strip_prefix("firewall/") else {
+                continue;
+            };
+            let _ = writeln!(text, "file {name}");
+            for line in content.lines() {
+                let _ = writeln!(text, "\t{line}");
+            }
+        }
+        text.push_str("end\n==infra end==\n");
+        Ok(Output {
+            stdout: text.into_bytes(),
+            ..Output::default()
+        })
+    }
+}
+
 struct Silence;
 
 impl Sink for Silence {
@@ -313,16 +399,22 @@ impl Sink for Silence {
 }
 
 /// The real hands, without the shells.
-struct FarmHands(Writer<Client>);
+struct FarmHands {
+    world: Writer<Client>,
+    /// Whether guests that are started are waited for.
+    waits: bool,
+}
 
 impl Hands for FarmHands {
     async fn carry_out(&self, changes: Vec<Change>, notes: Notes) -> Result<(), StepFailure> {
         for change in changes {
-            if let Operation::StartGuest { node, vmid, .. } = &change.operation {
-                self.0.power_on(node, *vmid, &notes).await?;
+            if let Operation::StartGuest { node, vmid, .. } = &change.operation
+                && !self.waits
+            {
+                self.world.power_on(node, *vmid, &notes).await?;
             } else if let Operation::RestartGuest { node, vmid, .. } = &change.operation {
-                self.0.power_off(node, *vmid, &notes).await?;
-                self.0.power_on(node, *vmid, &notes).await?;
+                self.world.power_off(node, *vmid, &notes).await?;
+                self.world.power_on(node, *vmid, &notes).await?;
             } else if let Operation::SealSeed {
                 node,
                 vmid,
@@ -331,7 +423,7 @@ impl Hands for FarmHands {
                 replaces,
             } = &change.operation
             {
-                self.0
+                self.world
                     .seal_read_seed(node, *vmid, storage, seed, replaces.as_deref(), &notes)
                     .await?;
             } else if let Operation::ApplyNetwork {
@@ -340,7 +432,7 @@ impl Hands for FarmHands {
                 expects,
             } = &change.operation
             {
-                self.0
+                self.world
                     .apply_unguarded_network(node, writes, expects, &notes)
                     .await?;
             } else if let Operation::EmptyDrive {
@@ -350,7 +442,7 @@ impl Hands for FarmHands {
                 seed,
             } = &change.operation
             {
-                self.0
+                self.world
                     .empty_read_drive(node, *vmid, guest, seed.as_deref(), &notes)
                     .await?;
             } else if let Operation::EnableFirewall { steps, nodes } = change.operation.clone() {
@@ -360,9 +452,9 @@ impl Hands for FarmHands {
                     operation,
                     ..change
                 };
-                self.0.carry_out(vec![change], notes.clone()).await?;
+                self.world.carry_out(vec![change], notes.clone()).await?;
             } else {
-                self.0.carry_out(vec![change], notes.clone()).await?;
+                self.world.carry_out(vec![change], notes.clone()).await?;
             }
         }
         Ok(())

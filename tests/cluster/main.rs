@@ -6,7 +6,10 @@
 )]
 
 mod availability;
+mod doctor;
 mod farm;
 mod faults;
+mod first_boot;
+mod guard;
 mod network;
 mod requests;

@@ -13,7 +13,7 @@ use infra::{
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, process::Command};
 
 /// One guest with a card on a bridge that is not there; `bridges` are those of the node.
-fn wish(bridges: &str) -> String {
+pub(crate) fn wish(bridges: &str) -> String {
     inventory(1, 1)
         .replace(
             "import_storage: local}",

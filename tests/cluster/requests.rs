@@ -1,10 +1,14 @@
 //! How many requests a plan costs.
 
 use crate::farm::Farm;
+use infra::{
+    model::firewall::{PveRule, PveRuleKind},
+    providers::proxmox::{FirewallScope, ProxmoxRead as _, ProxmoxWrite as _},
+};
 use std::collections::BTreeMap;
 
 /// What a plan asks of a cluster whose guests all exist, by endpoint.
-async fn asked(nodes: usize, guests: usize) -> BTreeMap<String, u64> {
+async fn asked(nodes: usize, guests: usize, has_shell: bool) -> BTreeMap<String, u64> {
     let farm = Farm::new(nodes, guests);
     let client = farm.client();
     let first = farm.plan(&client).await;
@@ -12,7 +16,11 @@ async fn asked(nodes: usize, guests: usize) -> BTreeMap<String, u64> {
     let failed: Vec<_> = receipt.failed().collect();
     assert!(receipt.is_complete(), "{failed:#?}");
     let before = farm.lab.requests_by_endpoint();
-    let second = farm.plan(&client).await;
+    let second = if has_shell {
+        farm.plan(&client).await
+    } else {
+        farm.plan_without_a_shell(&client).await
+    };
     assert!(
         second.is_empty(),
         "{:#?} {:#?}",
@@ -30,33 +38,80 @@ async fn asked(nodes: usize, guests: usize) -> BTreeMap<String, u64> {
         .collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_plan_asks_by_node_and_by_guest_and_never_by_object() {
-    let small = asked(1, 2).await;
-    let large = asked(3, 8).await;
-    let of_guest = |name: &str| name.contains("{vmid}");
-    let of_node = |name: &str| name.contains("{node}") && !of_guest(name);
-    for (name, count) in &large {
-        let per = if of_guest(name) {
-            8
-        } else if of_node(name) {
-            3
-        } else {
-            1
+fn is_of_guest(name: &str) -> bool {
+    name.contains("{vmid}")
+}
+
+/// Each endpoint as often as before for each node and each guest, never for each set or group.
+fn grows_with_nodes_and_guests(small: &BTreeMap<String, u64>, large: &BTreeMap<String, u64>) {
+    for (name, count) in large {
+        let (per, of_small) = match name {
+            name if is_of_guest(name) => (8, 2),
+            name if name.contains("{node}") => (3, 1),
+            _ => (1, 1),
         };
         assert!(
             count.is_multiple_of(per)
-                && count / per
-                    == small.get(name).copied().unwrap_or(1) / if of_guest(name) { 2 } else { 1 },
+                && count / per == small.get(name).copied().unwrap_or(1) / of_small,
             "{name}: {:?} for 1 node and 2 guests, {count} for 3 nodes and 8 guests",
             small.get(name)
         );
     }
-    // The configuration of a guest is one question; the rest is its firewall.
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_asks_by_node_and_once_by_guest_and_never_by_object() {
+    let (small, large) = (asked(1, 2, true).await, asked(3, 8, true).await);
+    grows_with_nodes_and_guests(&small, &large);
+    let of_guests: u64 = large
+        .iter()
+        .filter(|(name, _)| is_of_guest(name))
+        .map(|(_, count)| count)
+        .sum();
+    assert_eq!(of_guests, 8, "{large:#?}");
+    let of_objects = |name: &&String| name.contains("{name}") || name.contains("{group}");
+    assert_eq!(large.keys().find(of_objects), None, "{large:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_shell_on_a_node_the_api_tells_the_same() {
+    let large = asked(3, 8, false).await;
     let configuration: u64 = large
         .iter()
-        .filter(|(name, _)| of_guest(name) && !name.contains("/firewall/"))
+        .filter(|(name, _)| is_of_guest(name) && !name.contains("/firewall/"))
         .map(|(_, count)| count)
         .sum();
     assert_eq!(configuration, 8, "{large:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_changed_in_the_firewall_is_seen_in_the_files_as_through_the_api() {
+    let farm = Farm::new(1, 2);
+    let client = farm.client();
+    let first = farm.plan(&client).await;
+    assert!(farm.apply(&first).await.is_complete());
+    let scope = FirewallScope::Guest {
+        node: "pve1".to_owned(),
+        vmid: 1001_u32.try_into().expect("valid"),
+    };
+    let rules = client.rules(&scope).await.expect("read");
+    assert!(!rules.rules.is_empty());
+    let hole = PveRule {
+        kind: PveRuleKind::In,
+        action: "ACCEPT".to_owned(),
+        comment: Some("somebody's".to_owned()),
+        dport: Some("5432".to_owned()),
+        proto: Some("tcp".to_owned()),
+        ..rules.rules[0].clone()
+    };
+    client.insert_rule(&scope, &hole).await.expect("written");
+    let told = |plan: infra::plan::Plan| {
+        let changes = plan.changes.into_iter();
+        changes
+            .map(|change| (change.subject, change.fields, change.reason))
+            .collect::<Vec<_>>()
+    };
+    let by_files = told(farm.plan(&client).await);
+    assert!(!by_files.is_empty(), "the hole is seen");
+    assert_eq!(by_files, told(farm.plan_without_a_shell(&client).await));
 }

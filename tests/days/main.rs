@@ -15,6 +15,7 @@ mod crash;
 mod destroy;
 mod fleet;
 mod forty;
+mod guests;
 mod hand;
 mod hosts;
 mod lab;

@@ -44,6 +44,7 @@ impl Lab {
         crate::sshd::keygen(&folder.path().join("operator"), "ed25519", "");
         let operator = fs::read_to_string(folder.path().join("operator.pub")).expect("there");
         let node = ScriptedNode {
+            pve: None,
             bridges: BTreeMap::from([("vmbr0".to_owned(), vec!["192.168.1.10/24".to_owned()])]),
             zpools: vec!["tank".to_owned()],
         };

@@ -123,6 +123,11 @@ pub(super) fn native(
                 .error(codes::INVALID_OPTION, "a password is in no inventory")
                 .at(key.span, "not compared")
                 .help("leave it out, and it is left alone");
+        } else if let Some(why) = raw_device(stem, text) {
+            scope
+                .error(codes::INVALID_OPTION, format!("only root may set `{name}: {text}`"))
+                .at(value.span, why)
+                .help("make a resource mapping and write `mapping=NAME`, or leave it out: it is then left alone");
         } else if known.contains(&name.as_str()) || known.contains(&stem) {
             let text = match text.as_str() {
                 "true" => "1",
@@ -143,6 +148,21 @@ pub(super) fn native(
         }
     }
     out
+}
+
+/// Why only `root@pam` itself may set a device; none when a token may. As `check_vm_modify_config_perm` of qemu-server has
+/// it: real devices of the node go through resource mappings, or through root.
+fn raw_device(stem: &str, text: &str) -> Option<&'static str> {
+    let mut parts = text.split(',');
+    let is_mapped = parts.any(|part| part.starts_with("mapping="));
+    match stem {
+        "hostpci" if !is_mapped => Some("a PCI device by its address"),
+        "usb" if !is_mapped && text != "spice" && !text.starts_with("spice,") => {
+            Some("a USB device by its port or number")
+        }
+        "serial" if text != "socket" => Some("a serial port of the node"),
+        _ => None,
+    }
 }
 
 /// The options, those that cannot be set reported.

@@ -24,6 +24,14 @@ pub enum Effect {
         /// Reason phrase and, except for 59x, message.
         text: String,
     },
+    /// The request is carried out and this status with this text comes in place of its answer: 596 from a proxy that has
+    /// waited for 30 s, `got no worker upid` from a node that has lost sight of its worker.
+    StatusAfter {
+        /// HTTP status.
+        code: u16,
+        /// Reason phrase and, except for 59x, message.
+        text: String,
+    },
     /// 401 as for a ticket that is too old.
     ExpiredTicket,
     /// The digest given by the caller is taken for a stale one.

@@ -71,6 +71,7 @@ pub(crate) async fn answer(
                     String::new(),
                 ));
             }
+            Effect::StatusAfter { code, text } => plan.instead = Some((code, text)),
             Effect::StaleDigest => plan.is_stale = true,
             Effect::FailTask { text } => plan.fate = Fate::Fails(text),
             Effect::StuckTask => plan.fate = Fate::Stuck,
@@ -79,12 +80,14 @@ pub(crate) async fn answer(
         }
     }
     // Carried out on its own task: a client that goes away does not stop what it asked for.
-    let (will_drop, will_cut) = (plan.drop, plan.cut);
+    let (will_drop, will_cut, instead) = (plan.drop, plan.cut, plan.instead.take());
     let carried = tokio::spawn(carry_out(world, request, method, raw, path, plan));
     let response = carried
         .await
         .unwrap_or_else(|_| bare(500, "internal error of the lab", String::new()));
-    if will_drop {
+    if let Some((code, text)) = instead {
+        Ok(faulty(code, &text))
+    } else if will_drop {
         Err(Dropped)
     } else if will_cut {
         Ok(cut(response).await)
@@ -108,6 +111,7 @@ struct Plan {
     drop: bool,
     is_stale: bool,
     cut: bool,
+    instead: Option<(u16, String)>,
     fate: Fate,
     hold: Option<f64>,
 }

@@ -155,7 +155,8 @@ impl PveFiles {
     }
 }
 
-fn texts(firewall: &Firewall) -> BTreeMap<String, String> {
+/// Every file that has something to say, by its name below the folder.
+pub(super) fn texts(firewall: &Firewall) -> BTreeMap<String, String> {
     let none = BTreeMap::new();
     let plain = |scope: &Scope| firewall_file::text(scope, &none);
     let cluster = firewall_file::text(&firewall.cluster, &firewall.groups);

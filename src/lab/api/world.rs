@@ -9,7 +9,7 @@ use super::{
     fault::Faults,
     job::Job,
     model::{access::Who, cluster::Model, guest::Running, storage::StorageState},
-    pve_files::PveFiles,
+    pve_files::{self, PveFiles},
     uuid::uuid,
     work,
 };
@@ -201,6 +201,11 @@ impl World {
                 node.clone_into(&mut guest.node);
             }
         });
+    }
+
+    /// The firewall's files as the nodes have them below `/etc/pve`: `firewall/cluster.fw`, `firewall/110.fw` ...
+    pub fn firewall_files(&self) -> BTreeMap<String, String> {
+        self.look(|model| pve_files::texts(&model.firewall))
     }
 
     /// What last went wrong in the background: saving the model, or enforcing the firewall.

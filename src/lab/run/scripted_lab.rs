@@ -49,7 +49,7 @@ impl ScriptedLab {
             nodes: desired
                 .nodes
                 .values()
-                .map(|node| (node.name.clone(), scripted(desired, node)))
+                .map(|node| (node.name.clone(), scripted(desired, node, &folder)))
                 .collect(),
             externals: desired
                 .hosts
@@ -133,7 +133,7 @@ fn place(desired: &Desired, node: &Node) -> NodePlace {
     }
 }
 
-fn scripted(desired: &Desired, node: &Node) -> ScriptedNode {
+fn scripted(desired: &Desired, node: &Node, folder: &LabFolder) -> ScriptedNode {
     let words = |(name, addresses): (BridgeName, Vec<IpNet>)| {
         let addresses = addresses.iter().map(ToString::to_string).collect();
         (name.to_string(), addresses)
@@ -149,5 +149,6 @@ fn scripted(desired: &Desired, node: &Node) -> ScriptedNode {
             .filter(|pool| pool.host == node.name)
             .map(|pool| pool.name.to_string())
             .collect(),
+        pve: Some(folder.api().join("pve")),
     }
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -32,6 +32,8 @@ pub struct ScriptedNode {
     pub bridges: BTreeMap<String, Vec<String>>,
     /// Pools whose disks are in this node.
     pub zpools: Vec<String>,
+    /// The folder that it sees as `/etc/pve`.
+    pub pve: Option<PathBuf>,
 }
 
 /// What is there before any guest is made.
@@ -125,6 +127,7 @@ impl ScriptedHosts {
             for pool in node.into_iter().flat_map(|node| &node.zpools) {
                 machine.add_pool(pool)?;
             }
+            machine.pve = node.and_then(|node| node.pve.clone());
             machine.boot(None);
             let (machine, key) = (Arc::new(Mutex::new(machine)), new_key()?);
             let mut door = Door::new()?;

@@ -14,6 +14,7 @@ use super::{
 use crate::lab::backend::VmShare;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -94,6 +95,8 @@ pub(super) struct Machine {
     pub(super) guard: Option<Switch>,
     pub(super) docker: Docker,
     pub(super) zfs: Zfs,
+    /// The folder that a node of Proxmox sees as `/etc/pve`.
+    pub(super) pve: Option<PathBuf>,
     /// Directories that the node offers through virtiofs.
     pub(super) shares: Vec<VmShare>,
     pub(super) instance_id: String,
@@ -138,6 +141,7 @@ impl Machine {
             guard: None,
             docker: Docker::default(),
             zfs: Zfs::default(),
+            pve: None,
             shares: Vec::new(),
             instance_id: String::new(),
             refuses_sudo: false,

@@ -9,6 +9,7 @@ use crate::model::{
     desired::Desired,
     ids::HostName,
     observed::{ObservedGuest, ObservedProxmox, Question},
+    reference::Reference,
 };
 use crate::plan::{
     change::{Field, Impact, Operation},
@@ -71,7 +72,7 @@ pub(super) fn diff(draft: &mut Draft, desired: &Desired, seen: &ObservedProxmox)
                 "Write it under `guests:`, not under `adopted:`.",
             );
         } else {
-            one(draft, adopted, &subject, found, config);
+            one(draft, adopted, &subject, found, config, seen);
         }
     }
 }
@@ -82,6 +83,7 @@ fn one(
     subject: &str,
     found: &ObservedGuest,
     config: &BTreeMap<String, String>,
+    seen: &ObservedProxmox,
 ) {
     let on = found.status == "running";
     let node = HostName::new(found.node.clone()).unwrap_or_else(|_| adopted.node.clone());
@@ -120,6 +122,17 @@ fn one(
         }
     }
     compare(&wanted, found, config, on, &mut said);
+    // Proxmox takes an option that names what is not there, and the guest fails at its next start.
+    let mut names_nothing = false;
+    for (key, reference) in Reference::of(&said.set) {
+        if let Some((problem, help)) = reference.missing(&node, seen) {
+            draft.block(subject, format!("`{key}`: {problem}"), help);
+            names_nothing = true;
+        }
+    }
+    if names_nothing {
+        return;
+    }
     let reseeds = reseeded(config, &said.set);
     if !said.set.is_empty() {
         let waits = (!said.waits.is_empty()).then_some(Impact::NextBoot);

@@ -13,7 +13,7 @@ use std::{fmt::Write as _, time::Duration};
 /// `infra-facts`: what stands on a host.
 ///
 /// Input, a line each: `package NAME`, `path PATH`, `unit NAME`, `sysctl KEY`, `nft FAMILY TABLE`, `zpool NAME`, `ufw`,
-/// `docker`.
+/// `docker`, `pve-firewall`.
 /// Output: sections, each begun by a line `==infra NAME==`:
 /// - `system`: `boot_id ID`, `architecture NAME`, `os CODENAME`
 /// - `packages`: `STATUS\tNAME\tVERSION`, status as dpkg abbreviates it (`ii `), nothing for an unknown name
@@ -27,6 +27,8 @@ use std::{fmt::Write as _, time::Duration};
 /// - `mounts`: `/proc/self/mountinfo`
 /// - `ufw` (also when Docker is asked for: it tells what stands behind Docker's hook), `docker`, `zfs` when asked for:
 ///   what those rooms' `FACTS` functions print
+/// - `pve-firewall` when asked for: for each file of `/etc/pve/firewall` that is not empty a line `file NAME`, then its
+///   lines with a tab before each; `end` after the last. Without `end` they could not be read
 /// - `end`: empty; without it the answer was cut off
 pub const FACTS_NAME: &str = "infra-facts";
 const FACTS: &str = include_str!("scripts/facts.sh");
@@ -133,6 +135,9 @@ pub(super) fn facts(request: &FactsRequest) -> Result<Command, Unspeakable> {
     }
     if request.docker {
         input.push_str("docker\n");
+    }
+    if request.pve_firewall {
+        input.push_str("pve-firewall\n");
     }
     Ok(Command::script(FACTS_NAME, &facts_text())
         .stdin(input)

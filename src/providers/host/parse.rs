@@ -43,7 +43,29 @@ pub fn parse_facts(request: &FactsRequest, text: &str) -> Result<HostFacts, Stri
         }),
         datasets,
         zpools,
+        pve_firewall: sections
+            .get("pve-firewall")
+            .and_then(|text| firewall_files(text)),
     })
+}
+
+/// Files by name; none when they could not all be read.
+fn firewall_files(text: &str) -> Option<BTreeMap<String, String>> {
+    let mut files: BTreeMap<String, String> = BTreeMap::new();
+    let mut name = None;
+    let mut is_whole = false;
+    for line in text.lines() {
+        if let Some(content) = line.strip_prefix('\t') {
+            let file = files.entry(String::clone(name.as_ref()?)).or_default();
+            file.push_str(content);
+            file.push('\n');
+        } else if let Some(next) = line.strip_prefix("file ") {
+            name = Some(next.to_owned());
+        } else if line == "end" {
+            is_whole = true;
+        }
+    }
+    is_whole.then_some(files)
 }
 
 /// The sections by name. What stands before the first is a login shell's chatter.

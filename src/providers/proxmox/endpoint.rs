@@ -360,8 +360,7 @@ endpoints! {
     VM_SNAPSHOT_CREATE = Post "/nodes/{node}/qemu/{vmid}/snapshot" Never &["snapname", "description"];
     VM_SNAPSHOT_DELETE = Delete "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}" Never &[];
     VM_ROLLBACK = Post "/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/rollback" Never &["start"];
-    AGENT_EXEC = Post "/nodes/{node}/qemu/{vmid}/agent/exec" Never &["command"];
-    AGENT_EXEC_STATUS = Get "/nodes/{node}/qemu/{vmid}/agent/exec-status" Always &["pid"];
+    AGENT_FILE_READ = Get "/nodes/{node}/qemu/{vmid}/agent/file-read" Always &["file"];
     VM_START = Post "/nodes/{node}/qemu/{vmid}/status/start" AfterLock &["timeout"];
     VM_STOP = Post "/nodes/{node}/qemu/{vmid}/status/stop" AfterLock &["timeout"];
     VM_SHUTDOWN = Post "/nodes/{node}/qemu/{vmid}/status/shutdown" AfterLock &["timeout", "forceStop"];

@@ -4,6 +4,7 @@ use super::{
     client::Client,
     endpoint::{self, Endpoint},
     error::ProxmoxError,
+    firewall_file::{File, FirewallFiles},
     observe::is_off,
     read::ProxmoxRequest,
     request::Request,
@@ -22,7 +23,7 @@ use crate::model::{
 };
 use futures_util::future::{join_all, try_join_all};
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, future::Future};
 
 /// A value, and what Proxmox says is wrong with it.
 #[derive(Debug, Default)]
@@ -37,6 +38,8 @@ pub(super) struct ClusterFirewall {
     pub(super) firewall: PveFirewall,
     pub(super) complaints: Vec<String>,
     pub(super) open: Open,
+    /// The files of the guests, when a shell told them and the datacenter's file is what the API says.
+    pub(super) files: Option<FirewallFiles>,
 }
 
 /// The endpoints by which a scope is read.
@@ -64,7 +67,11 @@ const GUEST: ScopeEndpoints = ScopeEndpoints {
 
 impl Client {
     /// The cluster's scope, the groups and the nodes, when the firewall is wanted.
-    pub(super) async fn firewall_of_cluster(&self, request: &ProxmoxRequest) -> ClusterFirewall {
+    pub(super) async fn firewall_of_cluster(
+        &self,
+        request: &ProxmoxRequest,
+        files: impl Future<Output = Option<FirewallFiles>> + Send,
+    ) -> ClusterFirewall {
         let mut out = ClusterFirewall::default();
         if !request.firewall {
             return out;
@@ -76,19 +83,14 @@ impl Client {
                 self.scope(&scope, &NODE, &[name.as_str()], false).await,
             )
         });
-        let cluster = async {
-            tokio::try_join!(
-                self.scope(&FirewallScope::Cluster, &CLUSTER, &[], false),
-                self.groups(),
-            )
-        };
-        let (cluster, nodes) = tokio::join!(cluster, join_all(nodes));
+        let (cluster, nodes) = tokio::join!(self.datacenter(files), join_all(nodes));
         let level = Question::Firewall(PveLevel::Cluster);
-        if let Some((cluster, groups)) = out.open.answer(level, cluster) {
+        if let Some((cluster, groups, files)) = out.open.answer(level, cluster) {
             out.complaints.extend(cluster.complaints);
             out.complaints.extend(groups.complaints);
             out.firewall.cluster = cluster.value;
             out.firewall.groups = groups.value;
+            out.files = files;
         }
         for (name, answer) in nodes {
             match answer {
@@ -106,6 +108,64 @@ impl Client {
         out
     }
 
+    /// The cluster's scope and the groups. The API's lists are asked in any case; what is in each set and group comes from
+    /// the file, when that says the same as the lists.
+    async fn datacenter(
+        &self,
+        files: impl Future<Output = Option<FirewallFiles>> + Send,
+    ) -> Result<
+        (
+            Seen<PveScope>,
+            Seen<BTreeMap<String, PveGroup>>,
+            Option<FirewallFiles>,
+        ),
+        ProxmoxError,
+    > {
+        let scope = FirewallScope::Cluster;
+        let requests = [
+            CLUSTER.options,
+            &endpoint::CLUSTER_IPSETS,
+            &endpoint::GROUPS,
+        ]
+        .map(|endpoint| Request::new(endpoint, &[]));
+        let [options, sets, groups] = &requests;
+        let (files, options, rules, aliases, sets, groups) = tokio::join!(
+            files,
+            self.fetch::<Options>(options),
+            self.rule_list(&scope),
+            self.listed::<Alias>(CLUSTER.aliases, &[]),
+            self.fetch::<Vec<Ipset>>(sets),
+            self.fetch::<Vec<Group>>(groups),
+        );
+        let (rules, groups, sets) = (rules?, groups?, sets?);
+        let mut seen = Seen {
+            value: PveScope {
+                options: in_words(options?),
+                rules: rules.value,
+                aliases: aliases?.into_iter().map(Alias::into_model).collect(),
+                ipsets: BTreeMap::new(),
+            },
+            complaints: rules.complaints,
+        };
+        if let Some(files) = files
+            && let Some(file) = files.cluster()
+            && says_the_same(&file, &seen.value, &sets, &groups)
+        {
+            seen.value.ipsets = file.scope.ipsets;
+            let groups = Seen {
+                value: file.groups,
+                complaints: Vec::new(),
+            };
+            return Ok((seen, groups, Some(files)));
+        }
+        let (ipsets, groups) = tokio::try_join!(
+            self.members(&endpoint::CLUSTER_IPSET_MEMBERS, &[], sets),
+            self.rules_of_groups(groups),
+        )?;
+        seen.value.ipsets = ipsets;
+        Ok((seen, groups, None))
+    }
+
     /// A guest's scope, when the firewall is wanted: where the guest lives, or where it would be made.
     pub(super) async fn firewall_of_guest(
         &self,
@@ -113,6 +173,7 @@ impl Client {
         seen: &ObservedProxmox,
         vmid: Vmid,
         node: &HostName,
+        told: Option<PveScope>,
         named_in_groups: bool,
     ) -> (Vmid, Result<Option<Seen<PveScope>>, ProxmoxError>) {
         let node = seen
@@ -121,6 +182,10 @@ impl Client {
             .map_or(node.as_str(), |guest| guest.node.as_str());
         if !request.firewall {
             return (vmid, Ok(None));
+        }
+        if let Some(value) = told {
+            let complaints = Vec::new();
+            return (vmid, Ok(Some(Seen { value, complaints })));
         }
         if is_off(seen, node) {
             let node = node.to_owned();
@@ -161,8 +226,10 @@ impl Client {
         in_order(scope, rows).map_err(garbled)
     }
 
-    async fn groups(&self) -> Result<Seen<BTreeMap<String, PveGroup>>, ProxmoxError> {
-        let groups: Vec<Group> = self.fetch(&Request::new(&endpoint::GROUPS, &[])).await?;
+    async fn rules_of_groups(
+        &self,
+        groups: Vec<Group>,
+    ) -> Result<Seen<BTreeMap<String, PveGroup>>, ProxmoxError> {
         let each = groups.into_iter().map(|group| async move {
             let rules = self
                 .rule_list(&FirewallScope::Group(group.group.clone()))
@@ -201,12 +268,8 @@ impl Client {
         } else {
             self.listed::<Alias>(endpoints.aliases, names).await?
         };
-        let option = |(key, text): (String, Option<Text>)| {
-            let Text(text) = text?;
-            (key != "digest").then_some((key, text))
-        };
         let value = PveScope {
-            options: options.into_iter().filter_map(option).collect(),
+            options: in_words(options),
             rules: rules.value,
             aliases: aliases
                 .into_iter()
@@ -240,6 +303,15 @@ impl Client {
             return Ok(BTreeMap::new());
         };
         let sets: Vec<Ipset> = self.listed(Some(list), names).await?;
+        self.members(members, names, sets).await
+    }
+
+    async fn members(
+        &self,
+        members: &'static Endpoint,
+        names: &[&str],
+        sets: Vec<Ipset>,
+    ) -> Result<BTreeMap<String, PveIpset>, ProxmoxError> {
         let each = sets.into_iter().map(|set| async move {
             let names: Vec<&str> = names.iter().copied().chain([set.name.as_str()]).collect();
             let rows: Vec<Member> = self.fetch(&Request::new(members, &names)).await?;
@@ -257,6 +329,38 @@ impl Client {
         });
         Ok(try_join_all(each).await?.into_iter().collect())
     }
+}
+
+fn in_words(options: Options) -> BTreeMap<String, String> {
+    let option = |(key, text): (String, Option<Text>)| {
+        let Text(text) = text?;
+        (key != "digest").then_some((key, text))
+    };
+    options.into_iter().filter_map(option).collect()
+}
+
+/// Whether the datacenter's file is the one that the API speaks of: it could be that of another cluster, or of a node that
+/// has not heard of the last change.
+fn says_the_same(file: &File, seen: &PveScope, sets: &[Ipset], groups: &[Group]) -> bool {
+    let sets: BTreeMap<&str, Option<&str>> = sets
+        .iter()
+        .map(|set| (set.name.as_str(), set.comment.as_deref()))
+        .collect();
+    let groups: BTreeMap<&str, Option<&str>> = groups
+        .iter()
+        .map(|group| (group.group.as_str(), group.comment.as_deref()))
+        .collect();
+    file.scope.options == seen.options
+        && file.scope.rules.rules == seen.rules.rules
+        && file.scope.aliases == seen.aliases
+        && sets
+            == (file.scope.ipsets.iter())
+                .map(|(name, set)| (name.as_str(), set.comment.as_deref()))
+                .collect()
+        && groups
+            == (file.groups.iter())
+                .map(|(name, group)| (name.as_str(), group.comment.as_deref()))
+                .collect()
 }
 
 /// Whether a rule of a group names an alias that each guest may have of its own.

@@ -5,23 +5,18 @@ use super::{
     client::{Attachment, Client, Payload},
     endpoint,
     error::{ProxmoxError, Refusal},
-    guest_life::{AgentOutput, Backup, CloneOptions, GuestRead, GuestWrite, NewVolume, Snapshot},
+    guest_life::{Backup, CloneOptions, GuestRead, GuestWrite, NewVolume, Snapshot},
     request::Request,
     task::Upid,
     wire::{
-        guest::{ExecStarted, ExecStatus, SnapshotRow},
+        guest::{FileContent, SnapshotRow},
         node::{Storage, Volume},
     },
 };
 use crate::model::{ids::Vmid, image::Checksum};
 use futures_util::future::try_join_all;
-use std::{path::Path, time::Duration};
-use tokio::time::Instant;
+use std::path::Path;
 
-/// A command that cloud-init's state is asked with ends within a second.
-const AGENT_LIMIT: Duration = Duration::from_secs(20);
-/// Between two looks at such a command.
-const AGENT_PAUSE: Duration = Duration::from_millis(300);
 /// The row that stands for the present state in the list of snapshots.
 const CURRENT: &str = "current";
 /// The content type of backups.
@@ -71,41 +66,28 @@ impl GuestRead for Client {
         Ok(all)
     }
 
-    async fn agent_run(
+    async fn agent_file(
         &self,
         node: &str,
         vmid: Vmid,
-        command: &[&str],
-    ) -> Result<Option<AgentOutput>, ProxmoxError> {
-        let request = command
-            .iter()
-            .fold(vm(&endpoint::AGENT_EXEC, node, vmid), |request, word| {
-                request.with("command", *word)
-            });
-        let started: ExecStarted = match self.fetch(&request).await {
-            Ok(started) => started,
-            // "QEMU guest agent is not running", "No QEMU guest agent configured".
-            Err(error) if error.to_string().contains("guest agent") => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let deadline = Instant::now() + AGENT_LIMIT;
-        loop {
-            let request = vm(&endpoint::AGENT_EXEC_STATUS, node, vmid)
-                .with("pid", started.pid.unsigned().to_string());
-            let status: ExecStatus = self.fetch(&request).await?;
-            if status.exited.0 {
-                return Ok(Some(AgentOutput {
-                    code: status.exitcode.map_or(-1, |code| code.0),
-                    out: status.out.unwrap_or_default(),
-                    err: status.err.unwrap_or_default(),
-                }));
-            }
-            if Instant::now() > deadline {
-                return Ok(None);
-            }
-            tokio::time::sleep(AGENT_PAUSE).await;
+        path: &str,
+    ) -> Result<Option<String>, ProxmoxError> {
+        let request = vm(&endpoint::AGENT_FILE_READ, node, vmid).with("file", path);
+        match self.fetch::<FileContent>(&request).await {
+            Ok(file) => Ok(Some(file.content)),
+            // "QEMU guest agent is not running", "No QEMU guest agent configured", "Agent error: failed to open file".
+            Err(error) if is_unsaid(&error) => Ok(None),
+            Err(error) => Err(error),
         }
     }
+}
+
+/// Whether an agent said nothing, may not be asked, or has no such file.
+fn is_unsaid(error: &ProxmoxError) -> bool {
+    let text = error.to_string();
+    error.refusal() == Some(Refusal::Forbidden)
+        || text.contains("guest agent")
+        || text.contains("Agent error: failed to open file")
 }
 
 impl GuestWrite for Client {

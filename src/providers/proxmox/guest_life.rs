@@ -28,18 +28,7 @@ pub struct Backup {
     pub size: u64,
 }
 
-/// What a command in a guest said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AgentOutput {
-    /// Its exit status.
-    pub code: i64,
-    /// Standard output.
-    pub out: String,
-    /// Standard error.
-    pub err: String,
-}
-
-/// Looks into a guest. Nothing here changes anything but what the command that is run changes.
+/// Looks into a guest. Nothing here changes anything.
 pub trait GuestRead: Send + Sync {
     /// The snapshots of a guest, oldest first.
     fn snapshots(
@@ -55,13 +44,14 @@ pub trait GuestRead: Send + Sync {
         vmid: Vmid,
     ) -> impl Future<Output = Result<Vec<Backup>, ProxmoxError>> + Send;
 
-    /// Runs a command in a guest through its agent and waits for it; none when no agent answers.
-    fn agent_run(
+    /// A file of a guest, read by its agent; none when no agent answers, when it may not be asked, or when there is no
+    /// such file. Reading takes `VM.GuestAgent.FileRead` and runs nothing in the guest.
+    fn agent_file(
         &self,
         node: &str,
         vmid: Vmid,
-        command: &[&str],
-    ) -> impl Future<Output = Result<Option<AgentOutput>, ProxmoxError>> + Send;
+        path: &str,
+    ) -> impl Future<Output = Result<Option<String>, ProxmoxError>> + Send;
 }
 
 /// A clone to be made.

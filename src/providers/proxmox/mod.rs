@@ -17,6 +17,7 @@ mod endpoint;
 mod entry;
 mod error;
 mod firewall;
+mod firewall_file;
 mod guest_calls;
 mod guest_life;
 mod health;
@@ -36,9 +37,8 @@ mod tests;
 pub use client::{Client, ClientOptions};
 pub use entry::{ClusterRead, ClusterWrite};
 pub use error::{Delivery, ProxmoxError, Refusal};
-pub use guest_life::{
-    AgentOutput, Backup, CloneOptions, GuestRead, GuestWrite, NewVolume, Snapshot,
-};
+pub use firewall_file::FirewallFiles;
+pub use guest_life::{Backup, CloneOptions, GuestRead, GuestWrite, NewVolume, Snapshot};
 pub use read::{ProxmoxRead, ProxmoxRequest};
 pub use task::{InvalidUpid, Pace, TaskEnd, TaskStatus, Upid};
 pub use tls::Fingerprint;

@@ -7,6 +7,7 @@ use super::{
     entry::ClusterRead as _,
     error::ProxmoxError,
     firewall::groups_name_alias,
+    firewall_file::FirewallFiles,
     read::{ProxmoxRead, ProxmoxRequest},
     request::Request,
     task::{TaskEnd, TaskStatus, Upid},
@@ -27,7 +28,7 @@ use crate::model::{
     observed::{ObservedGuest, ObservedNode, ObservedProxmox, Question},
 };
 use futures_util::future::join_all;
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, future::Future, time::Duration};
 use tokio::time::Instant;
 
 /// Lines of a failed task's log that its error shows.
@@ -37,7 +38,11 @@ const LOG_TAIL: usize = 12;
 const UNKNOWN_LOOKS: u32 = 10;
 
 impl ProxmoxRead for Client {
-    async fn observe(&self, request: &ProxmoxRequest) -> Result<ObservedProxmox, ProxmoxError> {
+    async fn observe_beside(
+        &self,
+        request: &ProxmoxRequest,
+        files: impl Future<Output = Option<FirewallFiles>> + Send,
+    ) -> Result<ObservedProxmox, ProxmoxError> {
         let resources = Request::new(&endpoint::RESOURCES, &[]);
         let version = Request::new(&endpoint::VERSION, &[]);
         let dirs = Request::new(&endpoint::DIR_MAPPINGS, &[]);
@@ -54,7 +59,7 @@ impl ProxmoxRead for Client {
             self.pools(request),
             join_all(entries),
             join_all(request.nodes.iter().map(|name| self.node(name, request))),
-            self.firewall_of_cluster(request),
+            self.firewall_of_cluster(request, files),
         );
         // Who does not know which guests and nodes there are knows nothing; every other answer may be missing.
         let resources = resources?;
@@ -112,6 +117,7 @@ impl ProxmoxRead for Client {
         }
         let wanted = request.guests.iter();
         let named = groups_name_alias(&seen.firewall);
+        let files = cluster.files.as_ref();
         let (details, firewalls) = tokio::join!(
             join_all(wanted.clone().filter_map(|(vmid, _)| {
                 let guest = seen.guests.get(vmid).filter(|guest| guest.kind == QEMU)?;
@@ -122,10 +128,10 @@ impl ProxmoxRead for Client {
                     is_off(&seen, &guest.node),
                 ))
             })),
-            join_all(
-                wanted
-                    .map(|(vmid, node)| self.firewall_of_guest(request, &seen, *vmid, node, named))
-            ),
+            join_all(wanted.map(|(vmid, node)| {
+                let told = files.and_then(|files| files.guest(*vmid, &seen.firewall));
+                self.firewall_of_guest(request, &seen, *vmid, node, told, named)
+            })),
         );
         for (vmid, detail) in details {
             match open.answer(Question::Guest(vmid), detail) {

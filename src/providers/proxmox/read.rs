@@ -2,6 +2,7 @@
 
 use super::{
     error::ProxmoxError,
+    firewall_file::FirewallFiles,
     task::{TaskEnd, TaskStatus, Upid},
     write::FirewallScope,
 };
@@ -46,6 +47,19 @@ pub trait ProxmoxRead: Send + Sync {
     fn observe(
         &self,
         request: &ProxmoxRequest,
+    ) -> impl Future<Output = Result<ObservedProxmox, ProxmoxError>> + Send {
+        self.observe_beside(request, std::future::ready(None))
+    }
+
+    /// As [`ProxmoxRead::observe`], with the firewall's files if a node's shell tells them: the firewall of a guest is then
+    /// no question to the API, unless its file names something that only the API can judge.
+    ///
+    /// # Errors
+    /// As [`ProxmoxRead::observe`].
+    fn observe_beside(
+        &self,
+        request: &ProxmoxRequest,
+        files: impl Future<Output = Option<FirewallFiles>> + Send,
     ) -> impl Future<Output = Result<ObservedProxmox, ProxmoxError>> + Send;
 
     /// One guest with its configuration, wherever it lives; none when it does not exist.

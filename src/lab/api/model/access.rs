@@ -56,7 +56,8 @@ pub(crate) const PRIVILEGES: &[&str] = &[
 
 /// The privileges that infra needs, no more: what the role of the lab's default token holds.
 ///
-/// `VM.*` to make, configure and power guests and to ask their agent for addresses; `Datastore.*` to import images,
+/// `VM.*` to make, configure and power guests, to ask their agent for addresses and for how their
+/// first boot went; `Datastore.*` to import images,
 /// upload seeds and allocate disks; `SDN.Use` for bridges; `Mapping.*` for the datasets that guests mount;
 /// `Sys.Audit` to read the node, `Sys.Modify` for the cluster's firewall and start order, `Sys.AccessNetwork` for
 /// download-url.
@@ -86,6 +87,7 @@ pub const LEAST_PRIVILEGES: &[&str] = &[
     "VM.Config.Network",
     "VM.Config.Options",
     "VM.GuestAgent.Audit",
+    "VM.GuestAgent.FileRead",
     "VM.Migrate",
     "VM.PowerMgmt",
     "VM.Snapshot",

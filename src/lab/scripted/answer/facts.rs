@@ -5,7 +5,7 @@ use crate::lab::scripted::{
     tree::Kind,
 };
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
+use std::{fmt::Write as _, fs, path::Path};
 
 const ROUTER: &str = "infra-router.service";
 const ROUTER_RULES: &str = "/etc/infra/router.nft";
@@ -128,8 +128,30 @@ pub(super) fn facts(machine: &mut Machine, input: &[u8]) -> Reply {
         };
         say(format_args!("==infra zfs==\n{}", facts.trim_end()));
     }
+    if wants("pve-firewall") {
+        say(format_args!("==infra pve-firewall=="));
+        if let Some(files) = machine.pve.as_deref().and_then(firewall_files) {
+            say(format_args!("{files}end"));
+        }
+    }
     say(format_args!("==infra end=="));
     Reply::said(out)
+}
+
+/// The files of the Proxmox firewall; none when they cannot be read.
+fn firewall_files(pve: &Path) -> Option<String> {
+    let mut out = String::new();
+    let mut names = Vec::new();
+    for entry in fs::read_dir(pve.join("firewall")).ok()? {
+        names.push(entry.ok()?.file_name().into_string().ok()?);
+    }
+    names.sort();
+    for name in names.iter().filter(|name| name.ends_with(".fw")) {
+        let text = fs::read_to_string(pve.join("firewall").join(name)).ok()?;
+        let lines: String = text.lines().map(|line| format!("\t{line}\n")).collect();
+        let _ = write!(out, "file {name}\n{lines}");
+    }
+    Some(out)
 }
 
 /// Blanks as the kernel writes them.

@@ -68,6 +68,9 @@ fn script(machine: &mut Machine, name: &str, arguments: &[String], call: &Call<'
     if name == "infra-zfs-survey" {
         return snapshots::survey(machine, arguments, call.now);
     }
+    if name == "infra-fetch-checksums" {
+        return plain::checksums(arguments);
+    }
     if name == "infra-first-boot" {
         return Reply::said("status: done\n");
     }

@@ -7,6 +7,20 @@ use super::{
     },
     Call, changes,
 };
+use sha2::{Digest as _, Sha256};
+
+/// `infra-fetch-checksums`: the sums that a publisher puts beside its images. What is published is made of the folder's
+/// address, so that it is the same every time.
+pub(super) fn checksums(urls: &[String]) -> Reply {
+    let Some((folder, _)) = urls.last().and_then(|url| url.rsplit_once('/')) else {
+        return Reply::failed(4, "curl: no URL specified");
+    };
+    let line = |file: &str| {
+        let sum = Sha256::digest(format!("{folder}/{file}"));
+        format!("{sum:x}  {file}\n")
+    };
+    Reply::said(line("debian.qcow2") + &line("debian-13-generic-amd64.qcow2"))
+}
 
 /// A command that is no script.
 pub(super) fn answer(machine: &mut Machine, argv: &[String], call: &Call<'_>) -> Reply {

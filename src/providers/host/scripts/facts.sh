@@ -58,4 +58,15 @@ if [ -n "$pools" ]; then
   # shellcheck disable=SC2086
   (facts_zfs $pools)
 fi
+if wants pve-firewall; then
+  section pve-firewall
+  # pmxcfs has the files of all nodes and guests on each node. One that cannot be read ends the section without `end`.
+  (
+    cd /etc/pve/firewall 2>/dev/null || exit
+    set -- *.fw
+    [ -e "$1" ] || set -- /dev/null
+    # shellcheck disable=SC2016
+    awk 'FNR == 1 { print "file " FILENAME } { print "\t" $0 }' "$@" 2>/dev/null && printf 'end\n'
+  )
+fi
 section end

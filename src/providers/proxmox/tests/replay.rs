@@ -171,8 +171,7 @@ fn typed(row: &Endpoint, data: Value) -> Result<(), serde_json::Error> {
         ("GET", "/cluster/mapping/usb") => list::<cluster::UsbMapping>(data),
         ("GET", "/pools") => list::<cluster::Pool>(data),
         ("GET", "/nodes/{node}/qemu/{vmid}/snapshot") => list::<guest::SnapshotRow>(data),
-        ("POST", "/nodes/{node}/qemu/{vmid}/agent/exec") => one::<guest::ExecStarted>(data),
-        ("GET", "/nodes/{node}/qemu/{vmid}/agent/exec-status") => one::<guest::ExecStatus>(data),
+        ("GET", "/nodes/{node}/qemu/{vmid}/agent/file-read") => one::<guest::FileContent>(data),
         ("POST", "/nodes/{node}/storage/{storage}/content") | ("PUT", "/nodes/{node}/network") => {
             one::<String>(data)
         }

@@ -41,7 +41,7 @@ fn agreeable(asked: &Asked, _before: usize) -> Reply {
             "ipset" => r#"[{"name":"lan"}]"#,
             // A name, so that the aliases are asked for.
             "lan" => r#"[{"cidr":"nas"}]"#,
-            "exec-status" => r#"{"exited":1,"exitcode":0,"out-data":"done"}"#,
+            "file-read" => r#"{"bytes-read":4,"content":"done"}"#,
             "groups" => r#"[{"group":"infra-web"}]"#,
             _ => "[]",
         }),
@@ -52,7 +52,6 @@ fn agreeable(asked: &Asked, _before: usize) -> Reply {
             500,
             "create directory mapping failed: dir ID 'tank-media' already defined\n",
         ),
-        "POST" if path.ends_with("/agent/exec") => Reply::data(r#"{"pid":816}"#),
         "PUT" if path.ends_with("/network") => Reply::data(&format!("\"{UPID}\"")),
         _ if path == "/pools"
             || path.starts_with("/cluster/ha/")

@@ -67,20 +67,9 @@ pub(in super::super) struct SnapshotRow {
     pub(in super::super) parent: Option<String>,
 }
 
-/// `POST .../agent/exec`.
+/// `GET .../agent/file-read`.
 #[derive(Debug, Deserialize)]
-pub(in super::super) struct ExecStarted {
-    pub(in super::super) pid: Number,
-}
-
-/// `GET .../agent/exec-status`.
-#[derive(Debug, Deserialize)]
-pub(in super::super) struct ExecStatus {
-    pub(in super::super) exited: Flag,
+pub(in super::super) struct FileContent {
     #[serde(default)]
-    pub(in super::super) exitcode: Option<Number>,
-    #[serde(default, rename = "out-data")]
-    pub(in super::super) out: Option<String>,
-    #[serde(default, rename = "err-data")]
-    pub(in super::super) err: Option<String>,
+    pub(in super::super) content: String,
 }
