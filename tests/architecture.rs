@@ -24,6 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("seed", &["model"]),
     ("replication", &["model"]),
     ("doctor", &["model"]),
+    ("timers", &["model"]),
     (
         "plan",
         &[
@@ -33,10 +34,14 @@ const ARROWS: &[(&str, &[&str])] = &[
             "baseline",
             "release",
             "seed",
+            "timers",
             "diagnostic",
         ],
     ),
-    ("playbook", &["model", "plan", "template", "diagnostic"]),
+    (
+        "playbook",
+        &["model", "plan", "baseline", "template", "diagnostic"],
+    ),
     ("providers", &["model"]),
     ("observe", &["model", "plan", "providers"]),
     (
@@ -77,6 +82,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "replication",
             "plan",
             "playbook",
+            "timers",
             "providers",
             "observe",
             "apply",
@@ -96,6 +102,7 @@ const PROVIDER_ARROWS: &[(&str, &[&str])] = &[
     ("guard", &["shell"]),
     ("host", &["shell", "ufw", "zfs", "compose"]),
     ("local", &["shell"]),
+    ("notify", &[]),
     ("proxmox", &[]),
     ("shell", &[]),
     ("ssh", &["shell"]),

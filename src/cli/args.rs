@@ -89,6 +89,11 @@ pub(crate) enum Verb {
     /// Snapshots, what is kept of them, and the health of zpools
     #[command(subcommand)]
     Zfs(super::zfs::ZfsVerb),
+    Play(super::play::PlayArgs),
+    Nightly(super::nightly::NightlyArgs),
+    /// Nightly jobs that begin by themselves
+    #[command(subcommand)]
+    Timers(super::timers::TimersVerb),
     /// Secrets: where they come from, who uses them, new values
     #[command(subcommand)]
     Secrets(super::secrets::SecretsVerb),

@@ -219,6 +219,7 @@ fn needed(desired: &Desired) -> Vec<crate::model::ids::SecretName> {
         .flat_map(|file| file.content.secrets().cloned())
         .collect();
     names.extend(desired.datasets.values().filter_map(|d| d.key.clone()));
+    names.extend(desired.nights.iter().flat_map(|n| n.secrets().cloned()));
     match desired.proxmox.as_ref().map(|api| &api.auth) {
         Some(ApiAuth::Token { secret, .. }) => names.push(secret.clone()),
         Some(ApiAuth::Password { password, .. }) => names.push(password.clone()),

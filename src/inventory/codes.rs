@@ -193,4 +193,10 @@ codes! {
     UNPINNED_IMAGE = "INV094";
     /// A card that Proxmox's firewall does not see.
     UNSEEN_CARD = "INV095";
+
+    /// Not a schedule, or one that never comes.
+    INVALID_SCHEDULE = "INV110";
+
+    /// No such nightly job.
+    UNKNOWN_JOB = "INV120";
 }

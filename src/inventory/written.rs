@@ -270,6 +270,7 @@ words! {
     super::word::Mode, INVALID_MODE, "permission bits", ["0755", "0640"];
     super::word::Owner, INVALID_MODE, "numeric user and group", ["1000:1000"];
     super::word::Seconds, INVALID_DURATION, "duration", ["30s", "3m", "1h"];
+    crate::model::calendar::Calendar, INVALID_SCHEDULE, "schedule", ["daily 02:30", "weekly sun 03:00", "monthly 1 04:00"];
     super::word::Day, INVALID_DATE, "date", ["2027-01-31"];
     super::word::Fingerprint, INVALID_FINGERPRINT, "SHA-256 fingerprint", ["AB:CD:EF:... (32 bytes)"];
     super::word::Sum, INVALID_CHECKSUM, "checksum", ["sha512:<128 hex digits>", "sha256:<64 hex digits>"];

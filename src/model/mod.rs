@@ -8,6 +8,7 @@
 
 pub mod address;
 pub mod adopted;
+pub mod calendar;
 pub mod check;
 pub mod cloud_init;
 pub mod cluster;
@@ -24,7 +25,9 @@ pub mod host;
 pub mod ids;
 pub mod image;
 pub mod network;
+pub mod nights;
 pub mod observed;
+pub mod playbook;
 pub mod property;
 pub mod pve_normal;
 pub mod release;

@@ -424,6 +424,7 @@ secrets:
             nevers: vec![],
             zpools: BTreeMap::new(),
             replicas: BTreeMap::new(),
+            nights: None,
             datasets: BTreeMap::new(),
             stacks: BTreeMap::new(),
             checks: vec![],

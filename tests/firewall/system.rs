@@ -64,6 +64,7 @@ pub(crate) fn system(text: &str) -> Desired {
         replicas: BTreeMap::new(),
         stacks: BTreeMap::new(),
         checks: Vec::new(),
+        nights: None,
         secrets: BTreeMap::new(),
         authorized_keys: Vec::new(),
         timezone: "Etc/UTC".to_owned(),

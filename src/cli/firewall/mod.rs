@@ -13,5 +13,6 @@ mod probe;
 mod prove;
 mod verbs;
 
+pub(crate) use apply::{is_pending, unattended};
 pub(crate) use part::trackers;
 pub(crate) use verbs::{FirewallVerb, run};

@@ -23,6 +23,7 @@ mod machine;
 mod named;
 mod names;
 mod network;
+mod nights;
 mod option;
 mod policy;
 mod property;
@@ -87,6 +88,7 @@ pub(crate) fn resolve(
         replicas,
         stacks: std::collections::BTreeMap::new(),
         checks: vec![],
+        nights: None,
         secrets,
         authorized_keys: api::authorized_keys(document, scope),
         timezone: api::timezone(document, scope),
@@ -99,6 +101,7 @@ pub(crate) fn resolve(
     desired.flows = flow::flows(document, &desired, scope);
     desired.nevers = flow::nevers(document, &desired, scope);
     desired.checks = check::checks(document, &desired, scope);
+    desired.nights = nights::nights(document, &desired.system, scope);
     secret::unused(document, folders, &desired, scope);
     Some(desired)
 }

@@ -507,6 +507,7 @@ mod tests {
             nevers: Vec::new(),
             zpools: BTreeMap::new(),
             replicas: BTreeMap::new(),
+            nights: None,
             datasets: BTreeMap::new(),
             stacks: BTreeMap::new(),
             checks: Vec::new(),
