@@ -44,6 +44,8 @@ pub mod retention;
 pub mod seed;
 /// Tera templates -> text with secret placeholders. Pure.
 pub mod template;
+/// The nights of a system -> units and timers on the host that runs them. Pure.
+pub mod timers;
 
 /// Walks a plan. No decisions.
 #[expect(

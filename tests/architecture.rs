@@ -25,6 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("seed", &["model"]),
     ("replication", &["model"]),
     ("doctor", &["model"]),
+    ("timers", &["model"]),
     (
         "plan",
         &[
@@ -34,10 +35,14 @@ const ARROWS: &[(&str, &[&str])] = &[
             "baseline",
             "release",
             "seed",
+            "timers",
             "diagnostic",
         ],
     ),
-    ("playbook", &["model", "plan", "template", "diagnostic"]),
+    (
+        "playbook",
+        &["model", "plan", "baseline", "template", "diagnostic"],
+    ),
     ("providers", &["model"]),
     ("observe", &["model", "plan", "providers"]),
     (
@@ -86,6 +91,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "replication",
             "plan",
             "playbook",
+            "timers",
             "providers",
             "observe",
             "apply",
@@ -106,6 +112,7 @@ const PROVIDER_ARROWS: &[(&str, &[&str])] = &[
     ("guard", &["shell"]),
     ("host", &["shell", "ufw", "zfs", "compose"]),
     ("local", &["shell"]),
+    ("notify", &[]),
     ("proxmox", &[]),
     ("restic", &["backup", "shell"]),
     ("shell", &[]),

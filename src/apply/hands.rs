@@ -471,6 +471,11 @@ where
                 let restart = [Reaction::Restart(unit.clone())];
                 Ok(self.shell(host)?.react(&restart).await?)
             }
+            Operation::RunCommand { argv, seconds } => {
+                let command = Command::new(argv).timeout(Duration::from_secs(*seconds));
+                self.shell(host)?.demand(command).await?;
+                Ok(())
+            }
             Operation::SetSysctl { key, value } => {
                 let setting = [(key.clone(), value.clone())];
                 Ok(self.shell(host)?.set_sysctls(&setting).await?)

@@ -10,6 +10,7 @@ use std::{
 
 static INVENTORY: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/inventory");
 static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
+static PLAYBOOKS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/playbooks");
 
 /// The line of a system that `infra init` fills with the operator's public keys.
 pub const KEYS_MARKER: &str = "authorized_keys: []\n";
@@ -35,6 +36,14 @@ pub fn systems() -> Vec<String> {
 pub fn templates() -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
     texts(&TEMPLATES, &mut out);
+    out
+}
+
+/// All embedded playbooks and their templates: path below `playbooks/` -> text.
+pub fn playbooks() -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    texts(&PLAYBOOKS, &mut out);
+    out.retain(|path, _| !is(path, "md"));
     out
 }
 
@@ -67,6 +76,8 @@ pub fn files(system: &str) -> Result<BTreeMap<String, String>, BuiltinError> {
             out.insert(format!("templates/{path}"), text);
         }
     }
+    let playbooks = playbooks().into_iter();
+    out.extend(playbooks.map(|(path, text)| (format!("playbooks/{path}"), text)));
     Ok(out)
 }
 

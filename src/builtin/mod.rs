@@ -14,7 +14,7 @@ mod recipe;
 #[expect(clippy::disallowed_methods, reason = "writes a built-in system out")]
 mod write;
 
-pub use embed::{KEYS_MARKER, files, folder, has_proxmox, systems, templates};
+pub use embed::{KEYS_MARKER, files, folder, has_proxmox, playbooks, systems, templates};
 pub use error::BuiltinError;
 pub use generate::{Generated, generate, owners};
 pub use write::write;

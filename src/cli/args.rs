@@ -94,6 +94,11 @@ pub(crate) enum Verb {
     /// Backups: run, look, check, bring back
     #[command(subcommand)]
     Backup(super::backup::BackupVerb),
+    Play(super::play::PlayArgs),
+    Nightly(super::nightly::NightlyArgs),
+    /// Nightly jobs that begin by themselves
+    #[command(subcommand)]
+    Timers(super::timers::TimersVerb),
     /// Secrets: where they come from, who uses them, new values
     #[command(subcommand)]
     Secrets(super::secrets::SecretsVerb),

@@ -5,7 +5,14 @@ use crate::view::words;
 
 /// Runs the verb.
 pub(crate) fn run(context: &Context) -> Result<u8, Failure> {
-    let system = system::load(context)?;
+    let mut system = system::load(context)?;
+    let playbooks = super::play::loaded(&system.folder)?;
+    if system::has_errors(&playbooks.diagnostics) {
+        system::show(context, &playbooks.diagnostics, &playbooks.sources);
+        return Err(Failure::said(exit::INVALID));
+    }
+    system.diagnostics.extend(playbooks.diagnostics);
+    system.sources.extend(playbooks.sources);
     system::show(context, &system.diagnostics, &system.sources);
     if !context.global.json {
         let desired = &system.desired;

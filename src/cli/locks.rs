@@ -73,6 +73,20 @@ impl Locks {
         }
     }
 
+    /// Those of a night: two of them would tell everything twice. Its jobs take the locks of their own verbs.
+    pub(crate) fn of_night(context: &Context, session: &Session) -> Self {
+        let all = Self::of(context, session, "infra nightly");
+        Self {
+            state: all.state.join("night"),
+            system: format!("{}.night", all.system),
+            interrupted: (
+                "interrupted",
+                "The job that ran is safe to run again.".to_owned(),
+            ),
+            ..all
+        }
+    }
+
     /// Does the work while both are held. Ctrl-C ends it at once unless it is `walking`.
     pub(crate) async fn hold(
         self,

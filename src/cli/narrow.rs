@@ -75,6 +75,7 @@ fn chosen(change: &Change, selector: &Selector, desired: &Desired) -> bool {
         | Operation::RemoveFile { .. }
         | Operation::SetUnit { .. }
         | Operation::RestartUnit { .. }
+        | Operation::RunCommand { .. }
         | Operation::SetSysctl { .. }
         | Operation::Ufw(_) => Subject::Host(&change.host),
     };

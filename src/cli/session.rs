@@ -221,6 +221,7 @@ fn needed(desired: &Desired) -> Vec<crate::model::ids::SecretName> {
         .collect();
     names.extend(desired.datasets.values().filter_map(|d| d.key.clone()));
     names.extend(desired.backups.values().flat_map(BackupJob::secrets));
+    names.extend(desired.nights.iter().flat_map(|n| n.secrets().cloned()));
     match desired.proxmox.as_ref().map(|api| &api.auth) {
         Some(ApiAuth::Token { secret, .. }) => names.push(secret.clone()),
         Some(ApiAuth::Password { password, .. }) => names.push(password.clone()),

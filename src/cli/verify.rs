@@ -3,7 +3,7 @@
 use super::{context::Context, exit, failure::Failure, live, session::Session};
 use crate::model::{check::Check, ids::HostName};
 use crate::providers::local::LocalShell;
-use crate::verify::{self, Local, Verdict};
+use crate::verify::{self, CheckResult, Local, Verdict};
 use crate::view::human;
 use std::{
     net::{IpAddr, SocketAddr, UdpSocket},
@@ -39,14 +39,7 @@ pub(super) async fn shown(
             .tell("The inventory has no checks: nothing was verified.");
         return Ok(exit::DONE);
     }
-    let name = HostName::new("here").map_err(|error| super::failure::failed(&error))?;
-    let shell = LocalShell::new(name);
-    let local = Local {
-        shell: &shell,
-        address: our_address(session),
-        nobody: session.nobody_here.clone(),
-    };
-    let results = verify::run(&session.desired, checks, &session.hosts, &local, patience).await;
+    let results = asked(session, checks, patience).await?;
     if context.global.json {
         context
             .terminal
@@ -67,6 +60,22 @@ pub(super) async fn shown(
             exit::DONE
         },
     )
+}
+
+/// Runs these checks.
+pub(crate) async fn asked(
+    session: &Session,
+    checks: &[Check],
+    patience: Duration,
+) -> Result<Vec<CheckResult>, Failure> {
+    let name = HostName::new("here").map_err(|error| super::failure::failed(&error))?;
+    let shell = LocalShell::new(name);
+    let local = Local {
+        shell: &shell,
+        address: our_address(session),
+        nobody: session.nobody_here.clone(),
+    };
+    Ok(verify::run(&session.desired, checks, &session.hosts, &local, patience).await)
 }
 
 /// The address from which this machine would speak to the system's first host. A UDP socket is connected and nothing

@@ -208,4 +208,7 @@ codes! {
     BACKUP_OF_STACK = "INV114";
     /// A place to restore to where live data is.
     RESTORE_TARGET = "INV115";
+
+    /// No such nightly job.
+    UNKNOWN_JOB = "INV120";
 }

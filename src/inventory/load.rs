@@ -123,6 +123,7 @@ pub fn load(
         return Ok(finish(None, out, sources, folder));
     };
     let ca = ca(&document, &folder, &sources, &mut out)?;
+    certificates(&document, &folder, &sources, &mut out);
     let folders = folders(&document, &folder, builtin, &mut sources, &mut out)?;
     let lock = image_lock(&folder, &mut out)?;
     let mut scope = Scope::new(&sources, today, ca);
@@ -197,7 +198,7 @@ fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
             continue;
         }
         if path.is_dir() {
-            if name != TEMPLATES {
+            if name != TEMPLATES && name != "playbooks" {
                 out.extend(yaml_files(&path)?);
             }
         } else if path.extension().is_some_and(|e| e == "yaml" || e == "yml") {
@@ -254,6 +255,25 @@ fn ca(
             .help("the path is relative to the inventory; `/etc/pve/pve-root-ca.pem` on a node is the CA of a cluster"),
     );
     Ok(None)
+}
+
+/// The CA files by which those who are told are believed: there, and nothing more is asked here.
+fn certificates(document: &Document, folder: &Path, sources: &Sources, out: &mut Vec<Diagnostic>) {
+    let nights = document.nights.as_ref().and_then(|at| at.value.as_ref());
+    let targets = nights.and_then(|nights| nights.notify.as_ref()?.value.as_ref());
+    for (_, target) in targets.into_iter().flat_map(|entries| &entries.0) {
+        let named = target.value.as_ref().and_then(|target| target.ca.as_ref());
+        let Some((at, name)) = named.and_then(|at| Some((at, at.value.as_ref()?))) else {
+            continue;
+        };
+        if !folder.join(name).is_file() {
+            out.push(
+                Diagnostic::error(codes::UNKNOWN_FILE, format!("there is no file `{name}`"))
+                    .at(&sources.place(at.span), "no such file")
+                    .help("the path is relative to the inventory; `infra init` puts the CA of your proxy there"),
+            );
+        }
+    }
 }
 
 /// Reads the template folders that stacks refer to, with their manifests.

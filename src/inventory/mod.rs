@@ -20,6 +20,7 @@ mod image_lock;
 mod load;
 mod merge;
 mod nearest;
+pub mod playbook;
 mod reader;
 #[expect(
     clippy::ref_option,

@@ -14,6 +14,7 @@ use super::{
         ServiceName, SetName, StackName, SystemName, Vmid, ZoneName, ZpoolName,
     },
     image::Image,
+    nights::Nights,
     replica::Replica,
     secret::SecretSource,
     stack::Stack,
@@ -64,6 +65,8 @@ pub struct Desired {
     pub stacks: BTreeMap<StackName, Stack>,
     /// Checks, in the owner's order.
     pub checks: Vec<Check>,
+    /// What happens when nobody is looking.
+    pub nights: Option<Nights>,
     /// Secrets that are referred to.
     pub secrets: BTreeMap<SecretName, SecretSource>,
     /// Public keys that may log in to guests, `authorized_keys` lines.

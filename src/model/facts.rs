@@ -26,6 +26,14 @@ pub struct FactsRequest {
     /// Whether the files of the Proxmox firewall are of interest: any node of a cluster has those of all guests.
     #[serde(default)]
     pub pve_firewall: bool,
+    /// Small text files whose content is of interest.
+    pub texts: Vec<String>,
+    /// Logins.
+    pub users: Vec<String>,
+    /// Commands that only look, and whether they succeed is of interest.
+    pub probes: Vec<Vec<String>>,
+    /// Whether packages that could be brought up to date are of interest.
+    pub upgrades: bool,
 }
 
 /// What a host answered. A thing that was asked for and is not there is present with its "absent" value.
@@ -60,6 +68,25 @@ pub struct HostFacts {
     /// Files below `/etc/pve/firewall` by name (`cluster.fw`, `110.fw`), none when not asked for or not readable.
     #[serde(default)]
     pub pve_firewall: Option<BTreeMap<String, String>>,
+    /// Content of the files that were asked for, none when there is no file.
+    pub texts: BTreeMap<String, Option<String>>,
+    /// Logins, none when there is no such.
+    pub users: BTreeMap<String, Option<UserFact>>,
+    /// The commands that were asked for, and whether each succeeds.
+    pub probes: Vec<(Vec<String>, bool)>,
+    /// Packages that could be brought up to date.
+    pub upgrades: Vec<String>,
+}
+
+/// A login.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct UserFact {
+    /// Home.
+    pub home: String,
+    /// Shell.
+    pub shell: String,
+    /// All of its groups.
+    pub groups: Vec<String>,
 }
 
 /// What stands at a path.

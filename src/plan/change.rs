@@ -463,6 +463,13 @@ pub enum Operation {
         /// Name.
         unit: String,
     },
+    /// Runs a command of a playbook.
+    RunCommand {
+        /// Program and arguments.
+        argv: Vec<String>,
+        /// Given up after so many seconds.
+        seconds: u64,
+    },
     /// Sets a kernel setting now.
     SetSysctl {
         /// Key.

@@ -36,6 +36,9 @@ pub fn compile(desired: &Desired, secrets: &SecretValues) -> (Compiled, Vec<Diag
             .or_default()
             .extend(firewall::docker_resources(rules));
     }
+    for (host, more) in crate::timers::resources(desired) {
+        resources.entry(host).or_default().extend(more);
+    }
     let mut releases = BTreeMap::new();
     for (name, stack) in &desired.stacks {
         let (rendered, found) = release::render(desired, stack, secrets);

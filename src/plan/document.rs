@@ -12,7 +12,7 @@ use crate::model::{
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Format of the document.
 pub const VERSION: u32 = 1;
@@ -49,6 +49,35 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A plan of these changes alone. What they wait for and is not among them is left out.
+    ///
+    /// # Errors
+    /// [`order::Cycle`] when changes wait for each other.
+    pub fn of(
+        system: &SystemName,
+        lab: bool,
+        mut changes: Vec<Change>,
+        blocked: Vec<Blocked>,
+    ) -> Result<Self, order::Cycle> {
+        order::drop_foreign_needs(&mut changes);
+        let hosts: BTreeSet<&HostName> = changes.iter().map(|change| &change.host).collect();
+        let hosts = hosts.len();
+        Ok(Self {
+            version: VERSION,
+            system: system.clone(),
+            lab,
+            fingerprint: fingerprint(&serde_json::to_vec(&changes).unwrap_or_default()),
+            steps: order::steps(&changes)?,
+            compared: changes.len(),
+            changes,
+            blocked,
+            unmanaged: Vec::new(),
+            later: BTreeMap::new(),
+            complaints: Vec::new(),
+            hosts,
+        })
+    }
+
     /// Nothing to change, and everything was compared.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.blocked.is_empty()

@@ -22,7 +22,7 @@ mod removal;
 mod seed_name;
 
 pub use compile::{Compiled, compile};
-pub use diff::entry_guest;
+pub use diff::{compare, entry_guest};
 pub use document::{Plan, VERSION, fingerprint, plan};
 pub use draft::{Blocked, Obstacle};
 pub use guest_config::drive;

@@ -132,6 +132,7 @@ fn lane(change: &Change) -> String {
         | Operation::SetUnit { .. }
         | Operation::SetSysctl { .. }
         | Operation::RestartUnit { .. }
+        | Operation::RunCommand { .. }
         | Operation::Ufw(_) => format!("host/{}", change.host),
         Operation::DeployStack(release) => format!("stack/{}/{}", change.host, release.stack),
     }
@@ -148,6 +149,7 @@ fn is_baseline(change: &Change) -> bool {
             | Operation::SetUnit { .. }
             | Operation::SetSysctl { .. }
             | Operation::RestartUnit { .. }
+            | Operation::RunCommand { .. }
     )
 }
 
@@ -198,6 +200,7 @@ fn batch(operation: &Operation) -> Option<&'static str> {
         | Operation::DatasetDirectories { .. }
         | Operation::InstallPackages { .. }
         | Operation::RestartUnit { .. }
+        | Operation::RunCommand { .. }
         | Operation::Ufw(_)
         | Operation::DeployStack(_) => None,
     }

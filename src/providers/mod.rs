@@ -12,6 +12,7 @@ pub mod guard;
 pub mod host;
 #[expect(clippy::disallowed_methods, reason = "runs commands on this machine")]
 pub mod local;
+pub mod notify;
 pub mod proxmox;
 pub mod restic;
 pub mod shell;

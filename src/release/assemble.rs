@@ -430,6 +430,7 @@ secrets:
             zpools: BTreeMap::new(),
             replicas: BTreeMap::new(),
             backups: BTreeMap::new(),
+            nights: None,
             datasets: BTreeMap::new(),
             stacks: BTreeMap::new(),
             checks: vec![],

@@ -11,4 +11,4 @@ pub mod progress;
 mod terminal;
 pub mod words;
 
-pub use terminal::{Loudness, Terminal};
+pub use terminal::{Loudness, Record, Terminal};

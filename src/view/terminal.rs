@@ -1,6 +1,9 @@
 //! Where text goes: stdout is the answer, stderr is the talk.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::{
+    io::{BufRead as _, IsTerminal as _, Write as _},
+    sync::{Mutex, PoisonError},
+};
 
 /// How loud and how colourful.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,6 +20,37 @@ pub struct Loudness {
 #[derive(Debug, Clone, Copy)]
 pub struct Terminal {
     loudness: Loudness,
+    /// Takes what is said in place of the streams.
+    record: Option<&'static Record>,
+}
+
+/// What was said while nobody was looking: lines without colours.
+#[derive(Debug, Default)]
+pub struct Record {
+    answers: Mutex<String>,
+    talk: Mutex<String>,
+}
+
+impl Record {
+    /// What would have gone to stdout since the last time.
+    pub fn take_answers(&self) -> String {
+        taken(&self.answers)
+    }
+
+    /// What would have gone to stderr since the last time.
+    pub fn take_talk(&self) -> String {
+        taken(&self.talk)
+    }
+}
+
+fn taken(text: &Mutex<String>) -> String {
+    let mut text = text.lock().unwrap_or_else(PoisonError::into_inner);
+    std::mem::take(&mut *text)
+}
+
+fn keep(kept: &Mutex<String>, text: &str) {
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.push_str(&anstream::adapter::strip_str(text).to_string());
 }
 
 impl Terminal {
@@ -25,7 +59,24 @@ impl Terminal {
         if loudness.plain {
             anstream::ColorChoice::Never.write_global();
         }
-        Self { loudness }
+        Self {
+            loudness,
+            record: None,
+        }
+    }
+
+    /// One that keeps what is said. It is made a handful of times in a run, and never given back.
+    pub fn recording() -> (Self, &'static Record) {
+        let record: &'static Record = Box::leak(Box::default());
+        let loudness = Loudness {
+            plain: true,
+            ..Loudness::default()
+        };
+        let terminal = Self {
+            loudness,
+            record: Some(record),
+        };
+        (terminal, record)
     }
 
     /// How loud.
@@ -35,16 +86,19 @@ impl Terminal {
 
     /// Whether progress can be drawn.
     pub fn draws(&self) -> bool {
-        std::io::stderr().is_terminal() && !self.loudness.plain
+        self.record.is_none() && std::io::stderr().is_terminal() && !self.loudness.plain
     }
 
     /// Whether somebody can be asked.
     pub fn can_ask(&self) -> bool {
-        std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+        self.record.is_none() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
     }
 
     /// Writes the answer. A reader that went away ends nothing but the writing.
     pub fn answer(&self, text: &str) {
+        if let Some(record) = self.record {
+            return keep(&record.answers, text);
+        }
         let mut out = anstream::stdout().lock();
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
@@ -58,6 +112,9 @@ impl Terminal {
 
     /// Tells something beside the answer.
     pub fn tell(&self, text: &str) {
+        if let Some(record) = self.record {
+            return keep(&record.talk, &format!("{text}\n"));
+        }
         if !self.loudness.quiet {
             let _ = writeln!(anstream::stderr().lock(), "{text}");
         }
@@ -65,6 +122,9 @@ impl Terminal {
 
     /// Tells a failure, however quiet.
     pub fn complain(&self, text: &str) {
+        if let Some(record) = self.record {
+            return keep(&record.talk, &format!("{text}\n"));
+        }
         let _ = writeln!(anstream::stderr().lock(), "{text}");
     }
 

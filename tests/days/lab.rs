@@ -49,6 +49,13 @@ impl Lab {
         Self::with_clock("0.01")
     }
 
+    /// A folder without anything; its lab is begun by [`Lab::begin_lab`].
+    pub(crate) fn empty() -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("folder"),
+        }
+    }
+
     /// A folder with this inventory; its lab is begun by [`Lab::begin_lab`].
     pub(crate) fn of(name: &str, inventory: &str) -> Self {
         let lab = Self {

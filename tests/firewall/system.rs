@@ -65,6 +65,7 @@ pub(crate) fn system(text: &str) -> Desired {
         backups: BTreeMap::new(),
         stacks: BTreeMap::new(),
         checks: Vec::new(),
+        nights: None,
         secrets: BTreeMap::new(),
         authorized_keys: Vec::new(),
         timezone: "Etc/UTC".to_owned(),

@@ -235,10 +235,11 @@ async fn a_file_lock_that_is_held_too_long_is_a_timeout() {
     bench
         .job("POST", "/nodes/pve/qemu", &[("vmid", "120")])
         .await;
-    bench
-        .world
-        .faults()
-        .add(fault("GET", "*/config", Effect::HoldLock { seconds: 3000.0 }));
+    bench.world.faults().add(fault(
+        "GET",
+        "*/config",
+        Effect::HoldLock { seconds: 3000.0 },
+    ));
     bench.get("/nodes/pve/qemu/120/config").await;
     let text = "can't lock file '/var/lock/qemu-server/lock-120.conf' - got timeout";
     let put = bench

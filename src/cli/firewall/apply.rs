@@ -14,7 +14,7 @@ use crate::cli::{
     live,
     locks::Locks,
     plan::{MaxImpact, refuse},
-    session::{GUARD_SECONDS, Session},
+    session::{GUARD_SECONDS, Lab, Session},
     up,
 };
 use crate::model::{ids::HostName, observed::Observed};
@@ -63,6 +63,30 @@ pub(crate) fn run(context: &Context, args: &ApplyArgs) -> Result<u8, Failure> {
             locks.hold(context, &guarding, work).await
         })
     })
+}
+
+/// Whether any layer differs from the matrix.
+pub(crate) async fn is_pending(context: &Context, session: &Session) -> Result<bool, Failure> {
+    let (plan, _) = part::plan(context, session).await?;
+    Ok(!plan.changes.is_empty())
+}
+
+/// The same for somebody who has agreed and holds the run's lock.
+pub(crate) async fn unattended(
+    context: &Context,
+    session: &Session,
+    lab: Option<&Lab>,
+) -> Result<u8, Failure> {
+    let mut whole = context.in_folder(&session.world.folder);
+    whole.global.on = None;
+    let own = crate::cli::session::open(context, crate::cli::system::load(context)?, lab)?;
+    let args = ApplyArgs {
+        yes: true,
+        max_impact: None,
+        guard: GUARD_SECONDS,
+        no_probe: own.lab && own.nobody_here.is_some(),
+    };
+    apply(&whole, &args, own, &AtomicBool::new(false)).await
 }
 
 async fn apply(

@@ -14,5 +14,6 @@ mod probe;
 mod prove;
 mod verbs;
 
+pub(crate) use apply::{is_pending, unattended};
 pub(crate) use part::trackers;
 pub(crate) use verbs::{FirewallVerb, run};

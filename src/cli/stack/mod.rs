@@ -19,3 +19,4 @@ mod update;
 mod verify;
 
 pub(crate) use args::{StackVerb, run};
+pub(crate) use update::{lock, look as newer, moved, relock, write_lock};

@@ -29,7 +29,68 @@ pub(crate) struct UpdateArgs {
 
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &UpdateArgs) -> Result<u8, Failure> {
-    live::with(context, |session| Box::pin(update(context, args, session)))
+    live::with(context, |session| {
+        Box::pin(async move { update(context, args, &session).await })
+    })
+}
+
+/// Asks, and changes nothing.
+pub(crate) async fn look(context: &Context, session: &Session) -> Result<u8, Failure> {
+    let args = UpdateArgs {
+        stacks: Vec::new(),
+        plan: true,
+    };
+    update(context, &args, session).await
+}
+
+/// Locks the images of today for these stacks.
+pub(crate) async fn relock(
+    context: &Context,
+    session: &Session,
+    stacks: &[String],
+) -> Result<u8, Failure> {
+    let args = UpdateArgs {
+        stacks: stacks.to_vec(),
+        plan: false,
+    };
+    update(context, &args, session).await
+}
+
+/// Whether an image of these stacks has moved since it was locked.
+pub(crate) async fn moved(
+    context: &Context,
+    session: &Session,
+    stacks: &[String],
+) -> Result<bool, Failure> {
+    if stacks.is_empty() {
+        return Ok(false);
+    }
+    let args = UpdateArgs {
+        stacks: stacks.to_vec(),
+        plan: true,
+    };
+    let (terminal, record) = crate::view::Terminal::recording();
+    let mut asking = context.in_folder(&session.world.folder);
+    asking.terminal = terminal;
+    asking.global.json = true;
+    asking.global.on = None;
+    update(&asking, &args, session).await?;
+    let answer: serde_json::Value = serde_json::from_str(&record.take_answers())
+        .map_err(|error| crate::cli::failure::failed(&error))?;
+    let rows = answer["images"].as_array().cloned().unwrap_or_default();
+    Ok(rows
+        .iter()
+        .any(|row| matches!(row["result"].as_str(), Some("moved" | "locked"))))
+}
+
+/// The lock of this environment.
+pub(crate) fn lock(session: &Session) -> Result<ImageLock, Failure> {
+    read(&session.images_lock)
+}
+
+/// Writes it.
+pub(crate) fn write_lock(session: &Session, lock: &ImageLock) -> Result<(), Failure> {
+    write(&session.images_lock, lock)
 }
 
 /// What became of one tag.
@@ -41,7 +102,7 @@ struct Row {
     why: Option<String>,
 }
 
-async fn update(context: &Context, args: &UpdateArgs, session: Session) -> Result<u8, Failure> {
+async fn update(context: &Context, args: &UpdateArgs, session: &Session) -> Result<u8, Failure> {
     let names = chosen(context, &session.desired, &args.stacks)?;
     let mut wanted: BTreeMap<HostName, BTreeSet<String>> = BTreeMap::new();
     for name in &names {
@@ -57,7 +118,7 @@ async fn update(context: &Context, args: &UpdateArgs, session: Session) -> Resul
     let answers = join_all(
         wanted
             .iter()
-            .map(|(host, images)| ask(&session, host, images)),
+            .map(|(host, images)| ask(session, host, images)),
     )
     .await;
     let mut rows: BTreeMap<String, Row> = BTreeMap::new();
@@ -112,7 +173,7 @@ async fn update(context: &Context, args: &UpdateArgs, session: Session) -> Resul
     if changed && !args.plan {
         write(&session.images_lock, &lock)?;
     }
-    show(context, args, &session, &rows, changed);
+    show(context, args, session, &rows, changed);
     let failed = rows.values().any(|row| row.why.is_some());
     Ok(if failed { exit::FAILED } else { exit::DONE })
 }

@@ -13,6 +13,7 @@ mod hold;
 mod hook;
 mod list;
 mod look;
+pub(crate) mod nightly;
 mod prune;
 mod replicate;
 mod retention;

@@ -86,13 +86,22 @@ pub(crate) fn run(context: &Context, args: &PruneArgs) -> Result<u8, Failure> {
             if args.plan {
                 return whole(context, &session, args).await;
             }
-            let walking = AtomicBool::new(false);
-            let locks = Locks::of(context, &session, "infra zfs prune");
-            locks
-                .hold(context, &walking, whole(context, &session, args))
-                .await
+            locked(context, &session, args).await
         })
     })
+}
+
+/// The whole verb, with the run's lock.
+pub(super) async fn locked(
+    context: &Context,
+    session: &Session,
+    args: &PruneArgs,
+) -> Result<u8, Failure> {
+    let walking = AtomicBool::new(false);
+    let locks = Locks::of(context, session, "infra zfs prune");
+    locks
+        .hold(context, &walking, whole(context, session, args))
+        .await
 }
 
 async fn whole(context: &Context, session: &Session, args: &PruneArgs) -> Result<u8, Failure> {

@@ -58,7 +58,7 @@ struct Order {
 /// Runs the verb.
 pub(crate) fn run(context: &Context, args: &ReplicateArgs) -> Result<u8, Failure> {
     live::with(context, |session| {
-        Box::pin(carry_out(context, args, session))
+        Box::pin(async move { carry_out(context, args, &session).await })
     })
 }
 
@@ -210,22 +210,22 @@ fn sources(desired: &Desired, named: &[String]) -> Result<Vec<DatasetName>, Fail
     Ok(all)
 }
 
-async fn carry_out(
+pub(super) async fn carry_out(
     context: &Context,
     args: &ReplicateArgs,
-    session: Session,
+    session: &Session,
 ) -> Result<u8, Failure> {
     let (mut code, mut rows) = (exit::DONE, Vec::new());
     for order in orders(&session.desired, args)? {
         if args.plan {
-            all_of(context, &session, &order, args, &mut rows).await?;
+            all_of(context, session, &order, args, &mut rows).await?;
             continue;
         }
         // A lock of its own for each: a first copy takes days, and neither `up` nor another replica waits for it.
-        let locks = Locks::of_replica(context, &session, &order.replica);
+        let locks = Locks::of_replica(context, session, &order.replica);
         let walking = AtomicBool::new(false);
         let work = async {
-            all_of(context, &session, &order, args, &mut rows).await?;
+            all_of(context, session, &order, args, &mut rows).await?;
             Ok(exit::DONE)
         };
         if let Err(failure) = locks.hold(context, &walking, work).await {

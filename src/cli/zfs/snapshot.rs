@@ -67,10 +67,16 @@ pub(crate) fn run(context: &Context, args: &SnapshotArgs) -> Result<u8, Failure>
         )
         .hint("Choose another one."));
     }
-    live::with(context, |session| Box::pin(show(context, args, session)))
+    live::with(context, |session| {
+        Box::pin(async move { show(context, args, &session).await })
+    })
 }
 
-async fn show(context: &Context, args: &SnapshotArgs, session: Session) -> Result<u8, Failure> {
+pub(super) async fn show(
+    context: &Context,
+    args: &SnapshotArgs,
+    session: &Session,
+) -> Result<u8, Failure> {
     let choice = Choice::read(context, &session.desired)?;
     let seen = look(&session.desired, &session.hosts).await;
     let mut code = seen.tell(context).unwrap_or(exit::DONE);
@@ -100,7 +106,7 @@ async fn show(context: &Context, args: &SnapshotArgs, session: Session) -> Resul
         };
         // By what was seen before: the new ones are not counted, so nothing goes too early, and nothing is listed twice.
         // What was taken is told in any case.
-        match prune_locked(context, &session, &seen, &choice, &how).await {
+        match prune_locked(context, session, &seen, &choice, &how).await {
             Ok(came) => {
                 code = code.max(came.code);
                 pruned = Some(came);

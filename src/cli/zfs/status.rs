@@ -80,7 +80,7 @@ struct SnapshotLine {
 
 /// Everything.
 #[derive(Debug, Default, Serialize)]
-struct Report {
+pub(super) struct Report {
     zpools: Vec<PoolLine>,
     datasets: Vec<SnapshotLine>,
     findings: Vec<Finding>,
@@ -135,7 +135,7 @@ async fn show(context: &Context, args: &StatusArgs, session: Session) -> Result<
     Ok(failed.unwrap_or(code))
 }
 
-fn report(desired: &Desired, seen: &Seen, choice: &Choice<'_>) -> Report {
+pub(super) fn report(desired: &Desired, seen: &Seen, choice: &Choice<'_>) -> Report {
     let mut out = Report::default();
     for failure in &seen.failures {
         out.find(Level::Critical, "zpools".to_owned(), failure.text());
@@ -347,7 +347,7 @@ fn nagios(report: &Report, worst: Level) -> String {
     )
 }
 
-fn prometheus(report: &Report) -> String {
+pub(super) fn prometheus(report: &Report) -> String {
     let mut out = String::new();
     let label = |text: &str| {
         text.replace('\\', "\\\\")

@@ -12,6 +12,8 @@ mod guest;
 mod image;
 mod manifest;
 mod network;
+mod nights;
+mod playbook;
 mod stack;
 mod storage;
 mod system;
@@ -29,6 +31,8 @@ pub(crate) use guest::{Guest, HaRule, HaState, Host, HostMount, Keep, Nic, Node,
 pub(crate) use image::{Clones, Image};
 pub(crate) use manifest::{File, Manifest};
 pub(crate) use network::{Flow, Never, Zone};
+pub(crate) use nights::{About, Email, Hidden, Nights, Web};
+pub(crate) use playbook::{Playbook, Reboot, Step};
 pub(crate) use stack::{Directory, FullPublish, Stack};
 pub(crate) use storage::{Dataset, Hook, Part, Profile, Replica, Retention, Schedule, Zpool};
 pub(crate) use system::{Document, Proxmox, Tls};

@@ -1,8 +1,8 @@
 //! The top level.
 
 use super::{
-    Adopted, Backup, Check, Flow, Guest, HaRule, Host, Image, Never, Node, Profile, Replica,
-    Retention, Secret, Stack, Zone, Zpool,
+    Adopted, Backup, Check, Flow, Guest, HaRule, Host, Image, Never, Nights, Node, Profile,
+    Replica, Retention, Secret, Stack, Zone, Zpool,
 };
 use crate::inventory::{
     word::Fingerprint,
@@ -64,6 +64,8 @@ pub(crate) struct Document {
     pub(crate) stacks: May<Entries<Stack>>,
     /// What must be true from the outside; `infra verify` asks.
     pub(crate) checks: May<Vec<At<Check>>>,
+    /// What happens when nobody is looking: nightly jobs, their timers, and who is told.
+    pub(crate) nights: May<Nights>,
     /// Where secrets come from. Values never stand in an inventory.
     pub(crate) secrets: May<Entries<Secret>>,
     /// Public keys that may log in to guests, one `authorized_keys` line each.

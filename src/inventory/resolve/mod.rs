@@ -25,6 +25,7 @@ mod machine;
 mod named;
 mod names;
 mod network;
+mod nights;
 mod option;
 mod policy;
 mod property;
@@ -93,6 +94,7 @@ pub(crate) fn resolve(
         backups: std::collections::BTreeMap::new(),
         stacks: std::collections::BTreeMap::new(),
         checks: vec![],
+        nights: None,
         secrets,
         authorized_keys: api::authorized_keys(document, scope),
         timezone: api::timezone(document, scope),
@@ -108,6 +110,7 @@ pub(crate) fn resolve(
     desired.checks = check::checks(document, &desired, scope);
     let brought = stack_check::checks(document, folders, &desired, scope);
     desired.checks.extend(brought);
+    desired.nights = nights::nights(document, &desired.system, scope);
     secret::unused(document, folders, &desired, scope);
     Some(desired)
 }

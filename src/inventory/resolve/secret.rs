@@ -116,6 +116,8 @@ pub(super) fn unused(
             used.insert(password.to_string());
         }
     }
+    let told = desired.nights.iter().flat_map(|nights| nights.secrets());
+    used.extend(told.map(ToString::to_string));
     let templates: BTreeSet<&str> = desired
         .stacks
         .values()

@@ -508,6 +508,7 @@ mod tests {
             zpools: BTreeMap::new(),
             replicas: BTreeMap::new(),
             backups: BTreeMap::new(),
+            nights: None,
             datasets: BTreeMap::new(),
             stacks: BTreeMap::new(),
             checks: Vec::new(),

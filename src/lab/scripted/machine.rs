@@ -87,6 +87,9 @@ pub(super) struct Machine {
     pub(super) packages: BTreeMap<String, String>,
     pub(super) tree: Tree,
     pub(super) users: BTreeMap<String, u32>,
+    pub(super) shells: BTreeMap<String, String>,
+    /// Groups of a user beside its own.
+    pub(super) memberships: BTreeMap<String, Vec<String>>,
     pub(super) units: BTreeMap<String, Unit>,
     pub(super) sysctls: BTreeMap<String, String>,
     pub(super) mounts: BTreeMap<String, Mount>,
@@ -123,6 +126,8 @@ impl Machine {
             ]
             .map(|(user, id)| (user.to_owned(), id))
             .into(),
+            shells: BTreeMap::new(),
+            memberships: BTreeMap::new(),
             units: BTreeMap::new(),
             sysctls: [
                 ("kernel.ostype", "Linux"),
@@ -131,6 +136,10 @@ impl Machine {
                 ("net.ipv4.conf.all.rp_filter", "2"),
                 ("net.ipv6.conf.all.forwarding", "0"),
                 ("net.bridge.bridge-nf-call-iptables", "1"),
+                ("net.ipv4.conf.all.accept_redirects", "1"),
+                ("net.ipv4.conf.all.send_redirects", "1"),
+                ("kernel.dmesg_restrict", "0"),
+                ("kernel.kptr_restrict", "0"),
                 ("vm.swappiness", "60"),
                 ("vm.overcommit_memory", "0"),
             ]
@@ -173,6 +182,26 @@ impl Machine {
             machine.install(debian::NODE.iter().copied());
         }
         machine
+    }
+
+    /// What `useradd` and `usermod` take of a login.
+    pub(super) fn settle(&mut self, name: &str, options: &[&str]) {
+        for pair in options.windows(2) {
+            match pair {
+                ["--shell", shell] => {
+                    self.shells.insert(name.to_owned(), (*shell).to_owned());
+                }
+                ["--groups", groups] => {
+                    let own = self.memberships.entry(name.to_owned()).or_default();
+                    for group in groups.split(',').map(str::to_owned) {
+                        if !own.contains(&group) {
+                            own.push(group);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     pub(super) fn mount(&mut self, at: &str, source: &str, fstype: &str, options: &str) {

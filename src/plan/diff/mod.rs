@@ -23,6 +23,7 @@ pub(super) use dataset::{path as directory, subject as dataset_subject};
 pub(super) use drive::is_seed_of;
 pub use entry::guest as entry_guest;
 pub(super) use guest::running;
+pub use resource::compare;
 pub(super) use stack::paths as stack_paths;
 
 use super::{change::Operation, draft::Draft, inputs::Inputs};

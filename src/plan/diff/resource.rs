@@ -6,8 +6,8 @@ use crate::model::{
     resource::{FileResource, Reaction, Resource},
 };
 use crate::plan::{
-    change::{Field, Impact, Operation},
-    draft::{Draft, Proposal},
+    change::{Change, Field, Impact, Operation},
+    draft::{Blocked, Draft, Proposal},
     inputs::Inputs,
 };
 
@@ -64,6 +64,18 @@ pub(super) fn diff(
     }
 }
 
+/// What of a host's resources is not as it should be, in their order, and what could not be compared.
+pub fn compare(
+    inputs: &Inputs<'_>,
+    host: &HostName,
+    resources: &[Resource],
+    facts: &HostFacts,
+) -> (Vec<Change>, Vec<Blocked>) {
+    let mut draft = Draft::default();
+    diff(&mut draft, inputs, host, resources, facts, &[]);
+    (draft.changes, draft.blocked.into_iter().collect())
+}
+
 /// Whether another change of the plan makes the unit load its table.
 fn is_loaded_anyway(draft: &Draft, host: &HostName, loader: &str, facts: &HostFacts) -> bool {
     let runs = facts
@@ -85,10 +97,12 @@ fn is_loaded_anyway(draft: &Draft, host: &HostName, loader: &str, facts: &HostFa
 fn turn(resource: &Resource) -> u8 {
     match resource {
         Resource::Package(_) => 0,
-        Resource::File(_) | Resource::Directory { .. } | Resource::NoFile { .. } => 1,
+        Resource::File(_) | Resource::Directory { .. } => 1,
         Resource::Sysctl { .. } => 2,
         Resource::Unit { .. } => 3,
-        Resource::NftTable { .. } => 4,
+        // A unit is stopped before its file goes.
+        Resource::NoFile { .. } => 4,
+        Resource::NftTable { .. } => 5,
     }
 }
 
@@ -184,7 +198,12 @@ fn one(
             };
             Some((
                 subject,
-                Proposal::update("the unit must run").fields(fields),
+                Proposal::update(if *active {
+                    "the unit must run"
+                } else {
+                    "nobody wants it any more"
+                })
+                .fields(fields),
                 operation,
             ))
         }

@@ -13,7 +13,7 @@ use std::{fmt::Write as _, time::Duration};
 /// `infra-facts`: what stands on a host.
 ///
 /// Input, a line each: `package NAME`, `path PATH`, `unit NAME`, `sysctl KEY`, `nft FAMILY TABLE`, `zpool NAME`, `ufw`,
-/// `docker`, `pve-firewall`.
+/// `docker`, `pve-firewall`, `text PATH`, `user NAME`, `probe WORD\tWORD...` (a command that only looks), `upgrades`.
 /// Output: sections, each begun by a line `==infra NAME==`:
 /// - `system`: `boot_id ID`, `architecture NAME`, `os CODENAME`
 /// - `packages`: `STATUS\tNAME\tVERSION`, status as dpkg abbreviates it (`ii `), nothing for an unknown name
@@ -29,6 +29,10 @@ use std::{fmt::Write as _, time::Duration};
 ///   what those rooms' `FACTS` functions print
 /// - `pve-firewall` when asked for: for each file of `/etc/pve/firewall` that is not empty a line `file NAME`, then its
 ///   lines with a tab before each; `end` after the last. Without `end` they could not be read
+/// - `texts`: `PATH\tBASE64`, nothing for what is no file
+/// - `users`: `NAME\tHOME\tSHELL\tGROUP GROUP...`, nothing for an unknown name
+/// - `probes`: the exit code of each, in the order asked
+/// - `upgrades`: names of packages for which apt knows a newer version
 /// - `end`: empty; without it the answer was cut off
 pub const FACTS_NAME: &str = "infra-facts";
 const FACTS: &str = include_str!("scripts/facts.sh");
@@ -130,11 +134,24 @@ pub(super) fn facts(request: &FactsRequest) -> Result<Command, Unspeakable> {
     ask("sysctl", &request.sysctls, word)?;
     ask("nft", &request.nft_tables, line)?;
     ask("zpool", &request.zpools, word)?;
-    if request.ufw {
-        input.push_str("ufw\n");
+    ask("text", &request.texts, absolute)?;
+    ask("user", &request.users, word)?;
+    for argv in &request.probes {
+        let words: Result<Vec<&str>, Unspeakable> = argv.iter().map(|word| line(word)).collect();
+        let words = words?;
+        if words.iter().any(|word| word.is_empty()) {
+            return Err(Unspeakable(argv.join(" ")));
+        }
+        let _ = writeln!(input, "probe {}", words.join("\t"));
     }
-    if request.docker {
-        input.push_str("docker\n");
+    for (asked, name) in [
+        (request.ufw, "ufw\n"),
+        (request.docker, "docker\n"),
+        (request.upgrades, "upgrades\n"),
+    ] {
+        if asked {
+            input.push_str(name);
+        }
     }
     if request.pve_firewall {
         input.push_str("pve-firewall\n");

@@ -1,10 +1,11 @@
 //! What `infra-facts` printed -> [`HostFacts`]. Pure.
 
 use super::mounts;
-use crate::model::facts::{DockerFacts, FactsRequest, HostFacts, PathFact, UnitFact};
+use crate::model::facts::{DockerFacts, FactsRequest, HostFacts, PathFact, UnitFact, UserFact};
 use crate::providers::compose;
 use crate::providers::ufw;
 use crate::providers::zfs;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::collections::BTreeMap;
 
 /// Reads a whole answer. Everything that was asked for is in the result, with its "absent" value when it is not there.
@@ -46,6 +47,10 @@ pub fn parse_facts(request: &FactsRequest, text: &str) -> Result<HostFacts, Stri
         pve_firewall: sections
             .get("pve-firewall")
             .and_then(|text| firewall_files(text)),
+        texts: texts(request, section("texts"))?,
+        users: users(request, section("users")),
+        probes: probes(request, section("probes"))?,
+        upgrades: section("upgrades").lines().map(str::to_owned).collect(),
     })
 }
 
@@ -66,6 +71,56 @@ fn firewall_files(text: &str) -> Option<BTreeMap<String, String>> {
         }
     }
     is_whole.then_some(files)
+}
+
+fn texts(request: &FactsRequest, text: &str) -> Result<BTreeMap<String, Option<String>>, String> {
+    let nothing = |path: &String| (path.clone(), None);
+    let mut out: BTreeMap<_, _> = request.texts.iter().map(nothing).collect();
+    for line in text.lines() {
+        let (path, coded) = line.split_once('\t').unwrap_or((line, ""));
+        let bytes = STANDARD
+            .decode(coded)
+            .map_err(|error| format!("{path}: {error}"))?;
+        let content = String::from_utf8(bytes).map_err(|_| format!("{path} is not text"))?;
+        out.insert(path.to_owned(), Some(content));
+    }
+    Ok(out)
+}
+
+fn users(request: &FactsRequest, text: &str) -> BTreeMap<String, Option<UserFact>> {
+    let nothing = |name: &String| (name.clone(), None);
+    let mut out: BTreeMap<_, _> = request.users.iter().map(nothing).collect();
+    for line in text.lines() {
+        let mut fields = line.split('\t').map(str::to_owned);
+        if let (Some(name), Some(home), Some(shell), Some(groups)) =
+            (fields.next(), fields.next(), fields.next(), fields.next())
+        {
+            let groups = groups.split_whitespace().map(str::to_owned).collect();
+            out.insert(
+                name,
+                Some(UserFact {
+                    home,
+                    shell,
+                    groups,
+                }),
+            );
+        }
+    }
+    out
+}
+
+fn probes(request: &FactsRequest, text: &str) -> Result<Vec<(Vec<String>, bool)>, String> {
+    let codes: Vec<&str> = text.lines().collect();
+    if codes.len() != request.probes.len() {
+        let (asked, told) = (request.probes.len(), codes.len());
+        return Err(format!(
+            "it tells of {told} commands, and {asked} were asked for"
+        ));
+    }
+    let asked = request.probes.iter().cloned();
+    Ok(asked
+        .zip(codes.into_iter().map(|code| code == "0"))
+        .collect())
 }
 
 /// The sections by name. What stands before the first is a login shell's chatter.

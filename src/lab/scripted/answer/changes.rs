@@ -133,10 +133,11 @@ pub(super) fn systemctl(machine: &mut Machine, verb: &str, unit: &str) -> Result
             machine.enable(unit, verb == "enable");
             Ok(())
         }
+        "try-restart" if machine.unit_state(unit).1 != "active" => Ok(()),
         "start" => machine.start(unit),
         "stop" => machine.stop(unit),
         "restart" | "reload-or-restart" if !machine.is_loaded(unit) => Err(missing()),
-        "restart" | "reload-or-restart" => {
+        "restart" | "reload-or-restart" | "try-restart" => {
             if is_mount(unit) {
                 machine.stop(unit)?;
             }

@@ -134,6 +134,9 @@ pub(super) fn facts(machine: &mut Machine, input: &[u8]) -> Reply {
             say(format_args!("{files}end"));
         }
     }
+    for line in of_playbooks(machine, &asked, wants("upgrades")) {
+        say(format_args!("{line}"));
+    }
     say(format_args!("==infra end=="));
     Reply::said(out)
 }
@@ -152,6 +155,58 @@ fn firewall_files(pve: &Path) -> Option<String> {
         let _ = write!(out, "file {name}\n{lines}");
     }
     Some(out)
+}
+
+/// What only playbooks ask for. Packages of a scripted host are always the newest.
+fn of_playbooks(
+    machine: &Machine,
+    asked: &dyn Fn(&str) -> Vec<String>,
+    upgrades: bool,
+) -> Vec<String> {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let mut out = Vec::new();
+    let mut section = |name: &str, lines: Vec<String>| {
+        if !lines.is_empty() {
+            out.push(format!("==infra {name}=="));
+            out.extend(lines);
+        }
+    };
+    let text = |path: String| {
+        let bytes = machine.tree.read(&path)?;
+        Some(format!("{path}\t{}", STANDARD.encode(bytes)))
+    };
+    section(
+        "texts",
+        asked("text").into_iter().filter_map(text).collect(),
+    );
+    let user = |name: String| {
+        machine.users.get(&name)?;
+        let home = if name == "root" {
+            "/root".to_owned()
+        } else {
+            format!("/home/{name}")
+        };
+        let shell = machine
+            .shells
+            .get(&name)
+            .map_or("/bin/bash", String::as_str);
+        let mut groups = vec![name.clone()];
+        groups.extend(machine.memberships.get(&name).cloned().unwrap_or_default());
+        Some(format!("{name}\t{home}\t{shell}\t{}", groups.join(" ")))
+    };
+    section(
+        "users",
+        asked("user").into_iter().filter_map(user).collect(),
+    );
+    let probes = asked("probe").into_iter().map(|line| {
+        let argv: Vec<String> = line.split('\t').map(str::to_owned).collect();
+        super::plain::probe(machine, &argv).to_string()
+    });
+    section("probes", probes.collect());
+    if upgrades {
+        section("upgrades", Vec::new());
+    }
+    out
 }
 
 /// Blanks as the kernel writes them.

@@ -42,6 +42,12 @@ pub(super) fn answer(machine: &mut Machine, argv: &[String], call: &Call<'_>) ->
     })
 }
 
+/// The exit code of a command that only looks; one that it does not know is not there.
+pub(super) fn probe(machine: &Machine, argv: &[String]) -> u8 {
+    let words: Vec<&str> = argv.iter().map(String::as_str).collect();
+    look(machine, &words).map_or(127, |reply| reply.code)
+}
+
 fn of(outcome: Result<String, String>, code: u8) -> Reply {
     outcome.map_or_else(|why| Reply::failed(code, why), Reply::said)
 }
@@ -120,6 +126,32 @@ fn change(machine: &mut Machine, words: &[&str], input: &[u8]) -> Option<Reply> 
                 format!("chmod: cannot access '{path}': No such file or directory"),
             ),
         },
+        ["useradd", options @ .., name] => {
+            if machine.users.contains_key(*name) {
+                return Some(Reply::failed(
+                    9,
+                    format!("useradd: user '{name}' already exists"),
+                ));
+            }
+            let id = machine
+                .users
+                .values()
+                .filter(|id| **id < 60_000)
+                .max()
+                .map_or(1_000, |id| id + 1);
+            machine.users.insert((*name).to_owned(), id.max(1_000));
+            machine.settle(name, options);
+            Reply::default()
+        }
+        ["usermod", options @ .., name] => {
+            machine.settle(name, options);
+            Reply::default()
+        }
+        ["systemctl", "reboot"] => {
+            machine.tree.remove("/run/reboot-required");
+            machine.boot(None);
+            Reply::default()
+        }
         ["umount", path] => match machine.mounts.remove(*path) {
             Some(_) => Reply::default(),
             None => Reply::failed(32, format!("umount: {path}: not mounted.")),

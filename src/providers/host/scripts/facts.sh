@@ -69,4 +69,38 @@ if wants pve-firewall; then
     awk 'FNR == 1 { print "file " FILENAME } { print "\t" $0 }' "$@" 2>/dev/null && printf 'end\n'
   )
 fi
+texts=$(asked text)
+if [ -n "$texts" ]; then
+  section texts
+  printf '%s\n' "$texts" | while IFS= read -r path; do
+    [ -f "$path" ] && printf '%s\t%s\n' "$path" "$(base64 -w 0 <"$path")"
+  done
+fi
+users=$(asked user)
+if [ -n "$users" ]; then
+  section users
+  printf '%s\n' "$users" | while IFS= read -r name; do
+    entry=$(getent passwd "$name") || continue
+    printf '%s\t%s\t%s\n' "$name" "$(printf '%s' "$entry" | cut -d : -f 6,7 | tr : '\t')" "$(id -Gn -- "$name")"
+  done
+fi
+probes=$(asked probe)
+if [ -n "$probes" ]; then
+  section probes
+  # Words are parted by tabs; nothing in them means anything to the shell.
+  printf '%s\n' "$probes" | while IFS= read -r words; do
+    (
+      set -f
+      IFS='	'
+      # shellcheck disable=SC2086
+      set -- $words
+      exec "$@" >/dev/null 2>&1 </dev/null
+    )
+    printf '%s\n' "$?"
+  done
+fi
+if wants upgrades; then
+  section upgrades
+  apt-get -s -o Debug::NoLocking=true --with-new-pkgs upgrade 2>/dev/null | sed -n 's/^Inst \([^ ]*\).*/\1/p'
+fi
 section end

@@ -1,0 +1,250 @@
+//! A playbook from its file to its end.
+
+use super::{
+    acts::{Doing, is_pending, words},
+    args::PlayArgs,
+    batch::{self, Seen, Work},
+    choose,
+};
+use crate::cli::{
+    context::Context,
+    exit,
+    failure::{Failure, failed},
+    live,
+    locks::Locks,
+    session::{self, Lab, Session},
+    system, up,
+};
+use crate::diagnostic::Diagnostic;
+use crate::model::playbook::Playbook;
+use crate::plan::Plan;
+use crate::playbook::tasks;
+use crate::view::human;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Runs it.
+pub(super) fn run(context: &Context, args: &PlayArgs, name: &str) -> Result<u8, Failure> {
+    let system = system::load(context)?;
+    let playbook = choose::playbook(context, &system.folder, name)?;
+    let values = choose::values(&playbook, &args.var)?;
+    let hosts = choose::hosts(context, &system.desired, &playbook, &values)?;
+    let mut works = Vec::new();
+    let mut problems: Vec<Diagnostic> = Vec::new();
+    for host in hosts {
+        match tasks(&playbook, &host, &values) {
+            Ok((tasks, handlers)) => works.push(Work {
+                host,
+                tasks,
+                handlers,
+            }),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if !problems.is_empty() {
+        problems.dedup();
+        let sources = choose::loaded(&system.folder)?.sources;
+        system::show(context, &problems, &sources);
+        return Err(Failure::said(exit::INVALID));
+    }
+    let lab = live::lab_of(context)?;
+    live::block_on(async {
+        let session = session::open(context, system, lab.as_ref())?;
+        if args.check {
+            return check(context, &session, &playbook, &works).await;
+        }
+        let why = format!("infra play {name}");
+        let walking = AtomicBool::new(false);
+        let locks = Locks::of(context, &session, &why);
+        let work = play(
+            context,
+            args,
+            &session,
+            lab.as_ref(),
+            &playbook,
+            works,
+            &walking,
+        );
+        locks.hold(context, &walking, work).await
+    })
+}
+
+/// What would change, on all hosts.
+async fn check(
+    context: &Context,
+    session: &Session,
+    playbook: &Playbook,
+    works: &[Work],
+) -> Result<u8, Failure> {
+    let seen = batch::look(session, works).await?;
+    let plan = seen.plan(session, works)?;
+    let todo = todo(context, session, works, &seen).await?;
+    if context.global.json {
+        context.terminal.json(&serde_json::json!({
+            "playbook": playbook.name, "plan": plan, "would": todo,
+        }));
+        return Ok(exit::DONE);
+    }
+    show(context, &plan, &todo);
+    context
+        .terminal
+        .tell("Nothing was changed: this was a check.");
+    Ok(exit::DONE)
+}
+
+/// What is done beside the changes, in words.
+async fn todo(
+    context: &Context,
+    session: &Session,
+    works: &[Work],
+    seen: &Seen,
+) -> Result<Vec<String>, Failure> {
+    let mut pending = !seen.changes(works).is_empty();
+    let parts = seen.parts(works);
+    for part in &parts {
+        if let Some(act) = &part.act {
+            pending |= is_pending(context, session, act, &part.hosts, seen).await?;
+        }
+    }
+    if !pending {
+        return Ok(Vec::new());
+    }
+    let acts = parts
+        .iter()
+        .filter_map(|part| Some((part.act.as_ref()?, &part.hosts)));
+    Ok(acts.map(|(act, hosts)| words(act, hosts)).collect())
+}
+
+fn show(context: &Context, plan: &Plan, todo: &[String]) {
+    let verbose = context.terminal.loudness().verbose;
+    if !plan.changes.is_empty() || todo.is_empty() {
+        context.terminal.answer(&human::plan(plan, verbose));
+    }
+    for line in todo {
+        context.terminal.answer(&format!("  > {line}\n"));
+    }
+}
+
+async fn play(
+    context: &Context,
+    args: &PlayArgs,
+    session: &Session,
+    lab: Option<&Lab>,
+    playbook: &Playbook,
+    works: Vec<Work>,
+    walking: &AtomicBool,
+) -> Result<u8, Failure> {
+    let seen = batch::look(session, &works).await?;
+    let plan = seen.plan(session, &works)?;
+    let todo = todo(context, session, &works, &seen).await?;
+    if let Some(failure) = up::blocked(&plan) {
+        return Err(failure);
+    }
+    if !context.global.json {
+        show(context, &plan, &todo);
+    }
+    let is_settled = plan.changes.is_empty() && todo.is_empty();
+    if !is_settled && !args.yes && !up::agreed(context, &plan).await? {
+        return Err(Failure::new(
+            exit::FAILED,
+            "nothing was changed: you did not agree",
+        ));
+    }
+    walking.store(true, Ordering::SeqCst);
+    let ended = batches(context, args, session, lab, playbook, works, !is_settled).await;
+    walking.store(false, Ordering::SeqCst);
+    let (code, receipts) = ended?;
+    if context.global.json {
+        context.terminal.json(&serde_json::json!({
+            "playbook": playbook.name, "receipts": receipts, "exit": code,
+        }));
+    }
+    Ok(code)
+}
+
+async fn batches(
+    context: &Context,
+    args: &PlayArgs,
+    session: &Session,
+    lab: Option<&Lab>,
+    playbook: &Playbook,
+    works: Vec<Work>,
+    changes: bool,
+) -> Result<(u8, Vec<serde_json::Value>), Failure> {
+    let mut receipts = Vec::new();
+    let size = playbook.serial.unwrap_or(works.len()).max(1);
+    let doing = Doing {
+        context,
+        args,
+        session,
+        lab,
+        changes,
+    };
+    let count = works.len().div_ceil(size);
+    for (number, works) in works.chunks(size).enumerate() {
+        if count > 1 {
+            let names: Vec<&str> = works.iter().map(|work| work.host.name.as_str()).collect();
+            context.terminal.tell(&format!(
+                "Batch {} of {count}: {}.",
+                number + 1,
+                names.join(", ")
+            ));
+        }
+        let code = one(&doing, works, &mut receipts).await?;
+        if code != exit::DONE {
+            if number + 1 < count {
+                context
+                    .terminal
+                    .complain("The batches after this one were not begun.");
+            }
+            return Ok((code, receipts));
+        }
+    }
+    Ok((exit::DONE, receipts))
+}
+
+/// One batch: its parts in order, then a last look.
+async fn one(
+    doing: &Doing<'_>,
+    works: &[Work],
+    receipts: &mut Vec<serde_json::Value>,
+) -> Result<u8, Failure> {
+    let (context, session) = (doing.context, doing.session);
+    let seen = batch::look(session, works).await?;
+    for part in seen.parts(works) {
+        if !part.changes.is_empty() {
+            let plan = batch::plan(session, part.changes, Vec::new())?;
+            let (receipt, file) = up::carry_out(context, session, &plan).await?;
+            if !context.global.json {
+                let name = doing.args.name.as_deref().unwrap_or_default();
+                let again = context.again(&format!("play {name}"));
+                let text = human::receipt(&receipt, Some(&file), &format!("`{again}`"));
+                context.terminal.tell(text.trim_end());
+            }
+            let is_complete = receipt.is_complete();
+            let code = up::ended(&receipt);
+            receipts.push(serde_json::to_value(&receipt).map_err(|e| failed(&e))?);
+            if !is_complete {
+                return Ok(code);
+            }
+        }
+        if let Some(act) = &part.act {
+            let code = doing.act(act, &part.hosts).await?;
+            if code != exit::DONE {
+                context
+                    .terminal
+                    .complain(&format!("failed: {}", words(act, &part.hosts)));
+                return Ok(code);
+            }
+        }
+    }
+    let again = batch::look(session, works).await?.plan(session, works)?;
+    if again.changes.is_empty() {
+        return Ok(exit::DONE);
+    }
+    context.terminal.complain(&human::plan(&again, true));
+    Err(Failure::new(
+        exit::PARTIAL,
+        "everything was carried out, and something still differs",
+    )
+    .hint("A command whose `creates` or `unless` does not hold afterwards would run every time: look at its step."))
+}
