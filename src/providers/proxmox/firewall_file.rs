@@ -288,7 +288,7 @@ mod tests {
             groups,
             ..PveFirewall::default()
         };
-        files.guest("110".parse().expect("valid"), &cluster)
+        files.guest(110_u32.try_into().expect("valid"), &cluster)
     }
 
     #[test]
