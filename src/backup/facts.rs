@@ -6,7 +6,7 @@ use crate::model::{
     desired::Desired,
     ids::{BackupName, DatasetName},
 };
-use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
+use jiff::{Timestamp, ToSpan as _, civil::DateTime, tz::TimeZone};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -35,11 +35,6 @@ pub fn standing(schedule: &Calendar, last: Option<i64>, now: i64) -> Standing {
         return Standing::Never;
     };
     let hours = (now - last) / 3600;
-    let civil = |seconds: i64| {
-        Timestamp::from_second(seconds)
-            .ok()
-            .map(|at| at.to_zoned(TimeZone::UTC).datetime())
-    };
     // The clock of the schedule is that of its host, at most half a day off: the slack covers it.
     let due = civil(last).and_then(|last| schedule.after(last.checked_add(SLACK.hours()).ok()?));
     let late = due
@@ -51,6 +46,21 @@ pub fn standing(schedule: &Calendar, last: Option<i64>, now: i64) -> Standing {
     } else {
         Standing::Fresh
     }
+}
+
+/// Whether a night runs a job: its schedule comes between the last success and half a day after the night.
+pub fn is_due(schedule: &Calendar, last: Option<i64>, now: i64) -> bool {
+    let Some(next) = last.and_then(civil).and_then(|last| schedule.after(last)) else {
+        return true;
+    };
+    civil(now)
+        .and_then(|now| now.checked_add(SLACK.hours()).ok())
+        .is_none_or(|end| next <= end)
+}
+
+fn civil(seconds: i64) -> Option<DateTime> {
+    let at = Timestamp::from_second(seconds).ok()?;
+    Some(at.to_zoned(TimeZone::UTC).datetime())
 }
 
 /// What is known of one job that holds a dataset.
@@ -121,5 +131,20 @@ mod tests {
             standing(&weekly, last, at("2026-12-06T10:00:00Z")),
             Standing::Late { hours: 199 }
         );
+    }
+
+    #[test]
+    fn a_night_runs_what_its_schedule_brings_and_nothing_else() {
+        let weekly: Calendar = "weekly sun 03:00".parse().expect("a schedule");
+        let last = Some(at("2026-11-29T03:10:00Z"));
+        let on = |now: &str| is_due(&weekly, last, at(now));
+        assert!(!on("2026-11-30T02:00:00Z"), "the night after");
+        assert!(!on("2026-12-05T02:00:00Z"), "the night before");
+        assert!(on("2026-12-06T02:00:00Z"), "its own night, an hour early");
+        assert!(on("2026-12-09T02:00:00Z"), "a night that was missed");
+        assert!(is_due(&weekly, None, at("2026-11-30T02:00:00Z")), "never");
+        let daily: Calendar = "daily 02:30".parse().expect("a schedule");
+        let last = Some(at("2026-11-29T02:05:00Z"));
+        assert!(is_due(&daily, last, at("2026-11-30T02:00:00Z")));
     }
 }

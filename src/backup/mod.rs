@@ -9,6 +9,6 @@ mod facts;
 mod night;
 mod target;
 
-pub use facts::{Backed, Standing, backed, standing};
+pub use facts::{Backed, Standing, backed, is_due, standing};
 pub use night::{Dump, DumpOf, Night, label, leftovers, night};
 pub use target::{Wanted, lives, wanted};

@@ -1,6 +1,6 @@
 //! Which jobs are meant, and what is known of them.
 
-use crate::backup::{Standing, standing};
+use crate::backup::{Standing, is_due, standing};
 use crate::cli::{exit, failure::Failure, session::Session};
 use crate::model::{
     backup::{BackupJob, in_order},
@@ -109,5 +109,19 @@ pub(crate) async fn standings<S: Shell>(
                 .map_or(Standing::Never, |job| standing(&job.schedule, at, now));
             (name, stands)
         })
+        .collect()
+}
+
+/// The jobs that a night runs, in their order. One whose host gives no answer is among them: its failure is then told.
+pub(crate) async fn due<S: Shell>(desired: &Desired, hosts: &BTreeMap<HostName, S>) -> Vec<String> {
+    let jobs = in_order(&desired.backups);
+    let now = jiff::Timestamp::now().as_second();
+    let mut records = records(&jobs, hosts).await;
+    jobs.into_iter()
+        .filter(|job| match records.remove(&job.name) {
+            Some(Ok(record)) => is_due(&job.schedule, record.map(|record| record.at), now),
+            Some(Err(_)) | None => true,
+        })
+        .map(|job| job.name.to_string())
         .collect()
 }

@@ -14,4 +14,4 @@ mod list;
 mod restore;
 
 pub(crate) use args::{BackupVerb, run};
-pub(crate) use choice::standings;
+pub(crate) use choice::{due, standings};

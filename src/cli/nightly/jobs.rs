@@ -5,7 +5,7 @@ use super::{
     outcome::{End, Gauge, Outcome},
 };
 use crate::cli::{
-    context::Context, exit, failure::Failure, plan, session::Session, stack, verify, zfs,
+    backup, context::Context, exit, failure::Failure, plan, session::Session, stack, verify, zfs,
 };
 use crate::model::nights::Job;
 use crate::plan::Obstacle;
@@ -82,7 +82,7 @@ fn idle(session: &Session, job: Job) -> Option<&'static str> {
     let (is_idle, why) = match job {
         Job::Snapshot | Job::Prune => (no_schedule(), "no dataset has a snapshot schedule"),
         Job::Replicate => (desired.replicas.is_empty(), "the inventory has no replicas"),
-        Job::Backup => (true, "the inventory has no backups"),
+        Job::Backup => (desired.backups.is_empty(), "the inventory has no backups"),
         Job::Check => (desired.checks.is_empty(), "the inventory has no checks"),
         Job::Images => (desired.stacks.is_empty(), "the inventory has no stacks"),
         Job::Drift | Job::Certificates => (false, ""),
@@ -100,13 +100,24 @@ async fn one(
         Job::Snapshot => zfs::nightly::snapshot(context, session).await?,
         Job::Prune => zfs::nightly::prune(context, session).await?,
         Job::Replicate => zfs::nightly::replicate(context, session).await?,
-        Job::Backup => exit::DONE,
+        Job::Backup => backups(context, session).await?,
         Job::Check => return check(session).await,
         Job::Drift => return drift(context, session).await,
         Job::Certificates => return certificates::look(session).await,
         Job::Images => return images(context, record, session).await,
     };
     Ok(said(record, code))
+}
+
+/// Runs the backup jobs that are due.
+async fn backups(context: &Context, session: &Session) -> Result<u8, Failure> {
+    let due = backup::due(&session.desired, &session.hosts).await;
+    if due.is_empty() {
+        context.terminal.answer("No backup job is due.\n");
+        return Ok(exit::DONE);
+    }
+    let came = backup::jobs::run_jobs(context, session, &due).await?;
+    Ok(backup::jobs::show(context, &came))
 }
 
 /// What a verb said: all of its complaints when it failed, its answer in short when it did not.
@@ -151,6 +162,11 @@ async fn check(session: &Session) -> Result<Came, Failure> {
                 ));
             }
             Verdict::NotAsked { .. } => unasked += 1,
+            // What could not be asked is not known to hold: no better than a failure to who sleeps.
+            Verdict::Unanswered { why } => {
+                failed += 1;
+                lines.push(format!("{}: not answered: {why}", result.name));
+            }
         }
     }
     let hold = results.len() - failed - unasked;

@@ -2,6 +2,7 @@
 
 use super::{args::PlayArgs, batch::Seen, stacks};
 use crate::cli::{
+    backup,
     context::Context,
     exit,
     failure::{Failure, failed},
@@ -43,7 +44,7 @@ pub(super) fn words(act: &Act, hosts: &[HostName]) -> String {
         Act::Deploy(names) => format!("deploy stacks ({}) on {hosts}", names.join(", ")),
         Act::Update(names) => format!("update stacks ({}) on {hosts}", names.join(", ")),
         Act::Snapshot(label) => format!("snapshot all datasets as `{label}`"),
-        Act::Backup => "run the backups that are due".to_owned(),
+        Act::Backup => "run all backup jobs".to_owned(),
         Act::Firewall => "bring the firewall in line".to_owned(),
         Act::Check => "ask the system's checks".to_owned(),
         Act::Confirm(text) => format!("ask: {text}"),
@@ -119,7 +120,12 @@ impl Doing<'_> {
                 whole.global.on = None;
                 zfs::nightly::labelled(&whole, session, label).await
             }
-            Act::Backup => Err(Failure::new(exit::FAILED, "the inventory has no backups")),
+            Act::Backup => {
+                let mut whole = context.in_folder(&session.world.folder);
+                whole.global.on = None;
+                let came = backup::jobs::run_jobs(&whole, session, &[]).await?;
+                Ok(backup::jobs::show(&whole, &came))
+            }
             Act::Confirm(text) => self.confirm(text),
             Act::Pause(seconds) => {
                 tokio::time::sleep(Duration::from_secs(u64::from(*seconds))).await;

@@ -33,6 +33,7 @@ const KEEP: Retention = Retention {
     weekly: 8,
     monthly: 12,
     yearly: 2,
+    guards: None,
 };
 
 /// All jobs.
@@ -111,6 +112,7 @@ fn keep(raw: &May<document::Retention>, scope: &mut Scope<'_>) -> Retention {
         weekly: count(&raw.weekly),
         monthly: count(&raw.monthly),
         yearly: count(&raw.yearly),
+        guards: None,
     };
     let all = [
         keep.last,

@@ -292,6 +292,7 @@ pub(in crate::providers::restic) mod tests {
                 weekly: 0,
                 monthly: 0,
                 yearly: 0,
+                guards: None,
             },
             order: 1,
             scratch: "/var/lib/infra/scratch".to_owned(),
