@@ -143,7 +143,10 @@ async fn measure() {
     let compiled = firewall::compile(&desired).0;
     let loaded = begun.elapsed();
     let api = desired.proxmox.as_mut().expect("has one");
-    api.host = told["host"].as_str().expect("text").to_owned();
+    told["host"]
+        .as_str()
+        .expect("text")
+        .clone_into(&mut api.host);
     api.port = u16::try_from(told["port"].as_u64().expect("a number")).expect("a port");
     api.tls = TlsTrust::Fingerprint(serde_json::from_value(told["pin"].clone()).expect("a pin"));
     let ApiAuth::Token { secret, .. } = &api.auth else {

@@ -161,7 +161,10 @@ mod tests {
 
     #[test]
     fn a_log_shows_its_end() {
-        let log: String = (0..50).map(|line| format!("line {line}\n")).collect();
+        let log: String = (0..50)
+            .map(|line| format!("line {line}"))
+            .collect::<Vec<_>>()
+            .join("\n");
         let end = tail(&log);
         assert!(
             end.starts_with("line 30") && end.ends_with("line 49"),

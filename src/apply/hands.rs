@@ -5,6 +5,7 @@ use super::{
     failure::plain,
     guard::GuardPolicy,
     host_keys::HostKeys,
+    login::{is_login, login_before, prove_login},
     walk::{Hands, Notes, StepFailure},
 };
 use crate::model::{
@@ -187,44 +188,6 @@ impl<P> World<P> {
         self.shell(&first.host)?.set_units(&verbs).await?;
         Ok(())
     }
-}
-
-/// Whether the file says who may log in.
-fn is_login(path: &str) -> bool {
-    path.ends_with("/.ssh/authorized_keys")
-}
-
-async fn login_before(shell: &SshHost, path: &str) -> Option<Vec<u8>> {
-    let read = shell.demand(Command::new(["cat", "--", path])).await;
-    read.ok().map(|output| output.stdout)
-}
-
-/// A NEW connection with the new keys. When it is refused, the old ones are put back through the one that is still open.
-async fn prove_login(
-    shell: &SshHost,
-    file: &FileWrite,
-    before: Option<Vec<u8>>,
-) -> Result<(), StepFailure> {
-    let fresh = SshHost::new(shell.target().clone());
-    let Err(error) = fresh.demand(Command::new(["true"])).await else {
-        return Ok(());
-    };
-    let mut failure = StepFailure::from(error);
-    let Some(bytes) = before else {
-        return Err(failure);
-    };
-    let old = FileWrite {
-        bytes,
-        ..file.clone()
-    };
-    shell.write_files(&[old]).await?;
-    failure.why = format!(
-        "with the keys of the inventory a new connection is refused, so those of before are back in {}\n  because: {}",
-        file.path, failure.why
-    );
-    failure.hint =
-        Some("Add the key that you log in with to `authorized_keys` in the inventory.".to_owned());
-    Err(failure)
 }
 
 /// A batch that holds an operation of another kind is a planner's bug, told as such.

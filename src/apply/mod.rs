@@ -24,6 +24,7 @@ mod hands;
 pub mod host_keys;
 pub mod journal;
 pub mod lock;
+mod login;
 mod network;
 pub mod receipt;
 pub mod replica;

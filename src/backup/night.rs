@@ -126,20 +126,19 @@ fn dump(desired: &Desired, job: &BackupJob, stack: &Stack, of: DumpOf) -> Dump {
         let dataset = dataset_at(desired, &stack.on, at)?;
         job.takes(&dataset).then_some((at, dataset))
     });
-    let (path, carried, kept) = match on_dataset {
-        Some((at, dataset)) => (
+    let (path, carried, kept) = if let Some((at, dataset)) = on_dataset {
+        (
             format!("{at}/{DUMPS}/{name}"),
             None,
             format!("{}/{DUMPS}/{name}", job.mount_of(&dataset)),
-        ),
-        None => {
-            let staged = format!("{}/{name}", job.stage());
-            if stack.on == job.host {
-                (staged.clone(), None, staged)
-            } else {
-                let out = format!("{STAGE}/{}/out/{name}", job.name);
-                (out, Some(staged.clone()), staged)
-            }
+        )
+    } else {
+        let staged = format!("{}/{name}", job.stage());
+        if stack.on == job.host {
+            (staged.clone(), None, staged)
+        } else {
+            let out = format!("{STAGE}/{}/out/{name}", job.name);
+            (out, Some(staged.clone()), staged)
         }
     };
     Dump {

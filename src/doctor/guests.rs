@@ -8,7 +8,7 @@ use crate::model::{
     firewall_step::PveLevel,
     guest::Guest,
     host::Node,
-    ids::HostName,
+    ids::{HostName, StorageId},
     observed::{ObservedProxmox, Question},
     reference::Reference,
 };
@@ -29,7 +29,7 @@ pub(super) fn storages(guest: &Guest) -> impl Iterator<Item = &str> {
     [guest.disk.storage.as_str()]
         .into_iter()
         .chain(guest.disks.iter().map(|disk| disk.storage.as_str()))
-        .chain(guest.tpm.iter().map(|storage| storage.as_str()))
+        .chain(guest.tpm.iter().map(StorageId::as_str))
         .chain(firmware)
 }
 

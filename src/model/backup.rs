@@ -224,7 +224,7 @@ impl Database {
 pub enum DatabaseEngine {
     /// PostgreSQL.
     Postgres,
-    /// MariaDB and MySQL.
+    /// `MariaDB` and `MySQL`.
     Mariadb,
     /// A SQLite file.
     Sqlite,

@@ -48,6 +48,10 @@ pub(super) fn home(name: &str, seen: Option<&UserFact>) -> String {
 }
 
 /// Compares the tasks of a host with what was seen on it. Every change waits for the ones before it on the same host.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other kind is resources or a command, which `resources` tells"
+)]
 pub fn compare(
     inputs: &Inputs<'_>,
     host: &HostName,
@@ -282,7 +286,11 @@ fn is_as_wanted(kind: &Kind, facts: &HostFacts) -> bool {
 
 fn logins(name: &str, keys: &[String], seen: Option<&UserFact>) -> Vec<Resource> {
     let folder = format!("{}/.ssh", home(name, seen));
-    let text: String = keys.iter().map(|key| format!("{}\n", key.trim())).collect();
+    let mut text = String::new();
+    for key in keys {
+        text.push_str(key.trim());
+        text.push('\n');
+    }
     vec![
         Resource::Directory {
             path: folder.clone(),

@@ -61,6 +61,9 @@ impl Task {
     }
 }
 
+/// Handlers by the name that `notify` has.
+pub(super) type Handlers = Vec<(String, Task)>;
+
 /// The tasks of a host, and its handlers by name.
 ///
 /// # Errors
@@ -69,7 +72,7 @@ pub fn tasks(
     playbook: &Playbook,
     host: &Host,
     vars: &BTreeMap<String, String>,
-) -> Result<(Vec<Task>, Vec<(String, Task)>), Vec<Diagnostic>> {
+) -> Result<(Vec<Task>, Handlers), Vec<Diagnostic>> {
     let mut problems = Vec::new();
     let mut tasks = Vec::new();
     for (number, step) in playbook.steps.iter().enumerate() {

@@ -50,7 +50,7 @@ fn quoted(word: &str) -> String {
     out + "\""
 }
 
-fn file(name: &str, text: String, purpose: String) -> Resource {
+fn file(name: &str, text: &str, purpose: String) -> Resource {
     Resource::File(FileResource {
         path: format!("{UNITS}/{name}"),
         content: Content::text(format!("# Made by infra; edits are replaced.\n{text}")),
@@ -110,7 +110,7 @@ pub(super) fn failed(desired: &Desired, nights: &Nights) -> [Resource; 1] {
     );
     [file(
         &failed_name(desired),
-        text,
+        &text,
         "a timer that fails is told at once".to_owned(),
     )]
 }
@@ -158,7 +158,7 @@ pub(super) fn pair(
         service = service(desired, begins),
     );
     let name = timer(desired, begins);
-    let mut timed = file(&name, when, format!("{} begins by itself", begins.word()));
+    let mut timed = file(&name, &when, format!("{} begins by itself", begins.word()));
     if let Resource::File(file) = &mut timed {
         // A timer that runs goes on with its old schedule until it is started anew.
         let again = ["systemctl", "try-restart", &name];
@@ -168,7 +168,7 @@ pub(super) fn pair(
     [
         file(
             &service(desired, begins),
-            unit,
+            &unit,
             format!("what {} does", begins.word()),
         ),
         timed,

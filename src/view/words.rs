@@ -25,7 +25,7 @@ pub fn about(bytes: u64) -> String {
         0x4000_0000..0x100_0000_0000 => ("GiB", 30),
         _ => ("TiB", 40),
     };
-    let tenths = ((bytes >> (shift - 4)) * 10) >> 4;
+    let tenths = (u128::from(bytes) * 10) >> shift;
     format!("{}.{} {unit}", tenths / 10, tenths % 10)
 }
 

@@ -54,8 +54,10 @@ fn adopted(config: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_new_guest_lacks_is_found_before_anything_is_written() {
+    /// An inventory, what is different in the lab, who is told of, and which words.
+    type Case = (String, fn(&mut WorldConfig), &'static str, &'static str);
     let nothing: fn(&mut WorldConfig) = |_| {};
-    let cases: [(String, fn(&mut WorldConfig), &str, &str); 7] = [
+    let cases: [Case; 7] = [
         (
             guest("cores: 1"),
             |config| {

@@ -69,7 +69,6 @@ fn effect(fault: &str, write: &str) -> Option<Effect> {
             code: 500,
             text: "got no worker upid - start worker failed".to_owned(),
         },
-        ("no upid", false) => return None,
         ("lock timeout", true) => fail(LOCK),
         ("lock timeout", false) => status(
             500,
@@ -77,7 +76,7 @@ fn effect(fault: &str, write: &str) -> Option<Effect> {
         ),
         ("task failure", true) => fail("unexpected end of file"),
         // A write that starts no task has none that could fail.
-        ("task failure", false) => return None,
+        ("no upid" | "task failure", false) => return None,
         ("expired ticket", _) => Effect::ExpiredTicket,
         (other, _) => panic!("no fault is called {other}"),
     })

@@ -216,7 +216,7 @@ fn switch<'w>(wire: &'w Wire, token: &str) -> Switch<NodeShell<'w>> {
 
 /// Looks until it is so; the guard's timer ends long before the limit.
 async fn until(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !is_so() {
         assert!(Instant::now() < deadline, "{what}");
         tokio::time::sleep(Duration::from_millis(200)).await;

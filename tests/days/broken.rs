@@ -208,7 +208,7 @@ const CASES: &[Broken] = &[
         "a directory that climbs",
         (MANIFEST, "/jellyfin/cache\"", "/../../cache\""),
         3,
-        &["REL012", "cache"],
+        &["INV020", "cache"],
     ),
     broken(
         "a misspelled key of the manifest",

@@ -58,9 +58,7 @@ impl Lab {
 
     /// A folder with this inventory; its lab is begun by [`Lab::begin_lab`].
     pub(crate) fn of(name: &str, inventory: &str) -> Self {
-        let lab = Self {
-            folder: tempfile::tempdir().expect("folder"),
-        };
+        let lab = Self::empty();
         let folder = lab.path("inventory").join(name);
         fs::create_dir_all(&folder).expect("made");
         fs::write(folder.join("inventory.yaml"), inventory).expect("written");

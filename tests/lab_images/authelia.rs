@@ -1,4 +1,4 @@
-//! The stand-in for Authelia decides by the configuration that it is given. Needs python3 with PyYAML on this machine.
+//! The stand-in for Authelia decides by the configuration that it is given. Needs python3 with `PyYAML` on this machine.
 
 #![expect(clippy::print_stdout, reason = "says why it is skipped")]
 

@@ -1,4 +1,4 @@
-//! The stand-in for Traefik routes by the files that it is given, and asks before it does. Needs python3 with PyYAML here.
+//! The stand-in for Traefik routes by the files that it is given, and asks before it does. Needs python3 with `PyYAML` here.
 
 #![expect(clippy::print_stdout, reason = "says why it is skipped")]
 

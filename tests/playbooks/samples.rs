@@ -20,7 +20,7 @@ fn every_invalid_playbook_says_what_its_name_says() {
                 .to_string_lossy()
                 .into_owned()
         })
-        .filter(|name| name.ends_with(".yaml"))
+        .filter(|name| Path::new(name).extension().is_some_and(|end| end == "yaml"))
         .collect();
     names.sort();
     assert!(names.len() >= 8, "{names:?}");

@@ -2,8 +2,7 @@
 
 #![expect(
     clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "writes each sample into a folder of its own, serves pages, says what it skips"
+    reason = "writes each sample into a folder of its own, serves pages"
 )]
 
 mod checks;

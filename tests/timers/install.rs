@@ -6,11 +6,11 @@ use crate::{
 };
 use std::fs;
 
-const NIGHTS: &str = r#"
+const NIGHTS: &str = r"
 nights:
   host: intranet
   timers: {night: daily 02:30, snapshot: hourly}
-"#;
+";
 
 fn guest(lab: &Lab, argv: &[&str]) -> crate::lab::Ran {
     let args = [

@@ -20,6 +20,11 @@ pub(crate) fn flagship(nights: &str, files: &[(&str, &str)]) -> Lab {
     for (name, text) in files {
         fs::write(folder.join(name), text).expect("written");
     }
+    // A scripted host has no restic: backups are for real guests.
+    let storage = folder.join("storage.yaml");
+    let text = fs::read_to_string(&storage).expect("the flagship's storage");
+    let (kept, _) = text.split_once("\nbackups:").expect("backups come last");
+    fs::write(&storage, kept).expect("written");
     lab.begin_lab();
     lab.up().says(0, &["Done."]);
     lab

@@ -197,7 +197,7 @@ secrets:
         3,
         &[
             "stranger (webhook) was not told",
-            "UnknownIssuer",
+            "invalid peer certificate",
             "silent (ntfy) was not told",
             "nobody (gotify) was not told",
             "the secret `nowhere`",

@@ -215,20 +215,18 @@ async fn place(work: &Work<'_>, shell: &SshHost) -> Result<(), BackupError> {
 }
 
 fn zfs(work: &Work<'_>, error: ZfsError) -> BackupError {
-    match error {
-        ZfsError::Shell(error) => BackupError::Shell(error),
-        other => {
-            let mut said = other.to_string();
-            let mut cause = std::error::Error::source(&other);
-            while let Some(inner) = cause {
-                said = format!("{said}: {inner}");
-                cause = inner.source();
-            }
-            BackupError::Source {
-                host: work.job.host.to_string(),
-                said,
-            }
-        }
+    if let ZfsError::Shell(error) = error {
+        return BackupError::Shell(error);
+    }
+    let mut said = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(inner) = cause {
+        said = format!("{said}: {inner}");
+        cause = inner.source();
+    }
+    BackupError::Source {
+        host: work.job.host.to_string(),
+        said,
     }
 }
 
@@ -287,15 +285,14 @@ async fn taken(
     plan: &Night,
     survey: Option<&Survey>,
 ) -> Result<Moment, BackupError> {
-    let clock = match survey {
-        Some(survey) => survey.clock,
-        None => {
-            let text = shell.demand(Command::new(["date", "+%s"])).await?.text();
-            text.trim().parse().map_err(|_| BackupError::Garbled {
-                program: "date".to_owned(),
-                why: text.trim().to_owned(),
-            })?
-        }
+    let clock = if let Some(survey) = survey {
+        survey.clock
+    } else {
+        let text = shell.demand(Command::new(["date", "+%s"])).await?.text();
+        text.trim().parse().map_err(|_| BackupError::Garbled {
+            program: "date".to_owned(),
+            why: text.trim().to_owned(),
+        })?
     };
     let mut out = Moment {
         at: clock,

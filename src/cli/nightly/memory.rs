@@ -86,7 +86,7 @@ impl Memory {
     /// In Prometheus' text format.
     pub(super) fn metrics(&self, system: &str) -> String {
         let mut rows: BTreeMap<(&str, &str), Vec<(String, String)>> = BTreeMap::new();
-        let own = vec![("system".to_owned(), system.to_owned())];
+        let own = [("system".to_owned(), system.to_owned())];
         let mut add = |name, help, labels: &[(String, String)], value: String| {
             let all: Vec<(String, String)> = own.iter().chain(labels).cloned().collect();
             let row = (labelled(&all), value);

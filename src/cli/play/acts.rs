@@ -163,7 +163,7 @@ impl Doing<'_> {
             .run(Command::new(["test", "-e", REBOOT_REQUIRED]))
             .await
             .map_err(|error| failed(&error))?;
-        if !asked.is_success() && !(always && self.changes) {
+        if !(asked.is_success() || always && self.changes) {
             return Ok(());
         }
         self.context.terminal.tell(&format!("{host} reboots ..."));

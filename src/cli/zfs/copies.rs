@@ -155,7 +155,7 @@ mod tests {
         let gone = decided(&name, &view, &rules, &limits).unwrap_or_default();
         let names: Vec<&str> = gone.iter().map(|id| id.name.as_str()).collect();
         let wanted = [&view.snapshots[2].name, &view.snapshots[3].name];
-        assert_eq!(names, wanted.map(|name| name.as_str()));
+        assert_eq!(names, wanted.map(crate::model::ids::SnapshotName::as_str));
         let much = copy(0..40, now);
         assert!(decided(&name, &much, &rules, &limits).is_err());
     }

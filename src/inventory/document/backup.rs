@@ -127,7 +127,7 @@ pub(crate) struct ManifestDatabase {
 pub(crate) enum ManifestEngine {
     /// PostgreSQL.
     Postgres,
-    /// MariaDB and MySQL.
+    /// `MariaDB` and `MySQL`.
     Mariadb,
     /// A SQLite file.
     Sqlite,

@@ -127,6 +127,7 @@ pub(crate) struct Template {
 }
 
 /// A line in a file.
+#[expect(clippy::struct_field_names, reason = "`line:` is what a person writes")]
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Line {

@@ -109,14 +109,20 @@ pub(super) fn unused(
     }
     let keys = desired.datasets.values().filter_map(|d| d.key.as_ref());
     used.extend(keys.map(ToString::to_string));
-    let jobs = desired.backups.values().flat_map(|job| job.secrets());
+    let jobs = desired
+        .backups
+        .values()
+        .flat_map(crate::model::backup::BackupJob::secrets);
     used.extend(jobs.map(|name| name.to_string()));
     for mount in desired.hosts.values().flat_map(|host| &host.mounts) {
         if let HostMountSource::WebDav { password, .. } = &mount.source {
             used.insert(password.to_string());
         }
     }
-    let told = desired.nights.iter().flat_map(|nights| nights.secrets());
+    let told = desired
+        .nights
+        .iter()
+        .flat_map(crate::model::nights::Nights::secrets);
     used.extend(told.map(ToString::to_string));
     let templates: BTreeSet<&str> = desired
         .stacks

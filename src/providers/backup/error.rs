@@ -102,7 +102,6 @@ impl BackupError {
             Self::Program { program, .. } => Some(format!(
                 "`infra up` installs {program} where a job needs it; Debian 13 has one that is new enough."
             )),
-            Self::Source { .. } => None,
             Self::NoRepository { .. } => Some(
                 "If its disk is not mounted, mount it. A job that has never succeeded makes its repository itself.".to_owned(),
             ),
@@ -115,7 +114,7 @@ impl BackupError {
             Self::Engine { said, .. } if said.to_lowercase().contains("no space left") => {
                 Some("Free some space where the repository is: `infra backup forget`, or a larger disk.".to_owned())
             }
-            Self::Engine { .. } | Self::Unproven { .. } | Self::Garbled { .. } | Self::Secret { .. } => None,
+            Self::Source { .. } | Self::Engine { .. } | Self::Unproven { .. } | Self::Garbled { .. } | Self::Secret { .. } => None,
             Self::Dump { why, .. } if why.contains("No space left") => {
                 Some("Free some space on that host, then run the command again.".to_owned())
             }

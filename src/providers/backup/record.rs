@@ -4,6 +4,7 @@ use super::error::BackupError;
 use crate::model::backup::STAGE;
 use crate::providers::shell::{Command, Shell};
 use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
 
 /// Name of the script that keeps a record.
 const RECORD_SCRIPT: &str = "infra-backup-record";
@@ -114,9 +115,10 @@ fn metrics(record: &Record) -> String {
     let job = &record.job;
     let mut out = String::new();
     let mut gauge = |name: &str, help: &str, value: String| {
-        out.push_str(&format!(
+        let _ = write!(
+            out,
             "# HELP infra_backup_{name} {help}\n# TYPE infra_backup_{name} gauge\ninfra_backup_{name}{{job=\"{job}\"}} {value}\n"
-        ));
+        );
     };
     gauge(
         "last_success_timestamp_seconds",

@@ -568,6 +568,7 @@ mod tests {
     }
 
     impl Kept {
+        #[expect(clippy::unwrap_in_result, reason = "a test's own lock")]
         fn asked(&self, what: &'static str) -> Result<(), DataError> {
             self.asked.lock().expect("one thread").push(what);
             match self.fails {

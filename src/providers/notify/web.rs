@@ -1,7 +1,7 @@
 //! ntfy, Gotify, webhooks and pings: one POST each.
 //!
 //! Sources: docs.ntfy.sh/publish (headers Title, Priority, Tags), gotify.net/api-docs (`/message`, `X-Gotify-Key`),
-//! healthchecks.io/docs/http_api (`/start`, `/fail`).
+//! `healthchecks.io/docs/http_api` (`/start`, `/fail`).
 
 use super::{
     Kind, Message, NotifyError,

@@ -43,7 +43,7 @@ impl FirewallFiles {
             cluster: &file.scope.ipsets,
             own: &BTreeMap::new(),
         };
-        let is_known = rules().all(|rule| knows.rule(rule)) && knows.members(&file.scope);
+        let is_known = rules().all(|rule| knows.rule(rule)) && Names::members(&file.scope);
         is_known.then_some(file)
     }
 
@@ -58,7 +58,7 @@ impl FirewallFiles {
         };
         let is_known = groups.is_empty()
             && scope.rules.rules.iter().all(|rule| knows.rule(rule))
-            && knows.members(&scope);
+            && Names::members(&scope);
         is_known.then_some(scope)
     }
 
@@ -99,7 +99,7 @@ impl Names<'_> {
         is_address(end)
     }
 
-    fn members(&self, scope: &PveScope) -> bool {
+    fn members(scope: &PveScope) -> bool {
         let mut members = scope.ipsets.values().flat_map(|set| set.members.keys());
         members.all(|member| is_address(member))
     }
@@ -280,6 +280,7 @@ mod tests {
         )
     }
 
+    #[expect(clippy::unwrap_in_result, reason = "a test: none is what is asked for")]
     fn guest(text: &str) -> Option<PveScope> {
         let files = files(text);
         let File { scope, groups } = files.cluster().expect("understood");

@@ -69,6 +69,10 @@ pub struct Damage {
     pub said: Vec<String>,
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it takes what `map_err` hands over"
+)]
 fn garbled(why: impl ToString) -> BackupError {
     BackupError::Garbled {
         program: "restic".to_owned(),
@@ -223,6 +227,7 @@ pub(super) fn damage(output: &Output) -> Option<Damage> {
 
 /// What a restore brought: files and folders, bytes.
 pub(super) fn restored(text: &str) -> Result<(u64, u64), BackupError> {
+    #[expect(clippy::struct_field_names, reason = "restic's own words")]
     #[derive(Deserialize)]
     struct Restored {
         #[serde(default)]

@@ -154,6 +154,10 @@ impl RentedFolder {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the list of an operating system's errors is open"
+)]
 fn status_of(error: &io::Error) -> StatusCode {
     match error.kind() {
         io::ErrorKind::NotFound => StatusCode::NOT_FOUND,

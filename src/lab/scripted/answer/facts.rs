@@ -149,10 +149,15 @@ fn firewall_files(pve: &Path) -> Option<String> {
         names.push(entry.ok()?.file_name().into_string().ok()?);
     }
     names.sort();
-    for name in names.iter().filter(|name| name.ends_with(".fw")) {
+    for name in names
+        .iter()
+        .filter(|name| Path::new(name).extension().is_some_and(|end| end == "fw"))
+    {
         let text = fs::read_to_string(pve.join("firewall").join(name)).ok()?;
-        let lines: String = text.lines().map(|line| format!("\t{line}\n")).collect();
-        let _ = write!(out, "file {name}\n{lines}");
+        let _ = writeln!(out, "file {name}");
+        for line in text.lines() {
+            let _ = writeln!(out, "\t{line}");
+        }
     }
     Some(out)
 }
