@@ -131,7 +131,8 @@ fn a_night_is_told_once_and_a_failure_at_once() {
     );
     let told = servers.take();
     no_secret(&told);
-    let title = |one: &Told| one.text.contains("drift failed");
+    let title =
+        |one: &Told| one.text.contains("drift failed") || one.line.contains("drift%20failed");
     let at_once: Vec<&Told> = told.iter().filter(|one| title(one)).collect();
     assert_eq!(at_once.len(), 4, "{told:#?}");
     let phone: Vec<&Told> = told

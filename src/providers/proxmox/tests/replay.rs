@@ -134,7 +134,7 @@ fn the_recorded_exchanges_of_our_endpoints_are_understood() {
     let expected = [
         "forbidden, privilege named: 2",
         "forbidden, root only: 1",
-        "ok: 242",
+        "ok: 240",
         "parameters Exists: 2",
         "parameters Invalid: 17",
         "parameters NotFound: 2",
