@@ -7,7 +7,7 @@ DEMO := target/demo
 BUILD_PACKAGES := build-essential pkg-config libssl-dev zlib1g-dev
 LAB_PACKAGES := mmdebstrap systemd-container iproute2 iptables nftables ipset conntrack wireguard-go wireguard-tools btrfs-progs e2fsprogs openssh-client openssh-server curl libarchive-tools
 # The slow suites, each a target `nightly-<suite>`, in the order in which all of them run.
-SUITES := demo drift days budget faults firewall drills systems restore live ansible zfs
+SUITES := demo drift days kills budget faults firewall drills systems restore live ansible zfs
 export CARGO_TERM_COLOR ?= auto
 
 .PHONY: help deps lab-deps build demo check test nightly bench bench-ansible bench-sanoid $(SUITES:%=nightly-%)
@@ -49,6 +49,10 @@ nightly-demo:
 	sh tests/demo.sh $(INFRA) target/nightly
 nightly-drift nightly-days nightly-budget:
 	$(NIGHTS) $(@:nightly-%=%)::
+# `kill -9` at every kind of step: on scripted hosts that have more than the flagship, then on real guests.
+nightly-kills:
+	INFRA_KILLS=all cargo test --locked --test days crash:: -- --nocapture
+	$(NIGHTS) kills::
 # Every kind of write of `up` interrupted in every way; `make test` runs a sample of it.
 nightly-faults:
 	INFRA_FAULTS=all cargo test --locked --test cluster faults -- --nocapture

@@ -1,164 +1,202 @@
 //! `kill -9` after every kind of journal step: the next run goes on from there, and nothing is made twice.
+//!
+//! `cargo test` kills what brings the flagship up from nothing; with `INFRA_KILLS=all` it has guests, disks and wishes for
+//! every kind of operation that scripted hosts can carry out.
 
-use crate::lab::{Lab, told};
-use serde_json::Value;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    process::Child,
+use crate::{
+    kills::{Kills, Met, OPERATIONS, never},
+    lab::{Lab, told},
 };
+use serde_json::Value;
+use std::{fs, io::Write as _, process::Stdio};
 
-/// What was written of an entry: its kind and the kind of its change, without names.
-type Moment = (String, String);
+/// What the flagship does not have.
+const MORE: &str = "nodes:
+  pve2: {address: 192.168.1.11}
+images:
+  golden:
+    url: https://cloud.debian.org/images/golden.qcow2
+    checksum: \"sha256:abababababababababababababababababababababababababababababababab\"
+    template: {vmid: 9001, node: pve, storage: local-zfs, clone: full}
+  own:
+    file: own.qcow2
+guests:
+  copy:
+    {vmid: 122, node: pve, image: golden, memory: 1GiB, disk: {storage: fast, size: 8GiB}, nics: [{zone: lan, address: 192.168.1.42}]}
+  files:
+    vmid: 123
+    node: pve
+    image: own
+    memory: 1GiB
+    pool: homelab
+    disk: {storage: local-zfs, size: 8GiB}
+    disks: {photos: {storage: local-zfs, size: 5GiB}}
+    nics: [{zone: lan, address: 192.168.1.43}]
+  nomad:
+    {vmid: 124, node: pve, image: debian-13, memory: 1GiB, disk: {storage: local-zfs, size: 8GiB}, nics: [{zone: lan, address: 192.168.1.44}]}
+";
 
-/// `pve: guest 110 intranet first-boot seed` -> `guest seed`; `intranet: stack immich` -> `stack`.
-fn kind_of(change: &str) -> String {
-    let what = change.split_once(": ").map_or(change, |(_, what)| what);
-    let first = what.split(' ').next().unwrap_or_default();
-    let last = what.split(' ').next_back().unwrap_or_default();
-    match (first, last) {
-        ("guest", "seed" | "power" | "scsi0") | ("dataset", "directories") => {
-            format!("{first} {last}")
-        }
-        _ => first.to_owned(),
-    }
+/// File, what is in it, and what is wanted instead.
+const OTHER_WISHES: &[(&str, &str, &str)] = &[
+    ("more.yaml", "storage: fast", "storage: local-zfs"),
+    (
+        "more.yaml",
+        "{vmid: 124, node: pve,",
+        "{vmid: 124, node: pve2,",
+    ),
+    (
+        "more.yaml",
+        "{vmid: 122, node: pve,",
+        "{vmid: 122, pool: homelab, node: pve,",
+    ),
+    ("guests.yaml", "memory: 2GiB", "memory: 3GiB"),
+    ("storage.yaml", "profile: photos", "profile: backups"),
+    (
+        "system.yaml",
+        "address: [192.168.1.10, 10.10.10.1]",
+        "address: [192.168.1.10, 10.10.10.1]\n    bridges: {vmbr9: {}}",
+    ),
+];
+
+fn is_thorough() -> bool {
+    std::env::var_os("INFRA_KILLS").is_some_and(|value| value == "all")
 }
 
-/// The moments in a journal, in order. A torn last line is none.
-fn moments(text: &str) -> Vec<Moment> {
-    let entries = text
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut steps: Vec<(Value, String)> = Vec::new();
-    let mut out = Vec::new();
-    for entry in entries {
-        let word = entry["entry"].as_str().unwrap_or_default().to_owned();
-        if word == "started" {
-            let change = entry["changes"][0].as_str().unwrap_or_default();
-            steps.push((entry["step"].clone(), kind_of(change)));
-        }
-        if word == "end" {
-            break;
-        }
-        let kind = steps
-            .iter()
-            .find(|(step, _)| *step == entry["step"])
-            .map(|(_, kind)| kind.clone())
-            .unwrap_or_default();
-        out.push((word, kind));
-    }
-    out
-}
-
-/// The kinds of the steps that a killed run had begun and not ended.
-fn in_flight(lab: &Lab) -> BTreeSet<String> {
-    let text = fs::read_to_string(lab.journal()).expect("a journal");
-    let mut open = BTreeMap::new();
-    for entry in text
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-    {
-        let step = entry["step"].to_string();
-        match entry["entry"].as_str() {
-            Some("started") => {
-                let change = entry["changes"][0].as_str().unwrap_or_default();
-                open.insert(step, kind_of(change));
-            }
-            Some("done" | "failed") => {
-                open.remove(&step);
-            }
-            _ => {}
-        }
-    }
-    open.into_values().collect()
-}
-
-/// Kills the run at the first moment that was not killed at yet; none when it came to its end.
-fn kill_at_something_new(
-    lab: &Lab,
-    run: &mut Child,
-    seen: &mut BTreeSet<Moment>,
-) -> Option<Moment> {
-    let old = fs::read_to_string(lab.journal()).unwrap_or_default();
+/// Kills and reruns until nothing differs. Every run is of a plan in a file, so that what it does is known.
+fn killed_until_it_is_done(lab: &Lab, kills: &mut Kills) {
+    let (mut was_killed, mut runs) = (false, 0);
     loop {
-        let ended = run.try_wait().expect("asked").is_some();
-        let text = fs::read_to_string(lab.journal()).unwrap_or_default();
-        if text != old
-            && let Some(new) = moments(&text)
-                .into_iter()
-                .find(|moment| !seen.contains(moment))
-        {
-            if ended {
-                return None;
-            }
-            run.kill().expect("killed");
-            seen.insert(new.clone());
-            return Some(new);
+        lab.run(&["--lab", "plan", "--out", "agreed.json"])
+            .says(0, &[]);
+        let text = fs::read_to_string(lab.path("agreed.json")).expect("written");
+        let plan: Value = serde_json::from_str(&text).expect("JSON");
+        if plan["changes"].as_array().expect("a list").is_empty() {
+            return;
         }
-        if ended {
-            return None;
+        let old = kills.before();
+        let mut run = lab
+            .command(&["--lab", "up", "agreed.json", "--yes"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("started");
+        let is_killed = kills.one(&mut run, &old, &plan);
+        let ran = told(&run.wait_with_output().expect("waited"));
+        if was_killed {
+            // The one before left its lock behind, and what is done with it is said.
+            assert!(ran.text.contains("Its lock is taken over"), "{}", ran.text);
         }
-        std::thread::yield_now();
+        if is_killed {
+            kills.remember(&plan);
+        }
+        was_killed = is_killed;
+        runs += 1;
+        assert!(
+            runs < 300,
+            "it never comes to an end: {:?}\n{}",
+            kills.at,
+            ran.text
+        );
+    }
+}
+
+fn bring_up(thorough: bool, clock: &str) -> Lab {
+    if !thorough {
+        return Lab::with_clock(clock);
+    }
+    let lab = Lab::unbegun();
+    let folder = lab.path("inventory/media-server-home");
+    fs::write(folder.join("more.yaml"), MORE).expect("written");
+    fs::write(folder.join("own.qcow2"), b"QFI\xfb, and nothing else").expect("written");
+    // With a second image and a second node every guest has to name its own.
+    let own = fs::read_to_string(folder.join("guests.yaml")).expect("guests");
+    let named = own.replace(
+        "    memory:",
+        "    image: debian-13\n    node: pve\n    memory:",
+    );
+    fs::write(folder.join("guests.yaml"), named).expect("written");
+    lab.begin_lab_at(clock);
+    lab
+}
+
+fn wish_otherwise(lab: &Lab) {
+    for (file, from, to) in OTHER_WISHES {
+        let path = lab.path("inventory/media-server-home").join(file);
+        let text = fs::read_to_string(&path).expect("readable");
+        assert!(text.contains(from), "`{from}` is not in {file}");
+        fs::write(&path, text.replacen(from, to, 1)).expect("written");
     }
 }
 
 #[test]
 fn a_run_that_is_killed_at_any_kind_of_step_is_taken_up_by_the_next() {
-    let clean = Lab::running();
+    let thorough = is_thorough();
+    let clean = bring_up(thorough, "0.01");
+    clean.up().says(0, &["Done."]);
     // Slow enough that a kill meets a step in the middle.
-    let lab = Lab::with_clock("0.15");
+    let lab = bring_up(thorough, "0.15");
     lab.fault(&["host", "pve", "slow", "--seconds", "0.1"]);
-    let (mut seen, mut caught) = (BTreeSet::new(), BTreeSet::new());
-    let mut taken_over = 0;
-    let mut killed = 0;
-    let last = loop {
-        let mut run = lab.begin();
-        let at = kill_at_something_new(&lab, &mut run, &mut seen);
-        let ran = told(&run.wait_with_output().expect("waited"));
-        if killed > 0 {
-            // The one before left its lock behind, and what is done with it is said.
-            taken_over += usize::from(ran.text.contains("Its lock is taken over"));
+    // One step fails, so that a run is killed right after one did.
+    let download = "/nodes/pve/storage/local/download-url";
+    lab.fault(&[
+        "api",
+        "fail-task",
+        "--path",
+        download,
+        "--text",
+        "download failed",
+    ]);
+    let mut kills = Kills::of(&lab.journal());
+    killed_until_it_is_done(&lab, &mut kills);
+    if thorough {
+        for lab in [&clean, &lab] {
+            wish_otherwise(lab);
         }
-        if at.is_none() {
-            break ran;
-        }
-        caught.extend(in_flight(&lab));
-        killed += 1;
-        assert!(killed < 100, "it never comes to an end: {seen:?}");
-    };
-    last.says(0, &["needs real guests"]);
+        clean.up().says(0, &["Done."]);
+        killed_until_it_is_done(&lab, &mut kills);
+    }
+    lab.up().says(0, &["needs real guests"]);
     lab.settled();
-    for kind in [
-        "file",
-        "sysctl",
-        "unit",
-        "dataset",
-        "dataset directories",
-        "directory",
-        "image",
-        "guest",
-        "guest seed",
-        "guest scsi0",
-        "guest power",
-        "packages",
-        "ufw",
-        "stack",
-        "firewall",
-    ] {
-        let was_hit = seen.iter().any(|(_, of)| of == kind) || caught.contains(kind);
-        assert!(was_hit, "no kill at {kind}: {seen:?}, {caught:?}");
-    }
-    for entry in ["run", "started", "task", "done"] {
-        assert!(
-            seen.iter().any(|(word, _)| word == entry),
-            "no kill at {entry}: {seen:?}"
-        );
-    }
-    assert_eq!(
-        taken_over, killed,
-        "each rerun says what it does with the dead run's lock"
-    );
+    let all = [Met::Flagship, Met::Change, Met::Days];
+    kills.are_complete(if thorough { &all } else { &all[..1] });
+    writeln!(
+        std::io::stderr(),
+        "{} kills, at {:?}; never at {}",
+        kills.count,
+        kills.at,
+        never()
+    )
+    .expect("stderr");
     same_world(&clean, &lab);
+}
+
+#[test]
+fn no_operation_is_left_out_of_the_table() {
+    let source = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/plan/change.rs"));
+    let source = source.expect("readable");
+    let (_, rest) = source
+        .split_once("pub enum Operation {")
+        .expect("it is there");
+    let (body, _) = rest.split_once("\n}").expect("it ends");
+    let variants = body.lines().filter_map(|line| {
+        let name = line.strip_prefix("    ")?;
+        name.starts_with(char::is_uppercase).then(|| {
+            let word = name
+                .split(|c: char| !c.is_alphanumeric())
+                .next()
+                .unwrap_or_default();
+            let mut out = String::new();
+            for (at, letter) in word.char_indices() {
+                if letter.is_uppercase() && at > 0 {
+                    out.push('_');
+                }
+                out.push(letter.to_ascii_lowercase());
+            }
+            out
+        })
+    });
+    let known = OPERATIONS.iter().map(|(name, _)| (*name).to_owned());
+    assert_eq!(variants.collect::<Vec<_>>(), known.collect::<Vec<_>>());
 }
 
 /// Killing and rerunning ends where a run that nobody disturbed ends.

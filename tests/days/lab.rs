@@ -67,35 +67,41 @@ impl Lab {
 
     /// Begins a scripted lab for the inventory.
     pub(crate) fn begin_lab(&self) {
-        self.run(&["lab", "up", "--kind", "scripted", "--clock", "0.01"])
-            .says(0, &["scripted guests"]);
+        self.begin_lab_at("0.01");
     }
 
     /// The same with this factor on its delays.
-    pub(crate) fn with_clock(factor: &str) -> Self {
+    pub(crate) fn begin_lab_at(&self, factor: &str) {
+        self.run(&["lab", "up", "--kind", "scripted", "--clock", factor])
+            .says(0, &["scripted guests"]);
+    }
+
+    /// The flagship's inventory, and no lab yet.
+    pub(crate) fn unbegun() -> Self {
         let lab = Self {
             folder: tempfile::tempdir().expect("folder"),
         };
         lab.run(&["init", "media-server-home"]).says(0, &[]);
-        lab.run(&["lab", "up", "--kind", "scripted", "--clock", factor])
-            .says(0, &["scripted guests"]);
+        lab
+    }
+
+    /// The same with this factor on its delays.
+    pub(crate) fn with_clock(factor: &str) -> Self {
+        let lab = Self::unbegun();
+        lab.begin_lab_at(factor);
         lab
     }
 
     /// The same with one more file in the inventory before the lab is made for it.
     pub(crate) fn with_more(text: &str) -> Self {
-        let lab = Self {
-            folder: tempfile::tempdir().expect("folder"),
-        };
-        lab.run(&["init", "media-server-home"]).says(0, &[]);
+        let lab = Self::unbegun();
         fs::write(lab.path("inventory/media-server-home/more.yaml"), text).expect("written");
         // With a second image every guest has to name its own.
         let guests = lab.path("inventory/media-server-home/guests.yaml");
         let own = fs::read_to_string(&guests).expect("guests");
         let named = own.replace("    memory:", "    image: debian-13\n    memory:");
         fs::write(&guests, named).expect("written");
-        lab.run(&["lab", "up", "--kind", "scripted", "--clock", "0.01"])
-            .says(0, &["scripted guests"]);
+        lab.begin_lab();
         lab
     }
 

@@ -18,6 +18,7 @@ mod forty;
 mod guests;
 mod hand;
 mod hosts;
+mod kills;
 mod lab;
 mod lock;
 mod options;

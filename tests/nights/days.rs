@@ -2,7 +2,7 @@
 
 use crate::lab::{
     Lab,
-    Place::{self, Desk, Extranet, Intranet},
+    Place::{self, Desk, Extranet, ExtranetUser, Intranet},
     addresses, is_chosen, ready, said,
 };
 use std::{
@@ -15,6 +15,8 @@ use std::{
 type Day = (&'static str, fn(&Lab));
 
 const DAYS: &[Day] = &[
+    ("a guest with another host key", another_host_key),
+    ("a sudo that wants a password", sudo_wants_a_password),
     ("no room for a stack's files", no_room_for_files),
     ("no room for packages", no_room_for_packages),
     ("an image that cannot be pulled", no_image),
@@ -65,6 +67,51 @@ fn fails(lab: &Lab, code: i32, words: &[&str]) -> String {
         assert!(text.contains(words), "it does not say {words:?}:\n{text}");
     }
     text
+}
+
+fn another_host_key(lab: &Lab) {
+    lab.at(
+        Extranet,
+        "mkdir /root/keys && cp -p /etc/ssh/ssh_host_* /root/keys && rm /etc/ssh/ssh_host_*\n\
+         ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key && systemctl restart ssh",
+    );
+    fails(
+        lab,
+        5,
+        &[
+            "nothing was changed",
+            "failed to trust extranet",
+            "it presents",
+            "pins",
+            "someone may be in between",
+        ],
+    );
+    lab.at(
+        Extranet,
+        "rm /etc/ssh/ssh_host_* && cp -p /root/keys/* /etc/ssh && rm -r /root/keys && systemctl restart ssh",
+    );
+}
+
+fn sudo_wants_a_password(lab: &Lab) {
+    // Who locks everybody out leaves somebody inside who opens again.
+    lab.at(
+        Extranet,
+        "rm -f /var/tmp/sorry\n\
+         systemd-run -q --collect sh -c 'until [ -e /var/tmp/sorry ]; do sleep 0.1; done; mv /root/sudoers.d/* /etc/sudoers.d; rmdir /root/sudoers.d'\n\
+         mkdir /root/sudoers.d && mv /etc/sudoers.d/* /root/sudoers.d",
+    );
+    fails(
+        lab,
+        5,
+        &[
+            "nothing was changed",
+            "become root on extranet",
+            "a password is required",
+            "Allow passwordless sudo on extranet",
+        ],
+    );
+    lab.at(ExtranetUser, "touch /var/tmp/sorry");
+    answers(lab, Extranet);
 }
 
 fn no_room_for_files(lab: &Lab) {

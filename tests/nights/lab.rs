@@ -19,6 +19,8 @@ pub(crate) enum Place {
     Intranet,
     /// As root on the guest in the DMZ.
     Extranet,
+    /// There, as the one who logs in.
+    ExtranetUser,
     /// As root on the node.
     Node,
     /// At the owner's desk, with `pve METHOD PATH ...`: the API by curl. `task` waits for the one that was answered.
@@ -56,6 +58,15 @@ pub(crate) struct Lab {
 impl Lab {
     /// A lab with the whole flagship up and nothing left to change.
     pub(crate) fn with_flagship() -> Self {
+        let lab = Self::unbegun();
+        let begun = Instant::now();
+        demand(&lab.up(&[]));
+        println!("flagship up in {:.1} s", begun.elapsed().as_secs_f64());
+        lab
+    }
+
+    /// A lab for the flagship in which nothing has been made yet.
+    pub(crate) fn unbegun() -> Self {
         let temporary = match std::env::var_os("INFRA_NIGHTLY_FOLDER") {
             Some(_) => None,
             None => Some(tempfile::tempdir().expect("folder")),
@@ -78,9 +89,6 @@ impl Lab {
             demand(&lab.infra(&["-i", INVENTORY, "lab", "up"]));
         }
         lab.open_desk();
-        let begun = Instant::now();
-        demand(&lab.up(&[]));
-        println!("flagship up in {:.1} s", begun.elapsed().as_secs_f64());
         lab
     }
 
@@ -172,6 +180,7 @@ impl Lab {
         let login = match place {
             Place::Intranet => Some(("infra@192.168.1.20", "sudo -n sh -eu -s")),
             Place::Extranet => Some(("infra@10.10.10.2", "sudo -n sh -eu -s")),
+            Place::ExtranetUser => Some(("infra@10.10.10.2", "sh -eu -s")),
             Place::Node => Some(("root@192.168.1.10", "sh -eu -s")),
             Place::Desk => None,
         };

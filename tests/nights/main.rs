@@ -17,4 +17,7 @@ mod budget;
 mod days;
 mod drift;
 mod drifts;
+mod kills;
 mod lab;
+#[path = "../days/kills.rs"]
+mod moments;
