@@ -120,8 +120,8 @@ fn begun(entry: &Value, operations: &BTreeMap<String, String>) -> BTreeSet<Strin
         .collect()
 }
 
-/// The moments in a journal, in order.
-fn moments(text: &str, operations: &BTreeMap<String, String>) -> Vec<Moment> {
+/// The moments in a journal, in order. A sample takes one end of a step for another.
+fn moments(text: &str, operations: &BTreeMap<String, String>, is_sample: bool) -> Vec<Moment> {
     let mut steps: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut out = Vec::new();
     for entry in entries(text) {
@@ -129,6 +129,7 @@ fn moments(text: &str, operations: &BTreeMap<String, String>) -> Vec<Moment> {
         let step = entry["step"].to_string();
         match word.as_str() {
             "run" | "end" => out.push((word, String::new())),
+            "done" if is_sample => out.push((word, String::new())),
             _ => {
                 if word == "started" {
                     steps.insert(step.clone(), begun(&entry, operations));
@@ -144,6 +145,7 @@ fn moments(text: &str, operations: &BTreeMap<String, String>) -> Vec<Moment> {
 /// What was killed, and when.
 pub(crate) struct Kills {
     journal: PathBuf,
+    is_sample: bool,
     /// Every moment that a run was killed at.
     pub(crate) at: BTreeSet<Moment>,
     /// Operations that were begun and had not ended.
@@ -152,9 +154,10 @@ pub(crate) struct Kills {
 }
 
 impl Kills {
-    pub(crate) fn of(journal: &Path) -> Self {
+    pub(crate) fn of(journal: &Path, is_sample: bool) -> Self {
         Self {
             journal: journal.to_owned(),
+            is_sample,
             at: BTreeSet::new(),
             within: BTreeSet::new(),
             count: 0,
@@ -172,7 +175,7 @@ impl Kills {
             let ended = run.try_wait().expect("asked").is_some();
             let text = self.text();
             if text != old {
-                let mut all = moments(&text, &operations).into_iter();
+                let mut all = moments(&text, &operations, self.is_sample).into_iter();
                 if let Some(new) = all.find(|moment| !self.at.contains(moment)) {
                     if ended {
                         return false;

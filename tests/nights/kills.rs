@@ -31,6 +31,7 @@ fn a_run_that_is_killed_anywhere_is_taken_up_by_the_next() {
     let mut kills = Kills::of(
         &lab.folder()
             .join("lab/state/media-server-home/journal.jsonl"),
+        false,
     );
     until_it_is_done(&lab, &mut kills, "from nothing");
     let drifts = drifts::all();
