@@ -3,8 +3,9 @@
 use crate::system::system;
 use infra::{
     diagnostic::{Diagnostic, Severity},
-    firewall::{CompiledFirewall, compile},
+    firewall::{CompiledFirewall, analysis::verify, compile},
     model::{
+        address::PortRange,
         firewall::{PveRule, PveRuleKind, PveScope},
         ufw::{UfwAction, UfwDirection, UfwRule},
     },
@@ -31,6 +32,34 @@ fn every_case_compiles_to_what_stands_beside_it() {
             insta::assert_snapshot!("compiled", shown(&compiled, &diagnostics));
         });
     }
+}
+
+/// The sample of FW012, which no inventory can cause: rules that were changed after they were compiled.
+#[test]
+fn rules_that_do_not_say_what_the_matrix_says_are_told() {
+    let text = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/firewall/cases/redundant-flow/matrix.txt"
+    );
+    let desired = system(&std::fs::read_to_string(text).expect("a matrix"));
+    let (mut compiled, _) = compile(&desired);
+    let ufw = compiled.ufw.values_mut().next().expect("of the host");
+    let lost = ufw.rules.remove(0);
+    let mut more = ufw.rules[0].clone();
+    more.ports = vec![PortRange::one(5432)];
+    more.from = None;
+    ufw.rules.push(more);
+    let said = verify(&desired, &compiled);
+    assert!(
+        said.iter()
+            .all(|one| one.code.0 == "FW012" && one.severity == Severity::Error),
+        "{said:#?}"
+    );
+    let mut out = ufw_rule(&lost) + "\n";
+    for one in &said {
+        line(&mut out, &one.summary);
+    }
+    insta::assert_snapshot!(out);
 }
 
 fn shown(compiled: &CompiledFirewall, diagnostics: &[Diagnostic]) -> String {
