@@ -75,6 +75,7 @@ pub(crate) const OPERATIONS: &[(&str, Met)] = &[
     ),
     ("set_unit", Met::Flagship),
     ("restart_unit", Met::Nights),
+    ("run_command", Met::Never("of playbooks")),
     ("set_sysctl", Met::Flagship),
     ("ufw", Met::Flagship),
     ("deploy_stack", Met::Flagship),
