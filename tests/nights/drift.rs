@@ -50,7 +50,6 @@ fn every_change_by_hand_is_seen_and_repaired() {
         "{} changes by hand, each seen by itself and repaired",
         drifts.len()
     );
-    together(&lab, &drifts);
 }
 
 /// Makes one change, which must be all that the plan is about, and has it repaired. That the plan is empty afterwards is
@@ -99,7 +98,13 @@ fn alone(lab: &Lab, drift: &Drift) -> Result<f64, String> {
 }
 
 /// Everything that gets along, at once: one plan names all of it, one run repairs it, and the system does its work.
-fn together(lab: &Lab, drifts: &[Drift]) {
+#[test]
+fn many_changes_by_hand_at_once_are_all_seen_and_repaired() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::with_flagship();
+    let drifts = drifts::all();
     let sociable: Vec<&Drift> = drifts.iter().filter(|drift| drift.gets_along).collect();
     for drift in &sociable {
         lab.at(drift.hand.0, drift.hand.1);

@@ -87,10 +87,10 @@ pub(super) fn all() -> Vec<Drift> {
             (Extranet, "systemctl is-enabled infra-stack-openvpn.service 2>/dev/null || true", "enabled"),
         ),
         Drift::new(
-            "a container that nobody wrote down",
+            "a container of ours that the release does not have",
             (
                 Intranet,
-                "docker run -d --name miner --label com.docker.compose.project=monitoring --label com.docker.compose.service=miner \
+                "docker run -d --name miner --label infra.system=media-server-home --label infra.stack=monitoring --label com.docker.compose.project=monitoring --label com.docker.compose.service=miner \
                  --label com.docker.compose.oneoff=False --label com.docker.compose.container-number=1 \
                  --label com.docker.compose.config-hash=0 --entrypoint sleep prom/node-exporter:v1.9.1 1000 >/dev/null",
             ),
