@@ -1,6 +1,6 @@
 //! The matrix with every name resolved to addresses.
 
-use super::addresses::Addresses;
+use super::{addresses::Addresses, interfaces::Interfaces};
 use crate::diagnostic::Place;
 use crate::model::{
     address::{Port, PortRange, Proto},
@@ -54,6 +54,7 @@ pub(crate) struct Machine<'a> {
     pub(crate) name: &'a HostName,
     pub(crate) kind: MachineKind,
     pub(crate) addresses: Addresses,
+    pub(crate) interfaces: Interfaces,
     pub(crate) ssh: &'a SshAccess,
 }
 
@@ -95,6 +96,7 @@ pub(crate) fn machines(desired: &Desired) -> Vec<Machine<'_>> {
         name,
         kind,
         addresses: Addresses::of_hosts(desired.addresses(name)),
+        interfaces: Interfaces::of(desired, name),
         ssh,
     };
     let nodes = desired.nodes.values();

@@ -24,6 +24,7 @@ pub mod analysis;
 mod comment;
 mod compile;
 mod docker;
+mod interfaces;
 mod lint;
 mod matrix;
 mod opening;

@@ -52,7 +52,7 @@ fn rules(
         .partition(|opening| opening.peer.endpoint == Endpoint::Internet);
     let mut out = Vec::new();
     for opening in &known {
-        let peers = networks(opening);
+        let peers = networks(opening, machine);
         write(
             &mut out,
             direction,
@@ -75,7 +75,7 @@ fn rules(
                     all.union(&other.peer.addresses)
                 });
             let closed: Vec<_> = matrix.zones.without(&allowed).networks();
-            let closed: Vec<_> = closed.into_iter().map(Some).collect();
+            let closed: Vec<_> = closed.into_iter().map(|net| (Some(net), None)).collect();
             write(
                 &mut out,
                 direction,
@@ -94,7 +94,7 @@ fn rules(
             UfwAction::Allow,
             opening,
             machine,
-            &[None],
+            &[(None, None)],
             &opening.row.ports,
         );
     }
@@ -114,12 +114,18 @@ fn rules(
     out
 }
 
-fn networks(opening: &Opening<'_>) -> Vec<Option<IpNet>> {
+/// A peer's network, all of them when none, and the interface behind which it stands.
+type Peer<'a> = (Option<IpNet>, Option<&'a str>);
+
+fn networks<'a>(opening: &Opening<'_>, machine: &'a Machine<'_>) -> Vec<Peer<'a>> {
     if opening.peer.endpoint == Endpoint::Any {
-        return vec![None];
+        return vec![(None, None)];
     }
-    let networks = opening.peer.addresses.networks();
-    networks.into_iter().map(Some).collect()
+    let parts = machine.interfaces.parts(&opening.peer.addresses);
+    parts
+        .into_iter()
+        .map(|(net, interface)| (Some(net), interface))
+        .collect()
 }
 
 fn write(
@@ -128,14 +134,15 @@ fn write(
     action: UfwAction,
     opening: &Opening<'_>,
     machine: &Machine<'_>,
-    peers: &[Option<IpNet>],
+    peers: &[Peer<'_>],
     ports: &[Port],
 ) {
     let own: Vec<Option<IpNet>> = match &opening.own {
         None => vec![None],
         Some(own) => own.networks().into_iter().map(Some).collect(),
     };
-    for (peer, own) in peers.iter().flat_map(|p| own.iter().map(move |o| (*p, *o))) {
+    let pairs = peers.iter().flat_map(|p| own.iter().map(move |o| (*p, *o)));
+    for ((peer, interface), own) in pairs {
         let is_mixed = |a: IpNet, b: IpNet| a.addr().is_ipv4() != b.addr().is_ipv4();
         if peer.zip(own).is_some_and(|(a, b)| is_mixed(a, b)) || !reaches(machine, peer) {
             continue;
@@ -161,7 +168,7 @@ fn write(
                 source_ports: vec![],
                 app: None,
                 log: (opening.row.log && action == UfwAction::Allow).then(|| "log".to_owned()),
-                interface: None,
+                interface: interface.map(str::to_owned),
                 comment: Some(mark(&opening.row.id, &opening.row.reason)),
             };
             out.push(rule);

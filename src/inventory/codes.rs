@@ -211,4 +211,7 @@ codes! {
 
     /// No such nightly job.
     UNKNOWN_JOB = "INV120";
+
+    /// An interface that no zone can stand behind.
+    ZONE_INTERFACE = "INV130";
 }

@@ -7,7 +7,7 @@ use super::{
 use crate::diagnostic::Place;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 /// A firewall zone: a network, or the Internet (everything that is in no other zone).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,10 @@ pub struct Zone {
     pub masquerade: bool,
     /// The zone of which it is a part: what may be done from and to that one holds for this one too.
     pub within: Option<ZoneName>,
+    /// Interfaces behind which it stands, by guest or external host: a tunnel, or a card of an external host. There its
+    /// packets come in by that interface and by no other.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub interfaces: BTreeMap<HostName, String>,
 }
 
 /// A named set of addresses.

@@ -57,7 +57,7 @@ impl Room {
         let mut by_space: BTreeMap<String, Vec<Question>> = BTreeMap::new();
         for at in which {
             let probe = &probes[*at];
-            let space = self.space_of(probe.packet.from);
+            let space = self.space_of(probe.packet.from, probe.packet.to);
             by_space.entry(space).or_default().push(Question {
                 number: *at,
                 packet: probe.packet,
@@ -100,7 +100,7 @@ impl Room {
         let all = probes
             .iter()
             .flat_map(|probe| [probe.packet.from, probe.packet.to]);
-        let mut commands = String::new();
+        let mut commands: BTreeMap<&str, String> = BTreeMap::new();
         for address in all.filter(|address| !self.owners.contains_key(address)) {
             if self.outsiders.insert(address) {
                 let (length, nodad) = if address.is_ipv4() {
@@ -108,11 +108,18 @@ impl Room {
                 } else {
                     (128, " nodad")
                 };
-                let _ = writeln!(commands, "addr add {address}/{length} dev eth0{nodad}");
+                let tunnels = self.layout.tunnels.iter();
+                let there = tunnels.filter(|tunnel| tunnel.holds(address));
+                let there = there.map(|tunnel| tunnel.space.as_str());
+                for space in there.chain([self.layout.outside.as_str()]) {
+                    let lines = commands.entry(space).or_default();
+                    let _ = writeln!(lines, "addr add {address}/{length} dev eth0{nodad}");
+                }
             }
         }
-        let space = &self.layout.outside;
-        shell::run(space, &["ip", "-n", space, "-batch", "-"], &commands)?;
+        for (space, lines) in commands {
+            shell::run(space, &["ip", "-n", space, "-batch", "-"], &lines)?;
+        }
         Ok(())
     }
 
@@ -129,7 +136,7 @@ impl Room {
             .filter(|host| is_published(desired, host, packet))
             .and_then(|host| self.layout.containers.get(host))
             .cloned()
-            .unwrap_or_else(|| self.space_of(packet.to));
+            .unwrap_or_else(|| self.space_of(packet.to, packet.from));
         if !self.listening.insert((space.clone(), proto, port)) {
             return Ok(());
         }

@@ -1,5 +1,6 @@
 //! The namespaces of a room and how they are wired, as commands for `ip -batch`.
 
+use super::tunnel::{Tunnel, tunnels, wire_member, wire_people};
 use crate::model::{
     desired::Desired,
     guest::Nic,
@@ -13,6 +14,9 @@ const HOST_SIDE: [&str; 2] = ["172.31.255.1/30", "fd00:1:f2a:ffff::1/126"];
 /// The bridge of that network, named as Docker names its own.
 pub(super) const CONTAINER_BRIDGE: &str = "br-prove";
 
+/// The card of an external host: no rule names it, and an interface of the owner's may be called `eth0`.
+const HOST_CARD: &str = "wire0";
+
 /// One namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Space {
@@ -20,6 +24,8 @@ pub(super) struct Space {
     pub(super) name: String,
     /// For `ip -batch`, in order.
     pub(super) commands: Vec<String>,
+    /// Routing rules of IPv6, after the commands.
+    pub(super) rules_v6: Vec<String>,
     /// Settings below `/proc/sys/net`, before the commands.
     pub(super) settings: Vec<String>,
 }
@@ -36,6 +42,8 @@ pub(super) struct Layout {
     pub(super) outside: String,
     /// The cards of each node's guests.
     pub(super) taps: BTreeMap<HostName, Vec<(Vmid, u32, Nic)>>,
+    /// Zones behind interfaces.
+    pub(super) tunnels: Vec<Tunnel>,
 }
 
 /// Lays a room out. Whoever stands outside gets addresses when they are asked for.
@@ -70,6 +78,12 @@ pub(super) fn layout(desired: &Desired, prefix: &str) -> Layout {
     out.outside = name("outside");
     plug(&mut wire, &out.outside, "eth0");
     let mut machines = vec![end(&out.outside, &[("eth0", vec![])])];
+    out.tunnels = tunnels(desired, &mut name);
+    for tunnel in &out.tunnels {
+        let mut people = end(&tunnel.space, &[("eth0", vec![])]);
+        people.commands.extend(wire_people(tunnel, desired));
+        machines.push(people);
+    }
     let mut nodes = Vec::new();
     for node in desired.nodes.keys() {
         let space = name(node.as_str());
@@ -82,9 +96,9 @@ pub(super) fn layout(desired: &Desired, prefix: &str) -> Layout {
     }
     for host in desired.hosts.keys() {
         let space = name(host.as_str());
-        plug(&mut wire, &space, "eth0");
+        plug(&mut wire, &space, HOST_CARD);
         out.machines.insert(host.clone(), space.clone());
-        machines.push(end(&space, &[("eth0", desired.addresses(host))]));
+        machines.push(end(&space, &[(HOST_CARD, desired.addresses(host))]));
     }
     for guest in desired.guests.values() {
         let space = name(guest.name.as_str());
@@ -154,6 +168,7 @@ pub(super) fn layout(desired: &Desired, prefix: &str) -> Layout {
         machines.push(Space {
             name: behind,
             settings: quiet(),
+            rules_v6: vec![],
             commands: vec![
                 "link set lo up".to_owned(),
                 "link set eth0 up".to_owned(),
@@ -164,10 +179,36 @@ pub(super) fn layout(desired: &Desired, prefix: &str) -> Layout {
             ],
         });
     }
+    dig(&mut wire, &mut machines, &out, desired);
     out.spaces.push(wire);
     out.spaces.extend(nodes.into_iter().map(|(_, space)| space));
     out.spaces.extend(machines);
     out
+}
+
+/// A bridge for every tunnel, and a card in it for each of its machines and for everybody else there.
+fn dig(wire: &mut Space, machines: &mut [Space], out: &Layout, desired: &Desired) {
+    for (number, tunnel) in out.tunnels.iter().enumerate() {
+        wire.commands
+            .push(format!("link add t{number} type bridge"));
+        wire.commands.push(format!("link set t{number} up"));
+        let members = tunnel.members.iter().filter_map(|(host, member)| {
+            Some((out.machines.get(host)?.as_str(), member.card.as_str()))
+        });
+        let ends = members.chain([(tunnel.space.as_str(), "eth0")]);
+        for (at, (space, card)) in ends.enumerate() {
+            let port = format!("t{number}p{at}");
+            wire.commands.extend([
+                format!("link add {port} type veth peer name {card} netns {space}"),
+                format!("link set {port} master t{number} up"),
+            ]);
+        }
+    }
+    for (host, space) in &out.machines {
+        if let Some(machine) = machines.iter_mut().find(|machine| machine.name == *space) {
+            wire_member(machine, &out.tunnels, desired, host);
+        }
+    }
 }
 
 /// Settings of every namespace: no waiting for duplicate addresses, answers on the card that was asked.
@@ -187,6 +228,7 @@ fn quiet() -> Vec<String> {
 /// A machine at the end of the wire: all addresses on its cards, everybody else on the link.
 fn end(name: &str, cards: &[(&str, Vec<IpAddr>)]) -> Space {
     let mut commands = vec!["link set lo up".to_owned()];
+    let mut rules_v6 = Vec::new();
     for (number, (card, addresses)) in cards.iter().enumerate() {
         commands.push(format!("link set {card} up"));
         for address in addresses {
@@ -198,7 +240,12 @@ fn end(name: &str, cards: &[(&str, Vec<IpAddr>)]) -> Space {
             commands.push(format!("addr add {address}/{length} dev {card}{nodad}"));
             // With several cards, who speaks by an address uses its card.
             if cards.len() > 1 {
-                commands.push(format!("rule add from {address} lookup {}", 100 + number));
+                let rule = format!("rule add from {address} lookup {}", 100 + number);
+                if address.is_ipv4() {
+                    commands.push(rule);
+                } else {
+                    rules_v6.push(rule);
+                }
             }
         }
         // In a batch the destination says which family is meant.
@@ -218,6 +265,7 @@ fn end(name: &str, cards: &[(&str, Vec<IpAddr>)]) -> Space {
     Space {
         name: name.to_owned(),
         commands,
+        rules_v6,
         settings: quiet(),
     }
 }

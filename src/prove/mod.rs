@@ -19,6 +19,7 @@ mod probe;
 mod proxmox_snapshot;
 mod room;
 mod shell;
+mod tunnel;
 mod ufw_text;
 
 pub use error::ProveError;

@@ -98,19 +98,34 @@ impl Room {
         }
         for space in &self.layout.spaces {
             let text = space.commands.join("\n") + "\n";
-            shell::run(
-                &space.name,
-                &["ip", "-n", &space.name, "-batch", "-"],
-                &text,
-            )?;
+            let ip = ["ip", "-n", &space.name, "-batch", "-"];
+            shell::run(&space.name, &ip, &text)?;
+            // `ip rule` does not see the family in an address.
+            let text = space.rules_v6.join("\n") + "\n";
+            let ip = ["ip", "-6", "-n", &space.name, "-batch", "-"];
+            shell::run(&space.name, &ip, &text)?;
         }
         Ok(())
     }
 
-    pub(super) fn space_of(&self, address: IpAddr) -> String {
-        let machine = self.owners.get(&address);
-        let space = machine.and_then(|host| self.layout.machines.get(host));
-        space.unwrap_or(&self.layout.outside).clone()
+    /// Where an address is, as its partner in a conversation finds it: a machine behind whose interface it stands meets it
+    /// there, everybody else outside.
+    pub(super) fn space_of(&self, address: IpAddr, partner: IpAddr) -> String {
+        if let Some(host) = self.owners.get(&address) {
+            return self
+                .layout
+                .machines
+                .get(host)
+                .unwrap_or(&self.layout.outside)
+                .clone();
+        }
+        let partner = self.owners.get(&partner);
+        let mut tunnels = self.layout.tunnels.iter();
+        let tunnel = tunnels.find(|tunnel| {
+            tunnel.holds(address) && partner.is_some_and(|host| tunnel.members.contains_key(host))
+        });
+        let space = tunnel.map_or(&self.layout.outside, |tunnel| &tunnel.space);
+        space.clone()
     }
 }
 

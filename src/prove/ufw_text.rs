@@ -70,6 +70,11 @@ pub(super) fn ufw_text(ufw: Option<&Ufw>, v6: bool) -> String {
 fn matches(rule: &UfwRule, v6: bool) -> Option<String> {
     let mut out = String::new();
     if let Some(interface) = &rule.interface {
+        match rule.direction {
+            UfwDirection::In => out.push_str(&format_flag("-i", interface)),
+            UfwDirection::Out => out.push_str(&format_flag("-o", interface)),
+            UfwDirection::Route => {}
+        }
         for part in interface.split('!') {
             match part.split_once('_') {
                 Some(("in", card)) => out.push_str(&format_flag("-i", card)),

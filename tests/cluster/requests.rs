@@ -1,6 +1,6 @@
 //! How many requests a plan costs.
 
-use crate::farm::Farm;
+use crate::farm::{Farm, inventory};
 use infra::{
     model::firewall::{PveRule, PveRuleKind},
     providers::proxmox::{FirewallScope, ProxmoxRead as _, ProxmoxWrite as _},
@@ -114,4 +114,42 @@ async fn what_somebody_changed_in_the_firewall_is_seen_in_the_files_as_through_t
     let by_files = told(farm.plan(&client).await);
     assert!(!by_files.is_empty(), "the hole is seen");
     assert_eq!(by_files, told(farm.plan_without_a_shell(&client).await));
+}
+
+/// The writes of one more row between two guests, by endpoint.
+async fn written_for_one_row(guests: usize) -> BTreeMap<String, u64> {
+    let text = inventory(1, guests);
+    let mut farm = Farm::with(&text, |_| {});
+    let client = farm.client();
+    let first = farm.plan(&client).await;
+    assert!(farm.apply(&first).await.is_complete());
+    let row = "  - {from: g2, to: g1, allow: 5432/tcp, reason: one more row}\nguests:";
+    farm.wish(&text.replace("guests:", row));
+    let plan = farm.plan(&client).await;
+    let before = farm.lab.requests_by_endpoint();
+    assert!(farm.apply(&plan).await.is_complete());
+    let after = farm.lab.requests_by_endpoint();
+    assert!(farm.plan(&client).await.is_empty());
+    after
+        .into_iter()
+        .filter(|(name, _)| !name.starts_with("GET "))
+        .map(|(name, count)| {
+            let already = before.get(&name).copied().unwrap_or(0);
+            (name, count - already)
+        })
+        .filter(|(_, count)| *count > 0)
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_more_row_touches_the_guests_that_it_concerns_and_no_other() {
+    let (few, many) = (written_for_one_row(3).await, written_for_one_row(12).await);
+    assert_eq!(few, many, "the same however many guests there are");
+    let of_guests = many.iter().filter(|(name, _)| is_of_guest(name));
+    // One write of two guests: their only rule turns to another group.
+    assert_eq!(
+        of_guests.map(|(_, count)| count).sum::<u64>(),
+        2,
+        "{many:#?}"
+    );
 }

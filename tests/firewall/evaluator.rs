@@ -136,8 +136,8 @@ pub(crate) fn docker_passes(compiled: &CompiledFirewall, host: &HostName, packet
             let at = words.iter().position(|word| *word == flag)?;
             words.get(at + 1).copied()
         };
-        // From a network card, new, and rewritten by Docker.
-        let applies = value("-i").is_none()
+        // From a network card or a tunnel, new, and rewritten by Docker. Who stands behind a tunnel comes in by it.
+        let applies = !matches!(value("-i"), Some("docker0" | "br-+"))
             && value("--ctstate").is_none_or(|state| state == "DNAT")
             && value("-s").is_none_or(|net| network(net).contains(&packet.from))
             && value("--ctorigdst").is_none_or(|net| network(net).contains(&packet.to))

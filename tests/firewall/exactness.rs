@@ -23,6 +23,7 @@ pub(crate) const THINGS: &str = "
 zone lan 192.168.1.0/24 fd00:1::/64
 zone dmz 10.10.10.0/24
 zone wide 172.16.0.0/12
+zone vpn 10.8.0.0/24 fd00:8::/64 @pi=wg0 @extranet=tun0
 set operators 192.168.1.5 fd00:1::5
 set friends 203.0.113.0/28 10.10.10.128/25 2001:db8::/48
 set halves 192.168.1.20 172.16.0.9
@@ -36,12 +37,13 @@ stack photos intranet 2283/tcp 9000/udp
 stack music pi 443/tcp
 ";
 
-const ENDS: [&str; 11] = [
+const ENDS: [&str; 12] = [
     "any",
     "internet",
     "lan",
     "dmz",
     "wide",
+    "vpn",
     "operators",
     "friends",
     "halves",
@@ -61,7 +63,7 @@ const PORTS: [&str; 10] = [
     "22/tcp",
     "icmp",
 ];
-const ADDRESSES: [&str; 17] = [
+const ADDRESSES: [&str; 18] = [
     "192.168.1.5",
     "192.168.1.10",
     "192.168.1.20",
@@ -72,6 +74,7 @@ const ADDRESSES: [&str; 17] = [
     "10.10.10.200",
     "172.16.0.9",
     "172.20.0.1",
+    "10.8.0.7",
     "203.0.113.1",
     "8.8.8.8",
     "fd00:1::5",

@@ -1,7 +1,8 @@
 //! Small systems for tests, one line a thing:
 //!
 //! ```text
-//! zone lan 192.168.1.0/24                 set operators 192.168.1.5
+//! zone lan 192.168.1.0/24                 zone vpn 10.8.0.0/24 @pi=wg0
+//! set operators 192.168.1.5            
 //! node pve 192.168.1.10 10.10.10.1        operators operators
 //! guest intranet 110 lan=192.168.1.20/24  host pi 192.168.1.30
 //! jump intranet pve                       nameserver intranet 192.168.1.1
@@ -102,16 +103,26 @@ fn thing(out: &mut Desired, word: &str, words: &[&str]) {
     };
     match word {
         "zone" => {
-            let name: ZoneName = name(words[0]);
+            let zone_name: ZoneName = name(words[0]);
+            let behind = words.iter().filter_map(|word| word.strip_prefix('@'));
+            let behind = behind.map(|word| word.split_once('=').expect("host=interface"));
+            let nets: Vec<&str> = words[1..]
+                .iter()
+                .copied()
+                .filter(|w| !w.starts_with('@'))
+                .collect();
             let zone = Zone {
-                name: name.clone(),
-                cidrs: networks(&words[1..]),
+                interfaces: behind
+                    .map(|(host, card)| (name::<HostName>(host), card.to_owned()))
+                    .collect(),
+                name: zone_name.clone(),
+                cidrs: networks(&nets),
                 bridge: None,
                 router: None,
                 masquerade: false,
                 within: None,
             };
-            out.zones.insert(name, zone);
+            out.zones.insert(zone_name, zone);
         }
         "set" => {
             let name: SetName = name(words[0]);

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::firewall::{
     addresses::{Addresses, written},
+    interfaces::Interfaces,
     matrix::resolve,
     port_set::PortSet,
 };
@@ -80,8 +81,10 @@ pub fn adopt(desired: &Desired, observed: &Observed) -> Adoption {
         if let Some(Look::Seen(facts)) = observed.hosts.get(host)
             && let Some(ufw) = &facts.ufw
         {
+            let interfaces = Interfaces::of(desired, host);
             for rule in ufw.rules.iter().filter(|rule| !rule.is_ours()) {
-                out.take(desired, of_ufw(host, ufw, rule, &everything));
+                let found = of_ufw(host, ufw, rule, &everything, &interfaces);
+                out.take(desired, found);
             }
         }
     }
@@ -171,12 +174,18 @@ fn found(
     }
 }
 
-fn of_ufw(host: &HostName, ufw: &Ufw, rule: &UfwRule, everything: &Arc<Addresses>) -> Found {
+fn of_ufw(
+    host: &HostName,
+    ufw: &Ufw,
+    rule: &UfwRule,
+    everything: &Arc<Addresses>,
+    interfaces: &Interfaces,
+) -> Found {
     let alone = Ufw {
         rules: vec![rule.clone()],
         ..ufw.clone()
     };
-    let (readings, _) = read_ufw::list(&alone, rule.direction, everything);
+    let (readings, _) = read_ufw::list(&alone, rule.direction, everything, interfaces);
     // The first is UFW's own, for echo requests.
     let reading = readings.into_iter().nth(1);
     Found {

@@ -10,6 +10,7 @@ use super::{
 use crate::firewall::{
     addresses::Addresses,
     compile::CompiledFirewall,
+    interfaces::Interfaces,
     matrix::{Machine, MachineKind, machines},
     port_set::PortSet,
 };
@@ -95,6 +96,7 @@ pub(crate) struct Sources<'a> {
 #[derive(Debug)]
 struct Gates {
     addresses: Addresses,
+    interfaces: Interfaces,
     proxmox_out: Option<Chain>,
     ufw_out: Option<Chain>,
     proxmox_in: Option<Chain>,
@@ -196,19 +198,16 @@ impl Enforcement {
         };
         if let Some(source) = gates(from) {
             ask(Layer::SourceUfw, source.ufw_out.as_ref(), PortSet::all());
-            ask(
-                Layer::SourceProxmox,
-                source.proxmox_out.as_ref(),
-                PortSet::all(),
-            );
+            // What goes into a tunnel is sealed before Proxmox sees it.
+            let sealed = source.interfaces.hold(&self.atlas.places[to].addresses);
+            let proxmox = source.proxmox_out.as_ref().filter(|_| !sealed);
+            ask(Layer::SourceProxmox, proxmox, PortSet::all());
         }
         if let Some(target) = gates(to) {
             let v6 = self.atlas.places[to].is_v6();
-            ask(
-                Layer::TargetProxmox,
-                target.proxmox_in.as_ref(),
-                PortSet::all(),
-            );
+            let sealed = target.interfaces.hold(&self.atlas.places[from].addresses);
+            let proxmox = target.proxmox_in.as_ref().filter(|_| !sealed);
+            ask(Layer::TargetProxmox, proxmox, PortSet::all());
             let docker = target.docker[usize::from(v6)].as_ref();
             ask(Layer::TargetDocker, docker, target.published.clone());
             ask(
@@ -266,10 +265,14 @@ impl Enforcement {
         };
         if let Some((host, gates)) = owner(packet.from) {
             ask(Layer::SourceUfw, host, &gates.ufw_out);
-            ask(Layer::SourceProxmox, host, &gates.proxmox_out);
+            if !gates.interfaces.hold(&Addresses::of_hosts([packet.to])) {
+                ask(Layer::SourceProxmox, host, &gates.proxmox_out);
+            }
         }
         if let Some((host, gates)) = owner(packet.to) {
-            ask(Layer::TargetProxmox, host, &gates.proxmox_in);
+            if !gates.interfaces.hold(&Addresses::of_hosts([packet.from])) {
+                ask(Layer::TargetProxmox, host, &gates.proxmox_in);
+            }
             if gates.published.contains(packet.port) {
                 let chain = &gates.docker[usize::from(packet.to.is_ipv6())];
                 ask(Layer::TargetDocker, host, chain);
@@ -305,6 +308,7 @@ fn gates(
 ) -> Gates {
     let mut out = Gates {
         addresses: machine.addresses.clone(),
+        interfaces: machine.interfaces.clone(),
         proxmox_out: None,
         ufw_out: None,
         proxmox_in: None,
@@ -330,7 +334,8 @@ fn gates(
         None => Chain::open("UFW is not installed"),
         Some(ufw) if !ufw.enabled => Chain::open("UFW is off"),
         Some(ufw) => {
-            let (readings, unread) = read_ufw::list(ufw, direction, &everything);
+            let (readings, unread) =
+                read_ufw::list(ufw, direction, &everything, &machine.interfaces);
             let (policy, word) = match direction {
                 UfwDirection::In => (ufw.incoming, "incoming"),
                 UfwDirection::Out => (ufw.outgoing, "outgoing"),
@@ -348,7 +353,8 @@ fn gates(
     out.ufw_out = Some(ufw_chain(UfwDirection::Out));
     if !out.published.is_empty() {
         let lines = sources.docker.get(machine.name);
-        out.docker = [false, true].map(|v6| Some(docker_chain(lines, v6, &everything, pool)));
+        let ways = &machine.interfaces;
+        out.docker = [false, true].map(|v6| Some(docker_chain(lines, v6, &everything, ways, pool)));
     }
     out
 }
@@ -357,6 +363,7 @@ fn docker_chain(
     lines: Option<&Vec<String>>,
     v6: bool,
     everything: &Arc<Addresses>,
+    ways: &Interfaces,
     pool: &mut Pool,
 ) -> Chain {
     let number = if v6 { "6 " } else { "4 " };
@@ -371,7 +378,7 @@ fn docker_chain(
         .filter_map(|line| line.strip_prefix("nft "))
         .collect();
     if !nft.is_empty() {
-        let (readings, unread) = read_docker::nft_list(&nft, v6, everything);
+        let (readings, unread) = read_docker::nft_list(&nft, v6, everything, ways);
         let mut chain = Chain::new(readings, true, "Docker accepts what it publishes", pool);
         chain.unread = unread;
         return chain;
@@ -382,7 +389,7 @@ fn docker_chain(
     else {
         return Chain::open("no rule of ours stands before what Docker publishes");
     };
-    let (readings, unread) = read_docker::list(rules, v6, everything);
+    let (readings, unread) = read_docker::list(rules, v6, everything, ways);
     let mut chain = Chain::new(readings, true, "Docker accepts what it publishes", pool);
     chain.unread = unread;
     chain

@@ -1,7 +1,7 @@
 //! The chain behind Docker's hook, from lines of `iptables -S`, into a chain for published ports.
 
 use super::chain::{Reading, merged};
-use crate::firewall::{addresses::Addresses, port_set::PortSet};
+use crate::firewall::{addresses::Addresses, interfaces::Interfaces, port_set::PortSet};
 use crate::model::address::{PortRange, Proto};
 use ipnet::IpNet;
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
@@ -11,11 +11,12 @@ pub(crate) fn list(
     lines: &[String],
     v6: bool,
     everything: &Arc<Addresses>,
+    interfaces: &Interfaces,
 ) -> (Vec<Reading>, Vec<String>) {
     let family = Arc::new(everything.of_family(v6));
     let (mut readings, mut unread) = (Vec::new(), Vec::new());
     for line in lines {
-        match reading(line, &family) {
+        match reading(line, &family, interfaces) {
             Ok(Some(reading)) => readings.push(reading),
             Ok(None) => {}
             Err(()) => unread.push(line.clone()),
@@ -29,11 +30,12 @@ pub(crate) fn nft_list(
     lines: &[&str],
     v6: bool,
     everything: &Arc<Addresses>,
+    interfaces: &Interfaces,
 ) -> (Vec<Reading>, Vec<String>) {
     let family = Arc::new(everything.of_family(v6));
     let (mut readings, mut unread) = (Vec::new(), Vec::new());
     for line in lines {
-        match nft_reading(line, &family) {
+        match nft_reading(line, &family, interfaces) {
             Ok(Some(reading)) => readings.push(reading),
             Ok(None) => {}
             Err(()) => unread.push((*line).to_owned()),
@@ -48,7 +50,11 @@ fn network(text: &str) -> Result<Arc<Addresses>, ()> {
     Ok(Arc::new(Addresses::of_networks([&network])))
 }
 
-fn nft_reading(line: &str, family: &Arc<Addresses>) -> Result<Option<Reading>, ()> {
+fn nft_reading(
+    line: &str,
+    family: &Arc<Addresses>,
+    interfaces: &Interfaces,
+) -> Result<Option<Reading>, ()> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let mut reading = Reading {
         from: Arc::clone(family),
@@ -58,9 +64,14 @@ fn nft_reading(line: &str, family: &Arc<Addresses>) -> Result<Option<Reading>, (
         words: line.to_owned(),
     };
     let (mut proto, mut ranges, mut verdict) = (None, vec![], None);
+    let mut behind = None;
     let mut rest = words.as_slice();
     while !rest.is_empty() {
         rest = match rest {
+            ["iifname", name, rest @ ..] if interfaces.behind(name.trim_matches('"')).is_some() => {
+                behind = interfaces.behind(name.trim_matches('"'));
+                rest
+            }
             ["iifname" | "oifname", ..] | ["ct", "state", ..] => return Ok(None),
             ["ip" | "ip6", "saddr", text, rest @ ..] => {
                 reading.from = network(text)?;
@@ -100,13 +111,20 @@ fn nft_reading(line: &str, family: &Arc<Addresses>) -> Result<Option<Reading>, (
             _ => return Err(()),
         };
     }
+    if let Some(behind) = behind {
+        reading.from = Arc::new(reading.from.intersection(behind));
+    }
     reading.passes = verdict.ok_or(())?;
     reading.ports = PortSet::matched(proto, &ranges);
     Ok(Some(reading))
 }
 
 /// A line in our words; none when it is about other packets: answers, what containers send, undeclared ways in.
-fn reading(line: &str, family: &Arc<Addresses>) -> Result<Option<Reading>, ()> {
+fn reading(
+    line: &str,
+    family: &Arc<Addresses>,
+    interfaces: &Interfaces,
+) -> Result<Option<Reading>, ()> {
     let mut words = line.split_whitespace();
     let mut values: BTreeMap<&str, &str> = BTreeMap::new();
     while let Some(flag) = words.next() {
@@ -123,7 +141,8 @@ fn reading(line: &str, family: &Arc<Addresses>) -> Result<Option<Reading>, ()> {
     let is_answer = values
         .get("--ctstate")
         .is_some_and(|state| *state != "DNAT");
-    if is_answer || values.contains_key("-i") || values.contains_key("-o") {
+    let behind = values.get("-i").map(|name| interfaces.behind(name));
+    if is_answer || matches!(behind, Some(None)) || values.contains_key("-o") {
         return Ok(None);
     }
     let side = |flag: &str| match values.get(flag) {
@@ -153,8 +172,12 @@ fn reading(line: &str, family: &Arc<Addresses>) -> Result<Option<Reading>, ()> {
         Some(&"LOG") => return Ok(None),
         Some(_) | None => return Err(()),
     };
+    let mut from = side("-s")?;
+    if let Some(behind) = behind.flatten() {
+        from = Arc::new(from.intersection(behind));
+    }
     Ok(Some(Reading {
-        from: side("-s")?,
+        from,
         to: side("--ctorigdst")?,
         ports: PortSet::matched(proto, &ranges),
         passes,

@@ -1,7 +1,7 @@
 //! UFW's rules into chains.
 
 use super::chain::{Reading, merged};
-use crate::firewall::{addresses::Addresses, port_set::PortSet};
+use crate::firewall::{addresses::Addresses, interfaces::Interfaces, port_set::PortSet};
 use crate::model::ufw::{Ufw, UfwAction, UfwDirection, UfwRule};
 use std::{fmt::Write as _, sync::Arc};
 
@@ -10,6 +10,7 @@ pub(crate) fn list(
     ufw: &Ufw,
     direction: UfwDirection,
     everything: &Arc<Addresses>,
+    interfaces: &Interfaces,
 ) -> (Vec<Reading>, Vec<String>) {
     // before.rules answer echo requests before any rule of the owner is asked.
     let mut readings = vec![Reading {
@@ -21,7 +22,8 @@ pub(crate) fn list(
     }];
     let mut unread = Vec::new();
     for rule in ufw.rules.iter().filter(|rule| rule.direction == direction) {
-        if rule.interface.is_some() || !rule.source_ports.is_empty() {
+        let behind = rule.interface.as_ref().map(|name| interfaces.behind(name));
+        if matches!(behind, Some(None)) || !rule.source_ports.is_empty() {
             unread.push(words(rule));
             continue;
         }
@@ -31,9 +33,17 @@ pub(crate) fn list(
                 |network| Arc::new(Addresses::of_networks([&network])),
             )
         };
+        let (mut from, mut to) = (side(rule.from), side(rule.to));
+        if let Some(behind) = behind.flatten() {
+            let peer = match direction {
+                UfwDirection::Out => &mut to,
+                UfwDirection::In | UfwDirection::Route => &mut from,
+            };
+            *peer = Arc::new(peer.intersection(behind));
+        }
         readings.push(Reading {
-            from: side(rule.from),
-            to: side(rule.to),
+            from,
+            to,
             ports: PortSet::matched(rule.proto, &rule.ports),
             passes: matches!(rule.action, UfwAction::Allow | UfwAction::Limit),
             words: words(rule),

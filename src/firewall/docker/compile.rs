@@ -30,7 +30,7 @@ pub(crate) fn compile(
     stacks.peek()?;
     let published: Vec<&Publish> = stacks.flat_map(|stack| &stack.publish).collect();
     let openings = by_address(inbound(matrix, &machine.addresses), &machine.addresses);
-    let of = |is_here: fn(&IpNet) -> bool| family(matrix, &openings, &published, is_here);
+    let of = |is_here: fn(&IpNet) -> bool| family(matrix, machine, &openings, &published, is_here);
     Some(DockerUser::of(
         &of(|net| net.addr().is_ipv4()),
         &of(|net| net.addr().is_ipv6()),
@@ -39,6 +39,7 @@ pub(crate) fn compile(
 
 fn family(
     matrix: &Matrix,
+    machine: &Machine<'_>,
     openings: &[Opening<'_>],
     published: &[&Publish],
     is_here: fn(&IpNet) -> bool,
@@ -56,8 +57,16 @@ fn family(
         .partition(|opening| opening.peer.endpoint == Endpoint::Internet);
     for opening in &known {
         for port in open_ports(opening, published) {
-            for peer in networks(&opening.peer.addresses) {
-                push(&mut out, opening, Some(peer), port, true, is_here);
+            let peers = machine.interfaces.parts(&opening.peer.addresses);
+            for (peer, interface) in peers.into_iter().filter(|(net, _)| is_here(net)) {
+                push(
+                    &mut out,
+                    opening,
+                    (Some(peer), interface),
+                    port,
+                    true,
+                    is_here,
+                );
             }
         }
     }
@@ -73,13 +82,20 @@ fn family(
                     all.union(&other.peer.addresses)
                 });
             for closed in networks(&matrix.zones.without(&allowed)) {
-                push(&mut out, opening, Some(closed), port, false, is_here);
+                push(
+                    &mut out,
+                    opening,
+                    (Some(closed), None),
+                    port,
+                    false,
+                    is_here,
+                );
             }
         }
     }
     for opening in &outside {
         for port in open_ports(opening, published) {
-            push(&mut out, opening, None, port, true, is_here);
+            push(&mut out, opening, (None, None), port, true, is_here);
         }
     }
     let mut known = BTreeSet::new();
@@ -127,7 +143,7 @@ fn open_ports(opening: &Opening<'_>, published: &[&Publish]) -> Vec<Port> {
 fn push(
     out: &mut Vec<DockerRule>,
     opening: &Opening<'_>,
-    peer: Option<IpNet>,
+    (peer, interface): (Option<IpNet>, Option<&str>),
     port: Port,
     passes: bool,
     is_here: fn(&IpNet) -> bool,
@@ -144,6 +160,7 @@ fn push(
     for own in own {
         let rule = Published {
             peer: peer.filter(|net| net.prefix_len() > 0),
+            interface: interface.map(str::to_owned),
             proto: port.proto,
             own,
             ports: port.range,

@@ -33,6 +33,8 @@ pub(super) enum Bridge {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Published {
     pub(super) peer: Option<IpNet>,
+    /// The interface by which the peer comes in, where it stands behind one.
+    pub(super) interface: Option<String>,
     pub(super) proto: Proto,
     /// The host's own address that is meant.
     pub(super) own: Option<IpNet>,
@@ -91,6 +93,9 @@ impl Published {
         if let Some(peer) = self.peer {
             write!(out, "-s {peer} ").expect(INFALLIBLE);
         }
+        if let Some(interface) = &self.interface {
+            write!(out, "-i {interface} ").expect(INFALLIBLE);
+        }
         write!(out, "-p {} -m conntrack --ctstate DNAT ", self.proto).expect(INFALLIBLE);
         if let Some(own) = &self.own {
             write!(out, "--ctorigdst {} ", written(own)).expect(INFALLIBLE);
@@ -108,6 +113,9 @@ impl Published {
             }
         };
         let mut out = String::new();
+        if let Some(interface) = &self.interface {
+            write!(out, "iifname \"{interface}\" ").expect(INFALLIBLE);
+        }
         if let Some(peer) = &self.peer {
             write!(out, "{} saddr {} ", family(peer), written(peer)).expect(INFALLIBLE);
         }
@@ -201,6 +209,7 @@ mod tests {
     fn one_rule_reads_as_each_tool_prints_it() {
         let rule = DockerRule::Published(Published {
             peer: "10.10.10.2/32".parse().ok(),
+            interface: None,
             proto: Proto::Tcp,
             own: "192.168.1.20/32".parse().ok(),
             ports: PortRange {

@@ -2,7 +2,7 @@
 
 use crate::inventory::{
     word::{Day, Network},
-    written::{At, Many, May, Text},
+    written::{At, Entries, Many, May, Text},
 };
 use crate::model::ids::BridgeName;
 use schemars::JsonSchema;
@@ -28,6 +28,9 @@ pub(crate) struct Zone {
     pub(crate) router: May<String>,
     /// The router masquerades what leaves the zone for the Internet.
     pub(crate) masquerade: May<bool>,
+    /// The interface behind which it stands, by guest or external host: a tunnel such as `wg0` or `tailscale0`, or a card of
+    /// an external host. Its packets are let in there by that interface alone.
+    pub(crate) interfaces: May<Entries<String>>,
 }
 
 /// A row of the flow matrix.

@@ -21,6 +21,7 @@ mod group;
 mod guest;
 mod host_mount;
 mod image;
+mod interfaces;
 mod machine;
 mod named;
 mod names;

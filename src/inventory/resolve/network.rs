@@ -1,7 +1,7 @@
 //! Zones, sets and services.
 
 use super::{
-    Noun, Scope, machine,
+    Noun, Scope, interfaces, machine,
     named::addresses,
     names::{entries, items},
     scope::or,
@@ -156,6 +156,7 @@ pub(super) fn zones(document: &Document, scope: &mut Scope<'_>) -> Zones {
                 at.span,
             );
         }
+        let interfaces = interfaces::of_zone(zone, scope);
         if let Some(name) = name {
             out.insert(
                 name.clone(),
@@ -167,6 +168,7 @@ pub(super) fn zones(document: &Document, scope: &mut Scope<'_>) -> Zones {
                         router,
                         masquerade,
                         within,
+                        interfaces,
                     },
                     gateways,
                     nameservers,

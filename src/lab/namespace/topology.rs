@@ -402,6 +402,7 @@ mod tests {
             router: router.map(name),
             masquerade: router.is_some(),
             within: None,
+            interfaces: BTreeMap::new(),
         }
     }
 
