@@ -73,6 +73,51 @@ fn every_cell_of_the_flagship_is_as_the_analysis_says_and_a_missing_rule_is_seen
 }
 
 #[test]
+fn who_borrows_an_address_from_behind_an_interface_is_not_let_in() {
+    if !may_run() {
+        return;
+    }
+    let text = |behind: &str| {
+        format!(
+            "zone lan 192.168.1.0/24\nzone vpn 10.8.0.0/24 {behind}\nset operators 192.168.1.5\noperators operators\n\
+             host pi 192.168.1.30\nstack pages pi 443/tcp\n\
+             flow vpn > pi : 443/tcp 9100/tcp | pages and metrics\nflow lan > pi : 443/tcp | pages\n"
+        )
+    };
+    let desired = system(&text("@pi=wg0"));
+    let (compiled, _) = compile(&desired);
+    let mut all = asked(&desired, &compiled);
+    let mut room = Room::new(&desired).expect("a room");
+    room.load(&desired, &compiled).expect("loads");
+    room.probe(&desired, &mut all).expect("asked");
+    assert!(wrong(&all).is_empty(), "{:#?}", wrong(&all));
+
+    // The same rules where everybody is on one wire: the tunnel's addresses come in by the wrong card.
+    let flat = system(&text(""));
+    let mut room = Room::new(&flat).expect("a room");
+    room.load(&flat, &compiled).expect("loads");
+    room.probe(&flat, &mut all).expect("asked");
+    let (behind, others): (Vec<&Probe>, Vec<&Probe>) = all
+        .iter()
+        .filter(|probe| probe.expected && probe.names.1 == "pi")
+        .partition(|probe| probe.names.0 == "vpn");
+    let tcp = |probe: &&&Probe| probe.packet.port.to_string().ends_with("/tcp");
+    assert_eq!(behind.iter().filter(tcp).count(), 2, "{behind:#?}");
+    assert!(
+        behind
+            .iter()
+            .filter(tcp)
+            .all(|probe| probe.seen == Some(false))
+    );
+    assert!(
+        others
+            .iter()
+            .filter(tcp)
+            .all(|probe| probe.seen == Some(true))
+    );
+}
+
+#[test]
 fn random_matrices_do_to_real_packets_what_the_analysis_says() {
     if !may_run() {
         return;
