@@ -58,6 +58,9 @@ const OTHER_WISHES: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// How many labs are tried until every kind of step was met.
+const LABS: usize = 4;
+
 fn is_thorough() -> bool {
     std::env::var_os("INFRA_KILLS").is_some_and(|value| value == "all")
 }
@@ -133,8 +136,41 @@ fn a_run_that_is_killed_at_any_kind_of_step_is_taken_up_by_the_next() {
     let thorough = is_thorough();
     let clean = bring_up(thorough, "0.01");
     clean.up().says(0, &["Done."]);
+    if thorough {
+        wish_otherwise(&clean);
+        clean.up().says(0, &["Done."]);
+    }
+    let all = [Met::Flagship, Met::Change, Met::Days];
+    let times = if thorough { &all[..] } else { &all[..1] };
+    let mut kills = Kills::of(&clean.journal(), !thorough);
+    for _ in 0..LABS {
+        in_a_new_lab(thorough, &clean, &mut kills);
+        if kills.missing(times).is_empty() {
+            break;
+        }
+    }
+    assert_eq!(
+        kills.missing(times),
+        [""; 0],
+        "{:?} {:?}",
+        kills.at,
+        kills.within
+    );
+    writeln!(
+        std::io::stderr(),
+        "{} kills, at {:?}; never at {}",
+        kills.count,
+        kills.at,
+        never()
+    )
+    .expect("stderr");
+}
+
+/// From nothing to what `clean` is, killed wherever no run was killed before.
+fn in_a_new_lab(thorough: bool, clean: &Lab, kills: &mut Kills) {
     // Slow enough that a kill meets a step in the middle.
     let lab = bring_up(thorough, "0.15");
+    kills.go_on_in(&lab.journal());
     lab.fault(&["host", "pve", "slow", "--seconds", "0.1"]);
     // One step fails, so that a run is killed right after one did.
     let download = "/nodes/pve/storage/local/download-url";
@@ -146,28 +182,14 @@ fn a_run_that_is_killed_at_any_kind_of_step_is_taken_up_by_the_next() {
         "--text",
         "download failed",
     ]);
-    let mut kills = Kills::of(&lab.journal(), !thorough);
-    killed_until_it_is_done(&lab, &mut kills);
+    killed_until_it_is_done(&lab, kills);
     if thorough {
-        for lab in [&clean, &lab] {
-            wish_otherwise(lab);
-        }
-        clean.up().says(0, &["Done."]);
-        killed_until_it_is_done(&lab, &mut kills);
+        wish_otherwise(&lab);
+        killed_until_it_is_done(&lab, kills);
     }
     lab.up().says(0, &["needs real guests"]);
     lab.settled();
-    let all = [Met::Flagship, Met::Change, Met::Days];
-    kills.are_complete(if thorough { &all } else { &all[..1] });
-    writeln!(
-        std::io::stderr(),
-        "{} kills, at {:?}; never at {}",
-        kills.count,
-        kills.at,
-        never()
-    )
-    .expect("stderr");
-    same_world(&clean, &lab);
+    same_world(clean, &lab);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::{
 use serde_json::Value;
 use std::{
     fs::{self, File},
+    path::Path,
     time::Instant,
 };
 
@@ -22,18 +23,43 @@ const APART: &[&str] = &[
     "a dataset that is not mounted",
 ];
 
+/// How many labs are tried until every kind of step was met.
+const LABS: usize = 3;
+
 #[test]
 fn a_run_that_is_killed_anywhere_is_taken_up_by_the_next() {
     if !ready() {
         return;
     }
-    let lab = Lab::unbegun();
-    let mut kills = Kills::of(
-        &lab.folder()
-            .join("lab/state/media-server-home/journal.jsonl"),
-        false,
+    let times = [Met::Flagship, Met::Change, Met::Nights];
+    let mut kills = Kills::of(Path::new(""), false);
+    for _ in 0..LABS {
+        in_a_new_lab(&mut kills);
+        if kills.missing(&times).is_empty() {
+            break;
+        }
+    }
+    assert_eq!(
+        kills.missing(&times),
+        [""; 0],
+        "{:?} {:?}",
+        kills.at,
+        kills.within
     );
-    until_it_is_done(&lab, &mut kills, "from nothing");
+    println!(
+        "{} kills, at {:?}; never at {}",
+        kills.count,
+        kills.at,
+        never()
+    );
+}
+
+/// From nothing and out of disorder, killed wherever no run was killed before.
+fn in_a_new_lab(kills: &mut Kills) {
+    let lab = Lab::unbegun();
+    let journal = "lab/state/media-server-home/journal.jsonl";
+    kills.go_on_in(&lab.folder().join(journal));
+    until_it_is_done(&lab, kills, "from nothing");
     let drifts = drifts::all();
     let by_hand = |wanted: &dyn Fn(&Drift) -> bool| {
         for drift in drifts.iter().filter(|drift| wanted(drift)) {
@@ -41,10 +67,9 @@ fn a_run_that_is_killed_anywhere_is_taken_up_by_the_next() {
         }
     };
     by_hand(&|drift| drift.gets_along);
-    until_it_is_done(&lab, &mut kills, "after changes by hand");
+    until_it_is_done(&lab, kills, "after changes by hand");
     by_hand(&|drift| APART.contains(&drift.what));
-    until_it_is_done(&lab, &mut kills, "after two more");
-    kills.are_complete(&[Met::Flagship, Met::Change, Met::Nights]);
+    until_it_is_done(&lab, kills, "after two more");
     nothing_is_there_twice(&lab);
     for drift in &drifts {
         let (place, look, right) = drift.look;
@@ -52,12 +77,6 @@ fn a_run_that_is_killed_anywhere_is_taken_up_by_the_next() {
     }
     let verify = lab.run(&["verify"]);
     assert!(verify.status.success(), "{}", said(&verify));
-    println!(
-        "{} kills, at {:?}; never at {}",
-        kills.count,
-        kills.at,
-        never()
-    );
 }
 
 /// Kills and reruns until nothing differs. Every run is of a plan in a file, so that what it does is known.
