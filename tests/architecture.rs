@@ -285,3 +285,23 @@ fn nothing_is_named_for_having_no_home() {
         }
     }
 }
+
+/// The public project runs every slow suite that the Makefile has.
+#[test]
+fn every_night_runs_every_suite() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| fs::read_to_string(root.join(name)).expect("readable");
+    let (makefile, workflow) = (read("Makefile"), read(".github/workflows/nightly.yml"));
+    let line = |text: &'static str, of: &str| -> String {
+        let found = of.lines().find_map(|line| line.trim().strip_prefix(text));
+        found.unwrap_or_else(|| panic!("no `{text}`")).to_owned()
+    };
+    let wanted = line("SUITES := ", &makefile);
+    let wanted: Vec<&str> = wanted.split_whitespace().collect();
+    let run = line("suite: [", &workflow);
+    let run: Vec<&str> = run.trim_end_matches(']').split(", ").collect();
+    assert_eq!(run, wanted);
+    for suite in wanted {
+        assert!(makefile.contains(&format!("nightly-{suite}")), "{suite}");
+    }
+}
