@@ -108,11 +108,13 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Inside `providers`: only these know another provider than `shell`.
 const PROVIDER_ARROWS: &[(&str, &[&str])] = &[
     ("backup", &["shell"]),
+    ("borg", &["backup", "shell"]),
     ("compose", &["shell"]),
     ("guard", &["shell"]),
     ("host", &["shell", "ufw", "zfs", "compose"]),
     ("local", &["shell"]),
     ("notify", &[]),
+    ("program", &["backup", "borg", "restic", "shell"]),
     ("proxmox", &[]),
     ("restic", &["backup", "shell"]),
     ("shell", &[]),

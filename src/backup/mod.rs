@@ -7,8 +7,16 @@
 
 mod facts;
 mod night;
+mod order;
+mod restoration;
+mod runbook;
 mod target;
+mod tidy;
 
 pub use facts::{Backed, Standing, backed, is_due, standing};
 pub use night::{Dump, DumpOf, Night, label, leftovers, night};
+pub use order::hosts_in_order;
+pub use restoration::{Copy, Files, Goal, Group, Held, Load, Restoration, restoration};
+pub use runbook::{Words, runbook};
 pub use target::{Wanted, lives, wanted};
+pub use tidy::extra;

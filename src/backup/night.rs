@@ -54,7 +54,7 @@ impl Dump {
     }
 }
 
-fn file(of: &DumpOf) -> String {
+pub(super) fn file(of: &DumpOf) -> String {
     match of {
         DumpOf::Database(database) => database.file(),
         DumpOf::Export(export) => export.file(),
@@ -152,7 +152,7 @@ fn dump(desired: &Desired, job: &BackupJob, stack: &Stack, of: DumpOf) -> Dump {
 }
 
 /// The dataset that is mounted on a host at a path.
-fn dataset_at(desired: &Desired, host: &HostName, at: &str) -> Option<DatasetName> {
+pub(super) fn dataset_at(desired: &Desired, host: &HostName, at: &str) -> Option<DatasetName> {
     if let Some(guest) = desired.guests.get(host) {
         let mount = guest.mounts.iter().find(|mount| mount.at == at)?;
         return Some(mount.dataset.clone());
@@ -168,12 +168,6 @@ fn dataset_at(desired: &Desired, host: &HostName, at: &str) -> Option<DatasetNam
 }
 
 impl Night {
-    /// Whether something waits in the job's stage.
-    pub fn uses_stage(&self, job: &BackupJob) -> bool {
-        let stage = format!("{}/", job.stage());
-        self.dumps.iter().any(|dump| dump.kept.starts_with(&stage))
-    }
-
     /// Snapshots with the places where they are mounted.
     pub fn mounts(&self, job: &BackupJob, name: &SnapshotName) -> Vec<(SnapshotId, String)> {
         let mount = |dataset: &DatasetName| {
@@ -194,7 +188,8 @@ impl Night {
             .map(|name| job.mount_of(name))
             .collect();
         out.extend(self.paths.iter().cloned());
-        if self.uses_stage(job) {
+        if !out.is_empty() || !self.dumps.is_empty() {
+            // The manifest is there, and what lies on no dataset.
             out.push(job.stage());
         }
         out

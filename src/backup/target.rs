@@ -79,10 +79,16 @@ pub fn lives(desired: &Desired, job: &BackupJob, path: &str) -> Option<String> {
     let touches = |top: &str| is_below(path, top) || is_below(top, path);
     let mut all: Vec<(String, String)> = Vec::new();
     for dataset in desired.datasets.values().filter(|one| one.host == job.host) {
+        // One that nobody uses and no backup takes is a place for drills.
+        let is_used = desired.backups.values().any(|job| job.takes(&dataset.name))
+            || desired
+                .guests
+                .values()
+                .any(|guest| guest.mounts.iter().any(|one| one.dataset == dataset.name));
         if let Some(at) = dataset
             .properties
             .get("mountpoint")
-            .filter(|at| at.starts_with('/'))
+            .filter(|at| is_used && at.starts_with('/'))
         {
             all.push((at.clone(), format!("the dataset {}", dataset.name)));
         }
@@ -109,7 +115,7 @@ fn mounted(desired: &Desired, host: &HostName) -> Vec<(String, String)> {
         .collect()
 }
 
-fn is_below(path: &str, top: &str) -> bool {
+pub(super) fn is_below(path: &str, top: &str) -> bool {
     path.strip_prefix(top.trim_end_matches('/'))
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

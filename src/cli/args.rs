@@ -91,9 +91,12 @@ pub(crate) enum Verb {
     /// Snapshots, what is kept of them, and the health of zpools
     #[command(subcommand)]
     Zfs(super::zfs::ZfsVerb),
-    /// Backups: run, look, check, bring back
+    /// Backups: run, look, check, drill, bring back
     #[command(subcommand)]
     Backup(super::backup::BackupVerb),
+    /// Disaster recovery: the runbook, and the run that carries it out
+    #[command(subcommand)]
+    Dr(super::dr::DrVerb),
     Play(super::play::PlayArgs),
     Nightly(super::nightly::NightlyArgs),
     /// Nightly jobs that begin by themselves

@@ -73,6 +73,19 @@ impl Locks {
         }
     }
 
+    /// Those of one backup job while it is looked at: a run and a drill of it would be in each other's way.
+    pub(crate) fn of_drill(context: &Context, session: &Session, job: &str) -> Self {
+        let all = Self::of_backup(context, session, job);
+        Self {
+            interrupted: (
+                "interrupted",
+                "Nothing live was touched. What the drill left is removed by the next one."
+                    .to_owned(),
+            ),
+            ..all
+        }
+    }
+
     /// Those of a night: two of them would tell everything twice. Its jobs take the locks of their own verbs.
     pub(crate) fn of_night(context: &Context, session: &Session) -> Self {
         let all = Self::of(context, session, "infra nightly");

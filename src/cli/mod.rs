@@ -13,6 +13,7 @@ mod closed;
 mod context;
 mod destroy;
 mod doctor;
+mod dr;
 mod env;
 mod exit;
 mod failure;

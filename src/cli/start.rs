@@ -72,6 +72,7 @@ fn run(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Vm(verb) => super::vm::run(context, &verb),
         Verb::Zfs(verb) => super::zfs::run(context, &verb),
         Verb::Backup(verb) => super::backup::run(context, &verb),
+        Verb::Dr(verb) => super::dr::run(context, &verb),
         Verb::Play(args) => super::play::run(context, &args),
         Verb::Nightly(args) => super::nightly::run(context, &args),
         Verb::Timers(verb) => super::timers::run(context, &verb),

@@ -11,7 +11,13 @@ pub(crate) fn run(context: &Context) -> Result<u8, Failure> {
 
 async fn show(context: &Context, session: Session) -> Result<u8, Failure> {
     let observed = session.look().await;
-    let lines = human::status_lines(&session.desired, &observed);
+    let mut lines = human::status_lines(&session.desired, &observed);
+    let backups = super::backup::lines(&session.desired, &session.hosts).await;
+    // Below what else is of their host.
+    for line in backups {
+        let last = lines.iter().rposition(|one| one.host == line.host);
+        lines.insert(last.map_or(lines.len(), |at| at + 1), line);
+    }
     if context.global.json {
         context.terminal.json(&serde_json::json!({
             "status": lines,

@@ -1,4 +1,4 @@
-//! Backups with restic: jobs, repositories, and what stacks add to them.
+//! Backups: jobs, repositories, and what stacks add to them.
 
 use super::{
     calendar::Calendar,
@@ -92,6 +92,8 @@ impl BackupJob {
 pub enum Engine {
     /// restic.
     Restic,
+    /// borg.
+    Borg,
 }
 
 impl Engine {
@@ -99,6 +101,7 @@ impl Engine {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Restic => "restic",
+            Self::Borg => "borg",
         }
     }
 
@@ -106,6 +109,7 @@ impl Engine {
     pub const fn package(self) -> &'static str {
         match self {
             Self::Restic => "restic",
+            Self::Borg => "borgbackup",
         }
     }
 }
@@ -207,6 +211,9 @@ pub struct Database {
     pub user: String,
     /// File in the container that holds the password, where one is asked for.
     pub password_file: Option<String>,
+    /// Queries that a restored one must answer with `t` or a number that is not 0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assertions: Vec<String>,
 }
 
 impl Database {

@@ -7,12 +7,14 @@
 //! Invariant: `zfs`, `ufw`, `compose` and `host` know [`shell::Shell`] and never `ssh`.
 
 pub mod backup;
+pub mod borg;
 pub mod compose;
 pub mod guard;
 pub mod host;
 #[expect(clippy::disallowed_methods, reason = "runs commands on this machine")]
 pub mod local;
 pub mod notify;
+pub mod program;
 pub mod proxmox;
 pub mod restic;
 pub mod shell;

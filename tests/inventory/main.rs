@@ -5,4 +5,5 @@
 mod documents;
 mod flagship;
 mod folders;
+mod restoration;
 mod samples;

@@ -21,11 +21,12 @@ pub(super) async fn dumps(
             Ok(facts) => out.push(Source {
                 name: one.name(),
                 path: one.kept.clone(),
-                is_empty: false,
                 items: Some(facts.items),
                 rows: facts.rows,
                 sha256: Some(facts.sha256),
                 version: Some(facts.version).filter(|version| version != "-"),
+                extensions: facts.extensions,
+                ..Source::default()
             }),
             Err(error) => errors.push(error),
         }

@@ -13,8 +13,11 @@ use crate::model::{
     snapshot::{MARK, RUN as RUN_PROPERTY, SnapshotId, Survey, mark, our_name},
 };
 use crate::providers::{
-    backup::{BackupError, Record, Source, last, remember},
-    restic::{Restic, Snapshot},
+    backup::{
+        BackupError, CopiesRead as _, CopiesWrite as _, Manifest, Record, Snapshot, Source, last,
+        remember,
+    },
+    program::Program,
     shell::{Command, Shell as _},
     ssh::SshHost,
     zfs::{Zfs, ZfsError, ZfsRead as _, ZfsWrite as _},
@@ -82,11 +85,11 @@ pub async fn run(work: &Work<'_>) -> Finished {
         Ok(shell) => shell,
         Err(error) => return Finished::failed(vec![error]),
     };
-    let restic = match Restic::new(shell, &work.desired.system, work.job, work.secrets) {
-        Ok(restic) => restic,
+    let copies = match Program::of(shell, &work.desired.system, work.job, work.secrets) {
+        Ok(copies) => copies,
         Err(error) => return Finished::failed(vec![error]),
     };
-    let before = match ready(work, shell, &restic).await {
+    let before = match ready(work, shell, &copies).await {
         Ok(before) => before,
         Err(error) => return Finished::failed(vec![error]),
     };
@@ -111,7 +114,18 @@ pub async fn run(work: &Work<'_>) -> Finished {
             return Finished::failed(errors);
         }
     };
-    let (copied, made) = copy(work, &restic, &plan, &moment, before.as_ref(), &mut errors).await;
+    let manifest = Manifest {
+        system: work.desired.system.to_string(),
+        job: work.job.name.to_string(),
+        at: moment.at,
+        sources: plan_sources(&plan, work)
+            .chain(sources.iter().cloned())
+            .collect(),
+    };
+    if let Err(error) = manifest.write(shell, &work.job.stage()).await {
+        errors.push(error);
+    }
+    let (copied, made) = copy(work, &copies, &plan, &moment, before.as_ref(), &mut errors).await;
     let mut afterwards = Vec::new();
     if let Err(error) = destroy(shell, &moment.snapshots).await {
         afterwards.push(error);
@@ -142,7 +156,7 @@ pub async fn run(work: &Work<'_>) -> Finished {
             ..Finished::failed(errors)
         };
     }
-    let forgotten = match restic.forget(&work.job.keep, false).await {
+    let forgotten = match copies.forget(&work.job.keep, false).await {
         Ok(done) => Some(done.removed.len()),
         Err(error) => {
             afterwards.push(error);
@@ -163,16 +177,16 @@ pub async fn run(work: &Work<'_>) -> Finished {
 async fn ready(
     work: &Work<'_>,
     shell: &SshHost,
-    restic: &Restic<'_, SshHost>,
+    copies: &Program<'_, SshHost>,
 ) -> Result<Option<Record>, BackupError> {
-    restic.ready().await?;
+    copies.ready().await?;
     let before = last(shell, work.job.name.as_str()).await?;
-    match restic.open().await {
+    match copies.open().await {
         Ok(()) => Ok(before),
         Err(BackupError::NoRepository { .. }) if before.is_none() => {
             place(work, shell).await?;
             (work.say)(&format!("Making the repository {}.", work.job.repository));
-            restic.init().await?;
+            copies.init().await?;
             Ok(before)
         }
         Err(error) => Err(error),
@@ -352,7 +366,7 @@ struct Copied {
 /// anything lies in the repository now.
 async fn copy(
     work: &Work<'_>,
-    restic: &Restic<'_, SshHost>,
+    copies: &Program<'_, SshHost>,
     plan: &Night,
     moment: &Moment,
     before: Option<&Record>,
@@ -371,7 +385,7 @@ async fn copy(
         return (None, false);
     }
     (work.say)(&format!("Copying to {}.", work.job.repository));
-    let (summary, empty) = match restic.backup(&mounts, &roots).await {
+    let (summary, counts) = match copies.backup(&mounts, &roots).await {
         Ok(done) => done,
         Err(error) => {
             let made = matches!(
@@ -382,8 +396,9 @@ async fn copy(
             return (None, made);
         }
     };
-    let sources = sources(work, plan, &empty);
-    if summary.total_files_processed == 0 {
+    let sources = sources(work, plan, &counts);
+    // The manifest is always there.
+    if summary.files <= 1 {
         errors.push(BackupError::Unproven {
             why: "there is not one file in it".to_owned(),
         });
@@ -404,12 +419,12 @@ async fn copy(
     if !errors.is_empty() {
         return (None, true);
     }
-    let proven = match restic.prove(&summary.snapshot_id, &roots).await {
+    let proven = match copies.prove(&summary.id, &roots).await {
         Ok(snapshot) => Some(Copied {
             snapshot,
-            files: summary.total_files_processed,
-            bytes: summary.total_bytes_processed,
-            added: summary.data_added,
+            files: summary.files,
+            bytes: summary.bytes,
+            added: summary.added,
             sources,
         }),
         Err(error) => {
@@ -420,22 +435,31 @@ async fn copy(
     (proven, true)
 }
 
-fn sources(work: &Work<'_>, plan: &Night, empty: &[String]) -> Vec<Source> {
+/// Datasets and paths, before anything is known of them.
+fn plan_sources<'p>(plan: &'p Night, work: &'p Work<'_>) -> impl Iterator<Item = Source> + 'p {
     let datasets = plan
         .datasets
         .iter()
         .map(|name| (name.to_string(), work.job.mount_of(name)));
     let paths = plan.paths.iter().map(|path| (path.clone(), path.clone()));
-    datasets
-        .chain(paths)
-        .map(|(name, path)| Source {
-            is_empty: empty.contains(&path),
-            name,
-            path,
-            items: None,
-            rows: None,
-            sha256: None,
-            version: None,
+    datasets.chain(paths).map(|(name, path)| Source {
+        name,
+        path,
+        ..Source::default()
+    })
+}
+
+/// Datasets and paths with how many files each holds.
+fn sources(work: &Work<'_>, plan: &Night, counts: &[(String, u64)]) -> Vec<Source> {
+    plan_sources(plan, work)
+        .map(|source| {
+            let counted = counts.iter().find(|(at, _)| *at == source.path);
+            let files = counted.map(|(_, files)| *files);
+            Source {
+                is_empty: files == Some(0),
+                files,
+                ..source
+            }
         })
         .collect()
 }

@@ -4,7 +4,10 @@ use super::choice::{chosen, records, shell, told};
 use crate::backup::{Standing, standing};
 use crate::cli::{context::Context, exit, failure::Failure, live, session::Session};
 use crate::model::backup::BackupJob;
-use crate::providers::restic::{Damage, Restic};
+use crate::providers::{
+    backup::{CopiesRead as _, Damage},
+    program::Program,
+};
 use clap::Args;
 
 /// Check repositories, and that every job has succeeded in time
@@ -103,7 +106,7 @@ pub(crate) async fn check_jobs(
 }
 
 async fn look(session: &Session, job: &BackupJob, read: &str) -> Result<Option<Damage>, Failure> {
-    let restic = Restic::new(
+    let copies = Program::of(
         shell(session, job)?,
         &session.desired.system,
         job,
@@ -111,7 +114,7 @@ async fn look(session: &Session, job: &BackupJob, read: &str) -> Result<Option<D
     )
     .map_err(|e| told(&e))?;
     let subset = Some(read).filter(|part| *part != "0" && *part != "0%");
-    restic.check(subset).await.map_err(|e| told(&e))
+    copies.check(subset).await.map_err(|e| told(&e))
 }
 
 /// Prints it; gives the exit code.
@@ -149,7 +152,7 @@ pub(crate) fn show(context: &Context, all: &[Checked]) -> u8 {
                 failure = failure.because(line.lines().next().unwrap_or_default());
             }
             failure
-                .hint("Copy the repository as it is before anything else. Then see restic's troubleshooting page; `infra backup run` to another repository protects meanwhile.")
+                .hint("Copy the repository as it is before anything else. Then see the program's own pages about damage; `infra backup run` to another repository protects meanwhile.")
                 .tell(context.terminal);
             continue;
         }

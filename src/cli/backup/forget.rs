@@ -1,9 +1,12 @@
 //! `infra backup forget`.
 
-use super::choice::{chosen, shell, told};
+use super::choice::{chosen, shell, short, told};
 use crate::cli::{context::Context, exit, failure::Failure, live, locks::Locks, session::Session};
 use crate::model::backup::BackupJob;
-use crate::providers::restic::{Forgotten, Restic};
+use crate::providers::{
+    backup::{CopiesWrite as _, Forgotten},
+    program::Program,
+};
 use clap::Args;
 use std::{fmt::Write as _, sync::atomic::AtomicBool};
 
@@ -67,14 +70,14 @@ async fn carry_out(context: &Context, args: &ForgetArgs, session: Session) -> Re
 }
 
 async fn forget(session: &Session, job: &BackupJob, look: bool) -> Result<Forgotten, Failure> {
-    let restic = Restic::new(
+    let copies = Program::of(
         shell(session, job)?,
         &session.desired.system,
         job,
         &session.world.secrets,
     )
     .map_err(|e| told(&e))?;
-    restic.forget(&job.keep, look).await.map_err(|e| told(&e))
+    copies.forget(&job.keep, look).await.map_err(|e| told(&e))
 }
 
 fn describe(text: &mut String, job: &BackupJob, done: &Forgotten, look: bool) {
@@ -84,7 +87,6 @@ fn describe(text: &mut String, job: &BackupJob, done: &Forgotten, look: bool) {
         ("stays", "went")
     };
     let _ = writeln!(text, "{}: keeps {}", job.name, job.keep);
-    let short = |id: &str| id[..id.len().min(8)].to_owned();
     let time = |time: &str| time.get(..19).unwrap_or(time).to_owned();
     for (one, why) in &done.kept {
         let _ = writeln!(

@@ -1,6 +1,6 @@
 //! `infra backup run`.
 
-use super::choice::{chosen, told};
+use super::choice::{chosen, short, told};
 use crate::apply::backup::{Finished, Work, run as run_job};
 use crate::cli::{context::Context, exit, failure::Failure, live, locks::Locks, session::Session};
 use crate::model::backup::BackupJob;
@@ -130,7 +130,7 @@ pub(crate) fn show(context: &Context, all: &[Came]) -> u8 {
                         "files"
                     ),
                     size(record.bytes),
-                    &record.snapshot[..record.snapshot.len().min(8)],
+                    short(&record.snapshot),
                     size(record.added),
                     duration(record.seconds * 1000),
                 );

@@ -96,6 +96,9 @@ fn sheet(text: &mut String, session: &Session, job: &BackupJob) -> Result<(), Fa
         Engine::Restic => {
             "restic -r REPOSITORY snapshots; restic -r REPOSITORY restore SNAPSHOT --target /mnt/restored"
         }
+        Engine::Borg => {
+            "borg list REPOSITORY; mkdir /mnt/restored; cd /mnt/restored; borg extract --numeric-ids REPOSITORY::ARCHIVE"
+        }
     };
     let _ = writeln!(text, "By hand:     {by_hand}");
     let sources: Vec<String> = job

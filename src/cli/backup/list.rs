@@ -1,12 +1,12 @@
 //! `infra backup list`.
 
-use super::choice::{chosen, records, shell, told};
+use super::choice::{chosen, records, shell, short, told};
 use crate::backup::{Standing, standing};
 use crate::cli::{context::Context, exit, failure::Failure, live, session::Session};
 use crate::model::backup::BackupJob;
 use crate::providers::{
-    backup::Record,
-    restic::{Restic, Snapshot},
+    backup::{CopiesRead as _, Record, Snapshot},
+    program::Program,
 };
 use crate::view::{palette, words::size};
 use clap::Args;
@@ -69,14 +69,14 @@ async fn show(context: &Context, args: &ListArgs, session: Session) -> Result<u8
 }
 
 async fn snapshots(session: &Session, job: &BackupJob) -> Result<Vec<Snapshot>, Failure> {
-    let restic = Restic::new(
+    let copies = Program::of(
         shell(session, job)?,
         &session.desired.system,
         job,
         &session.world.secrets,
     )
     .map_err(|e| told(&e))?;
-    restic.snapshots().await.map_err(|e| told(&e))
+    copies.snapshots().await.map_err(|e| told(&e))
 }
 
 fn describe(
@@ -116,7 +116,7 @@ fn describe(
         let _ = writeln!(
             text,
             "    {}  {}{}",
-            &snapshot.id[..snapshot.id.len().min(8)],
+            short(&snapshot.id),
             snapshot.time.get(..19).unwrap_or(&snapshot.time),
             counts.unwrap_or_default()
         );

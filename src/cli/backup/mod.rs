@@ -7,11 +7,14 @@
 mod args;
 pub(crate) mod check;
 mod choice;
+mod copies;
+pub(crate) mod drill;
 mod forget;
 pub(crate) mod jobs;
 mod keys;
 mod list;
+pub(crate) mod live_restore;
 mod restore;
 
 pub(crate) use args::{BackupVerb, run};
-pub(crate) use choice::{due, standings};
+pub(crate) use choice::{due, lines, standings, stands};

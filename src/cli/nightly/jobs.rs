@@ -100,7 +100,12 @@ async fn one(
         Job::Snapshot => zfs::nightly::snapshot(context, session).await?,
         Job::Prune => zfs::nightly::prune(context, session).await?,
         Job::Replicate => zfs::nightly::replicate(context, session).await?,
-        Job::Backup => backups(context, session).await?,
+        Job::Backup => {
+            let code = backups(context, session).await?;
+            let mut came = said(record, code);
+            came.gauges = proofs(session).await;
+            return Ok(came);
+        }
         Job::Check => return check(session).await,
         Job::Drift => return drift(context, session).await,
         Job::Certificates => return certificates::look(session).await,
@@ -118,6 +123,38 @@ async fn backups(context: &Context, session: &Session) -> Result<u8, Failure> {
     }
     let came = backup::jobs::run_jobs(context, session, &due).await?;
     Ok(backup::jobs::show(context, &came))
+}
+
+/// When each backup last succeeded, and when a restore of it was last proven; 0 for never.
+async fn proofs(session: &Session) -> Vec<Gauge> {
+    let stands = backup::stands(&session.desired, &session.hosts).await;
+    let mut out = Vec::new();
+    for (name, stand) in stands {
+        let mut put = |gauge: &str, help: &str, value: i64| {
+            out.push(Gauge {
+                name: format!("backup_{gauge}"),
+                help: help.to_owned(),
+                labels: vec![("backup".to_owned(), name.to_string())],
+                value,
+            });
+        };
+        put(
+            "late",
+            "Whether a backup has not succeeded within its schedule.",
+            i64::from(stand.is_late),
+        );
+        put(
+            "last_success_timestamp_seconds",
+            "When the last proven backup began; 0 for never.",
+            stand.succeeded,
+        );
+        put(
+            "last_proven_restore_timestamp_seconds",
+            "When a restore was last proven by a drill; 0 for never.",
+            stand.proven,
+        );
+    }
+    out
 }
 
 /// What a verb said: all of its complaints when it failed, its answer in short when it did not.

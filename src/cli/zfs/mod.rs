@@ -19,7 +19,8 @@ mod replicate;
 mod retention;
 mod rollback;
 mod snapshot;
-mod standstill;
+pub(crate) mod standstill;
+pub(crate) use standstill::shell_told;
 mod status;
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A stack that uses the dataset, and the unit that starts it.
-pub(super) struct User<'s> {
-    pub(super) stack: &'s StackName,
+pub(crate) struct User<'s> {
+    pub(crate) stack: &'s StackName,
     host: &'s HostName,
     unit: &'s str,
     shell: &'s SshHost,
@@ -27,7 +27,7 @@ pub(super) struct User<'s> {
 
 /// The stacks whose files lie on a dataset, in it or around it. One that cannot be reached is an error: nobody could
 /// stop it.
-pub(super) fn users<'s>(
+pub(crate) fn users<'s>(
     session: &'s Session,
     dataset: &DatasetName,
 ) -> Result<Vec<User<'s>>, Failure> {
@@ -41,6 +41,35 @@ pub(super) fn users<'s>(
                 exit::UNREACHABLE,
                 format!(
                     "stack {stack} uses {dataset}, and the inventory gives no shell access to {}",
+                    release.host
+                ),
+            )
+        })?;
+        out.push(User {
+            stack,
+            host: &release.host,
+            unit: &release.unit.name,
+            shell,
+        });
+    }
+    Ok(out)
+}
+
+/// These stacks, as far as they have a release; in their order.
+pub(crate) fn named<'s>(
+    session: &'s Session,
+    stacks: &[StackName],
+) -> Result<Vec<User<'s>>, Failure> {
+    let mut out = Vec::new();
+    for name in stacks {
+        let Some((stack, release)) = session.compiled.releases.get_key_value(name) else {
+            continue;
+        };
+        let shell = session.hosts.get(&release.host).ok_or_else(|| {
+            Failure::new(
+                exit::UNREACHABLE,
+                format!(
+                    "stack {stack} would have to stand still, and the inventory gives no shell access to {}",
                     release.host
                 ),
             )
@@ -86,14 +115,14 @@ fn is_below(path: &str, top: &str) -> bool {
 }
 
 /// The users with these names.
-pub(super) fn of<'s, 'u>(users: &'u [User<'s>], stacks: &[String]) -> Vec<&'u User<'s>> {
+pub(crate) fn of<'s, 'u>(users: &'u [User<'s>], stacks: &[String]) -> Vec<&'u User<'s>> {
     let is_named = |user: &&User<'_>| stacks.iter().any(|name| name == user.stack.as_str());
     users.iter().filter(is_named).collect()
 }
 
 /// Those of the users that run now, and those that an earlier rollback left standing still. What somebody else has stopped
 /// is not started afterwards.
-pub(super) async fn running<'s, 'u>(
+pub(crate) async fn running<'s, 'u>(
     users: &'u [User<'s>],
     left: &[String],
 ) -> Result<Vec<&'u User<'s>>, Failure> {
@@ -108,7 +137,7 @@ pub(super) async fn running<'s, 'u>(
 }
 
 /// Stops them; where one does not stop, all are started again and nothing else has happened.
-pub(super) async fn stop(context: &Context, users: &[&User<'_>]) -> Result<(), Failure> {
+pub(crate) async fn stop(context: &Context, users: &[&User<'_>]) -> Result<(), Failure> {
     for (at, user) in users.iter().enumerate() {
         let User { stack, host, .. } = user;
         context
@@ -120,9 +149,9 @@ pub(super) async fn stop(context: &Context, users: &[&User<'_>]) -> Result<(), F
         }
         if let Err(failure) = stopped {
             let again = if start(context, &users[..=at]).await {
-                "Nothing was rolled back; the stacks that were stopped run again."
+                "Nothing was changed; the stacks that were stopped run again."
             } else {
-                "Nothing was rolled back; not every stack that was stopped runs again."
+                "Nothing was changed; not every stack that was stopped runs again."
             };
             return Err(failure.hint(again));
         }
@@ -167,7 +196,7 @@ async fn state(user: &User<'_>) -> Result<String, Failure> {
 }
 
 /// Starts what was stopped, whatever happened in between; says which one does not start. True when all run.
-pub(super) async fn start(context: &Context, users: &[&User<'_>]) -> bool {
+pub(crate) async fn start(context: &Context, users: &[&User<'_>]) -> bool {
     let mut all = true;
     for user in users.iter().rev() {
         if let Err(failure) = turn("start", user).await {
@@ -189,6 +218,6 @@ async fn turn(verb: &str, user: &User<'_>) -> Result<(), Failure> {
     done.map(drop).map_err(shell_told)
 }
 
-fn shell_told(error: ShellError) -> Failure {
+pub(crate) fn shell_told(error: ShellError) -> Failure {
     told(&ZfsError::Shell(error))
 }

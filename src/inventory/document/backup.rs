@@ -9,13 +9,13 @@ use crate::model::calendar::Calendar;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// A backup job with restic.
+/// A backup job.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Backup {
     /// Host that makes the copies: the one that owns the datasets.
     pub(crate) host: At<String>,
-    /// `restic` unless given.
+    /// `restic` unless given, or `borg`.
     pub(crate) engine: May<BackupEngine>,
     /// Where the copies go. Exactly one of `dataset`, `path`, `ssh` and `s3`.
     pub(crate) repository: At<BackupRepository>,
@@ -45,8 +45,10 @@ pub(crate) struct Backup {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum BackupEngine {
-    /// restic.
+    /// restic, from 0.17 on.
     Restic,
+    /// borg, from 1.4 on.
+    Borg,
 }
 
 /// Where copies go.
@@ -57,7 +59,7 @@ pub(crate) struct BackupRepository {
     pub(crate) dataset: May<String>,
     /// A directory of the host; with `dataset` relative to its mount point.
     pub(crate) path: May<String>,
-    /// A directory behind SSH, over SFTP.
+    /// A directory behind SSH: over SFTP with restic, with a borg over there with borg.
     pub(crate) ssh: May<BackupSsh>,
     /// A bucket of an S3-compatible store.
     pub(crate) s3: May<BackupS3>,
@@ -119,6 +121,8 @@ pub(crate) struct ManifestDatabase {
     pub(crate) password_file: May<Text<AbsolutePath>>,
     /// With `sqlite`: the file's path on the host; may contain `{{ mounts.NAME }}`.
     pub(crate) path: May<String>,
+    /// Queries that a drill asks the restored database: each must answer `t` or a number that is not 0.
+    pub(crate) assert: May<Vec<At<String>>>,
 }
 
 /// A kind of database.

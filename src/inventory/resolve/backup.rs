@@ -14,7 +14,7 @@ use crate::inventory::{
     written::{At, May},
 };
 use crate::model::{
-    backup::{BackupJob, Engine},
+    backup::{BackupJob, Engine, Repository},
     desired::Desired,
     ids::{BackupName, DatasetName, HostName, SecretName, StackName},
     retention::Retention,
@@ -52,6 +52,7 @@ pub(super) fn backups(
         let keep = keep(&raw.keep, scope);
         let engine = match or(&raw.engine, BackupEngine::Restic) {
             BackupEngine::Restic => Engine::Restic,
+            BackupEngine::Borg => Engine::Borg,
         };
         let same_zpool = raw
             .same_zpool
@@ -68,6 +69,12 @@ pub(super) fn backups(
         let stacks = reader.stacks(scope);
         reader.something(key.span, scope);
         let repository = backup_place::repository(raw, &host, desired, scope);
+        if engine == Engine::Borg && matches!(repository, Some(Repository::S3(_))) {
+            scope
+                .error(codes::BACKUP_REPOSITORY, "borg has no S3")
+                .at(raw.repository.span, "this repository")
+                .help("write `engine: restic`, or a repository behind `ssh`");
+        }
         let (Some(name), Some(password), Some(schedule), Some(repository)) =
             (name, password, schedule, repository)
         else {

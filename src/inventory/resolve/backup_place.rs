@@ -291,5 +291,19 @@ fn used(job: &BackupJob, desired: &Desired) -> Vec<(String, String)> {
         Repository::Path { path, .. } => Some((path.clone(), "the repository".to_owned())),
         Repository::Ssh(_) | Repository::S3(_) => None,
     };
-    stacks.chain(repository).collect()
+    let mounted: Vec<&DatasetName> = desired
+        .guests
+        .values()
+        .flat_map(|guest| guest.mounts.iter().map(|one| &one.dataset))
+        .collect();
+    let guests = desired
+        .datasets
+        .values()
+        .filter(|dataset| dataset.host == job.host && mounted.contains(&&dataset.name))
+        .filter_map(|dataset| {
+            let at = dataset.properties.get("mountpoint")?;
+            at.starts_with('/')
+                .then(|| (at.clone(), format!("`{}` of a guest", dataset.name)))
+        });
+    stacks.chain(guests).chain(repository).collect()
 }

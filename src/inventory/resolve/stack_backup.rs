@@ -89,13 +89,40 @@ fn database(
         Some(at) => word(at, scope)?,
         None => default.to_owned(),
     };
+    let assertions = assertions(engine, raw, scope);
     Some(Database {
         engine,
         service,
         name,
         user,
         password_file: scope.parse_may(&raw.password_file).map(|path| path.0),
+        assertions,
     })
+}
+
+/// Queries of one line each, as they are handed to the database's own client.
+fn assertions(
+    engine: DatabaseEngine,
+    raw: &ManifestDatabase,
+    scope: &mut Scope<'_>,
+) -> Vec<String> {
+    let mut out = Vec::new();
+    for at in items(&raw.assert) {
+        let Some(query) = &at.value else { continue };
+        let summary = if engine == DatabaseEngine::Redis {
+            "a redis is asked no queries"
+        } else if query.trim().is_empty() || query.contains('\n') {
+            "an assertion is a query on one line"
+        } else {
+            out.push(query.trim().to_owned());
+            continue;
+        };
+        scope
+            .error(codes::BACKUP_OF_STACK, summary)
+            .at(at.span, "here")
+            .help("write for example `SELECT count(*) > 0 FROM users`");
+    }
+    out
 }
 
 /// A name that goes into a file's name and a command's arguments.

@@ -104,6 +104,7 @@ pub(super) const CATALOGUE: &[Package] = &[
         &["qemu-guest-agent.service"],
         &[],
     ),
+    package("borgbackup", "1.4.0-5", &[], &[]),
     package("restic", "0.18.0-1+b2", &[], &[]),
     package("runc", "1.1.15+ds1-2+b4", &[], &[]),
     package("sudo", "1.9.16p2-3", &[], &[]),

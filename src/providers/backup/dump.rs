@@ -33,6 +33,8 @@ pub struct Dumped {
     pub bytes: u64,
     /// SHA-256, lower-case hex.
     pub sha256: String,
+    /// Extensions with their versions, `vector=0.8.0`.
+    pub extensions: Vec<String>,
     /// Version of the server.
     pub version: String,
 }
@@ -103,7 +105,7 @@ async fn made<S: Shell>(shell: &S, command: Command, what: &str) -> Result<Dumpe
 }
 
 fn parse(text: &str) -> Option<Dumped> {
-    let mut words = text.lines().last()?.strip_prefix("dump ")?.splitn(5, ' ');
+    let mut words = text.lines().last()?.strip_prefix("dump ")?.splitn(6, ' ');
     let items = words.next()?.parse().ok()?;
     let rows = words.next()?;
     let rows = match rows {
@@ -112,6 +114,10 @@ fn parse(text: &str) -> Option<Dumped> {
     };
     let bytes = words.next()?.parse().ok().filter(|bytes| *bytes > 0)?;
     let sha256 = words.next()?.to_owned();
+    let extensions = match words.next()? {
+        "-" => Vec::new(),
+        list => list.split(',').map(str::to_owned).collect(),
+    };
     let version = words.next().unwrap_or_default().trim().to_owned();
     let is_hash = sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_hexdigit());
     is_hash.then_some(Dumped {
@@ -119,6 +125,7 @@ fn parse(text: &str) -> Option<Dumped> {
         rows,
         bytes,
         sha256,
+        extensions,
         version,
     })
 }
@@ -143,19 +150,20 @@ mod tests {
     fn an_answer_without_bytes_or_hash_is_no_dump() {
         let hash = "a".repeat(64);
         let good = parse(&format!(
-            "dump 12 1000000 4096 {hash} 17.6 (Debian 17.6-0+deb13u1)\n"
+            "dump 12 1000000 4096 {hash} vector=0.8.0 17.6 (Debian 17.6-0+deb13u1)\n"
         ));
         let good = good.expect("a dump");
         assert_eq!(
             (good.items, good.rows, good.bytes),
             (12, Some(1_000_000), 4096)
         );
+        assert_eq!(good.extensions, ["vector=0.8.0"]);
         assert_eq!(good.version, "17.6 (Debian 17.6-0+deb13u1)");
         for bad in [
             "",
             "dump",
-            &format!("dump 12 - 0 {hash} 17"),
-            "dump 12 - 10 abc 17",
+            &format!("dump 12 - 0 {hash} - 17"),
+            "dump 12 - 10 abc - 17",
         ] {
             assert_eq!(parse(bad), None, "{bad}");
         }

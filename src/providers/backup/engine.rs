@@ -26,8 +26,10 @@ pub struct Invocation {
     pub files: Vec<(String, Vec<u8>)>,
     /// Snapshots and where they are mounted.
     pub mounts: Vec<(SnapshotId, String)>,
-    /// Paths that must be there.
+    /// Paths that must be there; their files are counted.
     pub needs: Vec<String>,
+    /// Directory that it runs in; made where it is missing.
+    pub within: Option<String>,
 }
 
 /// What came of it.
@@ -35,8 +37,8 @@ pub struct Invocation {
 pub struct Ran {
     /// The program's output; standard error without our own lines.
     pub output: Output,
-    /// Needed paths that hold no file.
-    pub empty: Vec<String>,
+    /// Files in each needed path.
+    pub counts: Vec<(String, u64)>,
 }
 
 impl Invocation {
@@ -47,6 +49,7 @@ impl Invocation {
             argv,
             mounts: Vec::new(),
             needs: Vec::new(),
+            within: None,
             ..self.clone()
         }
     }
@@ -75,6 +78,9 @@ impl Invocation {
         }
         for path in &self.needs {
             input.extend_from_slice(format!("need {path}\n").as_bytes());
+        }
+        if let Some(path) = &self.within {
+            input.extend_from_slice(format!("in {path}\n").as_bytes());
         }
         input.extend_from_slice(b"end\n");
         Ok(Command::script(ENGINE_SCRIPT, ENGINE)
@@ -113,17 +119,17 @@ impl Invocation {
     }
 }
 
-const EMPTY: &str = "==backup empty ";
+const COUNT: &str = "==backup files ";
 
 fn ran(mut output: Output) -> Ran {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     let (own, rest): (Vec<&str>, Vec<&str>) =
-        text.lines().partition(|line| line.starts_with(EMPTY));
-    let empty = own
+        text.lines().partition(|line| line.starts_with(COUNT));
+    let counts = own
         .iter()
-        .filter_map(|line| line.strip_prefix(EMPTY))
-        .map(str::to_owned)
+        .filter_map(|line| line.strip_prefix(COUNT)?.split_once(' '))
+        .filter_map(|(count, path)| Some((path.to_owned(), count.parse().ok()?)))
         .collect();
     output.stderr = rest.join("\n").into_bytes();
-    Ran { output, empty }
+    Ran { output, counts }
 }

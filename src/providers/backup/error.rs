@@ -75,6 +75,24 @@ pub enum BackupError {
         /// Why, in our words.
         why: String,
     },
+    /// A dump that does not go in.
+    #[error("load {what} on {host}: {why}")]
+    Load {
+        /// `immich/database`.
+        what: String,
+        /// Host.
+        host: String,
+        /// Why, in our words.
+        why: String,
+    },
+    /// What came back is not what was copied, or there is no room for it.
+    #[error("bring back {what}: {why}")]
+    Restore {
+        /// `tank/photos`.
+        what: String,
+        /// Why.
+        why: String,
+    },
     /// An answer made no sense.
     #[error("understand what {program} answered: {why}")]
     Garbled {
@@ -114,10 +132,14 @@ impl BackupError {
             Self::Engine { said, .. } if said.to_lowercase().contains("no space left") => {
                 Some("Free some space where the repository is: `infra backup forget`, or a larger disk.".to_owned())
             }
-            Self::Source { .. } | Self::Engine { .. } | Self::Unproven { .. } | Self::Garbled { .. } | Self::Secret { .. } => None,
+            Self::Source { .. } | Self::Engine { .. } | Self::Restore { .. } | Self::Unproven { .. } | Self::Garbled { .. } | Self::Secret { .. } => None,
             Self::Dump { why, .. } if why.contains("No space left") => {
                 Some("Free some space on that host, then run the command again.".to_owned())
             }
+            Self::Load { why, .. } if why.contains("o space left") => {
+                Some("Free some space on that host, then run the command again.".to_owned())
+            }
+            Self::Load { .. } => None,
             Self::Dump { .. } => Some("The dump of the last run is still there.".to_owned()),
         }
     }

@@ -35,7 +35,7 @@ pub struct Record {
 }
 
 /// One thing that a backup holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Source {
     /// `tank/photos`, `/etc/pve`, `immich/database.immich.pgdump`.
     pub name: String,
@@ -43,6 +43,9 @@ pub struct Source {
     pub path: String,
     /// Whether it holds any file.
     pub is_empty: bool,
+    /// Files in it, counted in the source itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<u64>,
     /// Tables of a dump.
     #[serde(default)]
     pub items: Option<u64>,
@@ -55,10 +58,13 @@ pub struct Source {
     /// Version of the server that a dump came from.
     #[serde(default)]
     pub version: Option<String>,
+    /// Extensions of a Postgres with their versions, `vector=0.8.0`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<String>,
 }
 
 /// A restore that was proven.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Restored {
     /// Seconds since 1970.
     pub at: i64,
@@ -68,6 +74,9 @@ pub struct Restored {
     pub files: u64,
     /// Rows that were counted.
     pub rows: u64,
+    /// What came back, where it was not everything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<String>,
 }
 
 /// Reads a job's record; none when it has never succeeded.
@@ -142,6 +151,16 @@ fn metrics(record: &Record) -> String {
             "last_proven_restore_timestamp_seconds",
             "When a restore was last proven.",
             proven.at.to_string(),
+        );
+        gauge(
+            "proven_restore_files",
+            "Files that came back in it.",
+            proven.files.to_string(),
+        );
+        gauge(
+            "proven_restore_rows",
+            "Rows of databases that came back in it.",
+            proven.rows.to_string(),
         );
     }
     out

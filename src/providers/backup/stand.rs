@@ -1,4 +1,4 @@
-//! A host for tests: the scripts in a real `sh`, with stand-ins for `docker`, `restic` and `mount`.
+//! A host for tests: the scripts in a real `sh`, with stand-ins for `docker`, `restic`, `borg` and `mount`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -25,6 +25,7 @@ impl Stand {
         };
         let all = [
             ("docker", "exit 1"),
+            ("borg", "exit 1"),
             ("restic", "exit 1"),
             ("mount", "exit 1"),
             ("umount", "exit 0"),

@@ -3,8 +3,10 @@
 #![expect(clippy::disallowed_methods, reason = "lays out what the scripts find")]
 
 use super::{
-    BackupError, Invocation, Record, dump, export, last, remember,
+    BackupError, Invocation, Record, aside, aside_back, compare, dump, export, last, present,
+    remember,
     stand::{Stand, block_on},
+    tidy,
 };
 use crate::model::{
     backup::{Database, DatabaseEngine, Export, ExportOf},
@@ -24,10 +26,11 @@ fn postgres() -> Database {
         name: "immich".to_owned(),
         user: "immich".to_owned(),
         password_file: None,
+        assertions: Vec::new(),
     }
 }
 
-/// A container with a Postgres whose dump is text: `DUMP` is what `pg_dump` writes, `CODE` how it ends.
+/// A container with a Postgres whose dump is text; one that cannot be read ends within a row: `DUMP` is what `pg_dump` writes, `CODE` how it ends.
 const POSTGRES: &str = r#"
 case "$*" in
 ps*) echo abc ;;
@@ -35,7 +38,7 @@ ps*) echo abc ;;
 *--version*) echo "pg_dump (PostgreSQL) ${TOOL-17.6 (Debian 17.6-0+deb13u1)}" ;;
 *pg_dump*) printf %s "${DUMP-whole}"; exit "${CODE-0}" ;;
 *--list*) cat >/dev/null; echo '3374; 0 16386 TABLE DATA public assets immich'; exit "${LIST-0}" ;;
-*--data-only*) cat >/dev/null; printf 'COPY public.assets (id) FROM stdin;\n1\n2\n3\n\\.\n'; exit "${READ-0}" ;;
+*--data-only*) cat >/dev/null; printf 'COPY public.assets (id) FROM stdin;\n1\n2\n3'; [ -n "${READ-}" ] || printf '\n\\.\n'; exit "${READ-0}" ;;
 esac
 "#;
 
@@ -217,4 +220,84 @@ fn a_record_is_read_as_it_was_kept() {
             .expect("written")
             .contains("infra_backup_files{job=\"nightly\"} 10000\n")
     );
+}
+
+/// A folder with files of a name and a content each.
+fn laid(stand: &Stand, folder: &str, files: &[(&str, &str)]) -> String {
+    let path = stand.path().join(folder);
+    for (name, text) in files {
+        let file = path.join(name);
+        fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+        fs::write(file, text).expect("written");
+    }
+    path.display().to_string()
+}
+
+#[test]
+fn what_lives_is_moved_aside_and_comes_back() {
+    let stand = Stand::new(&[]);
+    let path = laid(&stand, "data", &[("a", "1"), ("sub/b", "2")]);
+    let kept = block_on(aside(&stand, &path, "t1")).expect("moved");
+    assert_eq!(kept, Some(format!("{path}.infra-before-t1")));
+    laid(&stand, "data", &[("half", "3")]);
+    block_on(aside_back(&stand, &path, "t1")).expect("undone");
+    assert_eq!(
+        fs::read_to_string(format!("{path}/sub/b")).expect("back"),
+        "2"
+    );
+    assert!(fs::metadata(format!("{path}/half")).is_err());
+    let nothing = block_on(aside(&stand, &stand.file("none"), "t1"));
+    assert_eq!(nothing.expect("nothing to move"), None);
+    laid(&stand, "data.infra-before-t1", &[("x", "")]);
+    assert!(
+        block_on(aside(&stand, &path, "t1")).is_err(),
+        "the name is taken"
+    );
+}
+
+#[test]
+fn only_what_is_named_goes_whatever_its_name() {
+    let stand = Stand::new(&[]);
+    let path = laid(
+        &stand,
+        "data",
+        &[
+            ("keep", "1"),
+            ("x/y/f", "2"),
+            ("a\nb", "3"),
+            ("z/more", "4"),
+        ],
+    );
+    let live = block_on(present(&stand, &path)).expect("listed");
+    assert_eq!(live.len(), 7, "{live:?}");
+    let extra = ["z", "x/y/f", "x/y", "x", "a\nb"].map(str::to_owned);
+    block_on(tidy(&stand, &path, &extra)).expect("done");
+    let mut left = block_on(present(&stand, &path)).expect("listed");
+    left.sort();
+    assert_eq!(
+        left,
+        ["keep", "z", "z/more"],
+        "a directory that holds something stays"
+    );
+}
+
+#[test]
+fn a_comparison_sees_what_differs_and_what_is_missing() {
+    let stand = Stand::new(&[]);
+    let files = [("a", "1"), ("b", "2"), ("odd\nname", "3")];
+    let back = laid(&stand, "back", &files);
+    let live = laid(&stand, "live", &files);
+    laid(&stand, "live", &[("cache/c", "left out"), ("only", "here")]);
+    fs::write(format!("{back}/a"), "X").expect("written");
+    // Everything is older than that.
+    let moment = 4_000_000_000;
+    let out = ["cache".to_owned()];
+    let found = block_on(compare(&stand, &back, &live, moment, &out)).expect("compared");
+    assert_eq!((found.files, found.alike, found.changed), (3, 2, 0));
+    assert_eq!(found.missing, ["./only"]);
+    assert_eq!(found.differ, ["./a"]);
+    // Everything has changed since: nothing can be said of it.
+    let found = block_on(compare(&stand, &back, &live, 0, &out)).expect("compared");
+    assert_eq!((found.alike, found.changed), (0, 3));
+    assert!(found.missing.is_empty() && found.differ.is_empty());
 }

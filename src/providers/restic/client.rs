@@ -2,14 +2,17 @@
 
 use super::{
     command::{self, Tags},
-    parse::{self, Damage, Forgotten, Snapshot, Summary},
+    parse,
 };
 use crate::model::{
     backup::BackupJob, ids::SystemName, retention::Retention, secret::SecretValues,
     snapshot::SnapshotId,
 };
 use crate::providers::{
-    backup::{BackupError, Invocation, Ran},
+    backup::{
+        BackupError, CopiesRead, CopiesWrite, Damage, Forgotten, Invocation, Ran, Returned,
+        Snapshot, Summary,
+    },
     shell::{Output, Shell},
 };
 
@@ -63,11 +66,20 @@ impl<'a, S: Shell> Restic<'a, S> {
         }
     }
 
-    /// That it is there and new enough.
-    ///
-    /// # Errors
-    /// When it is not.
-    pub async fn ready(&self) -> Result<(), BackupError> {
+    async fn list_tag(&self, tag: &str) -> Result<Vec<Snapshot>, BackupError> {
+        let output = self
+            .asked("list snapshots", command::snapshots(self.job, tag))
+            .await?;
+        let mut all = parse::snapshots(&output.text())?;
+        // Exactly ours: restic's own filter is trusted no further than that.
+        all.retain(|one| one.tags.iter().any(|own| own == tag));
+        all.sort_by(|a, b| a.time.cmp(&b.time));
+        Ok(all)
+    }
+}
+
+impl<S: Shell> CopiesRead for Restic<'_, S> {
+    async fn ready(&self) -> Result<(), BackupError> {
         let output = self.run(command::version()).await?;
         let text = output.text();
         if parse::version(&text).is_some_and(|version| version >= LEAST) {
@@ -85,35 +97,65 @@ impl<'a, S: Shell> Restic<'a, S> {
         })
     }
 
-    /// Opens the repository.
-    ///
-    /// # Errors
-    /// There is none, or the password does not fit.
-    pub async fn open(&self) -> Result<(), BackupError> {
+    async fn open(&self) -> Result<(), BackupError> {
         self.asked("open the repository", command::probe(self.job))
             .await
             .map(drop)
     }
 
-    /// Makes the repository. restic itself refuses where there is one.
-    ///
-    /// # Errors
-    /// When it cannot.
-    pub async fn init(&self) -> Result<(), BackupError> {
+    async fn snapshots(&self) -> Result<Vec<Snapshot>, BackupError> {
+        self.list_tag(&self.tags.good).await
+    }
+
+    async fn check(&self, part: Option<&str>) -> Result<Option<Damage>, BackupError> {
+        let argv = command::check(self.job, part);
+        let mut output = self.run(argv.clone()).await?;
+        if output.code == 11 {
+            self.run(command::unlock(self.job)).await?;
+            output = self.run(argv).await?;
+        }
+        match parse::outcome(
+            "check the repository",
+            &self.job.repository.to_string(),
+            &output,
+        ) {
+            Ok(()) | Err(BackupError::Engine { code: 1, .. }) => Ok(parse::damage(&output)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn restore(
+        &self,
+        id: &str,
+        folder: &str,
+        inner: Option<&str>,
+        target: &str,
+    ) -> Result<Returned, BackupError> {
+        let argv = command::restore(self.job, id, folder, inner, target);
+        let output = self.asked("restore", argv).await?;
+        parse::restored(&output.text())
+    }
+
+    async fn paths(&self, id: &str, folder: &str) -> Result<Vec<String>, BackupError> {
+        let output = self
+            .asked("list files", command::list(self.job, id, folder))
+            .await?;
+        parse::paths(&output.text(), folder)
+    }
+}
+
+impl<S: Shell> CopiesWrite for Restic<'_, S> {
+    async fn init(&self) -> Result<(), BackupError> {
         self.asked("make the repository", command::init(self.job))
             .await
             .map(drop)
     }
 
-    /// Copies the roots. The snapshot carries the tag of unproven ones until [`prove`](Self::prove).
-    ///
-    /// # Errors
-    /// Anything but a whole copy; a partial one stays in the repository, unproven.
-    pub async fn backup(
+    async fn backup(
         &self,
         mounts: &[(SnapshotId, String)],
         roots: &[String],
-    ) -> Result<(Summary, Vec<String>), BackupError> {
+    ) -> Result<(Summary, Vec<(String, u64)>), BackupError> {
         let place = self.job.repository.to_string();
         let mut invocation = self
             .around
@@ -133,15 +175,10 @@ impl<'a, S: Shell> Restic<'a, S> {
                 why: format!("restic passed over {}", skipped.join(", ")),
             });
         }
-        Ok((parse::summary(&ran.output)?, ran.empty))
+        Ok((parse::summary(&ran.output)?, ran.counts))
     }
 
-    /// Looks the snapshot up in the repository, gives it the tag of good ones, and looks again. The id under which it is
-    /// found then.
-    ///
-    /// # Errors
-    /// It is not there, or not whole.
-    pub async fn prove(&self, id: &str, roots: &[String]) -> Result<Snapshot, BackupError> {
+    async fn prove(&self, id: &str, roots: &[String]) -> Result<Snapshot, BackupError> {
         let unproven = |why: String| BackupError::Unproven { why };
         let there = self.list_tag(&self.tags.unproven).await?;
         let found = there
@@ -162,30 +199,7 @@ impl<'a, S: Shell> Restic<'a, S> {
             .ok_or_else(|| unproven(format!("snapshot {id} was marked and is not found again")))
     }
 
-    async fn list_tag(&self, tag: &str) -> Result<Vec<Snapshot>, BackupError> {
-        let output = self
-            .asked("list snapshots", command::snapshots(self.job, tag))
-            .await?;
-        let mut all = parse::snapshots(&output.text())?;
-        // Exactly ours: restic's own filter is trusted no further than that.
-        all.retain(|one| one.tags.iter().any(|own| own == tag));
-        all.sort_by(|a, b| a.time.cmp(&b.time));
-        Ok(all)
-    }
-
-    /// Proven snapshots of the job, oldest first.
-    ///
-    /// # Errors
-    /// The repository does not answer.
-    pub async fn snapshots(&self) -> Result<Vec<Snapshot>, BackupError> {
-        self.list_tag(&self.tags.good).await
-    }
-
-    /// Applies a retention to the proven snapshots, or only says what it would do. Never touches another's.
-    ///
-    /// # Errors
-    /// The repository does not answer.
-    pub async fn forget(&self, keep: &Retention, look: bool) -> Result<Forgotten, BackupError> {
+    async fn forget(&self, keep: &Retention, look: bool) -> Result<Forgotten, BackupError> {
         let output = self
             .asked(
                 "apply the retention",
@@ -207,60 +221,6 @@ impl<'a, S: Shell> Restic<'a, S> {
             }
         }
         Ok(done)
-    }
-
-    /// Checks the repository's structure, and a part of its data (`10%`, `100%`).
-    ///
-    /// # Errors
-    /// The check itself could not be made.
-    pub async fn check(&self, subset: Option<&str>) -> Result<Option<Damage>, BackupError> {
-        let argv = command::check(self.job, subset);
-        let mut output = self.run(argv.clone()).await?;
-        if output.code == 11 {
-            self.run(command::unlock(self.job)).await?;
-            output = self.run(argv).await?;
-        }
-        match parse::outcome(
-            "check the repository",
-            &self.job.repository.to_string(),
-            &output,
-        ) {
-            Ok(()) | Err(BackupError::Engine { code: 1, .. }) => Ok(parse::damage(&output)),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Brings a folder of a snapshot, or one path in it, below a target that holds nothing yet. Entries and bytes.
-    ///
-    /// # Errors
-    /// Anything but all of it.
-    pub async fn restore(
-        &self,
-        id: &str,
-        folder: &str,
-        include: Option<&str>,
-        target: &str,
-    ) -> Result<(u64, u64), BackupError> {
-        let argv = command::restore(self.job, id, folder, include, target);
-        let output = self.asked("restore", argv).await?;
-        parse::restored(&output.text())
-    }
-
-    /// The paths directly and indirectly below a folder of a snapshot.
-    ///
-    /// # Errors
-    /// The repository does not answer.
-    pub async fn paths(&self, id: &str, folder: &str) -> Result<Vec<String>, BackupError> {
-        let output = self
-            .asked("list files", command::list(self.job, id, folder))
-            .await?;
-        Ok(output
-            .text()
-            .lines()
-            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-            .filter(|node| node["message_type"] == "node" && node["type"] != "dir")
-            .filter_map(|node| node["path"].as_str().map(str::to_owned))
-            .collect())
     }
 }
 

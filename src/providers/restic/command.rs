@@ -1,12 +1,12 @@
 //! Intent -> arguments and environment. Pure.
 
 use crate::model::{
-    backup::{BackupJob, RUN, Repository, SshPlace},
+    backup::{BackupJob, RUN, Repository},
     ids::{BackupName, SystemName},
     retention::Retention,
     secret::SecretValues,
 };
-use crate::providers::backup::{BackupError, Invocation, SECRETS};
+use crate::providers::backup::{BackupError, Invocation, SECRETS, exposed, ssh_files, ssh_options};
 
 /// How our snapshots are told from others'.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,17 +30,6 @@ impl Tags {
 /// Where restic keeps what it knows of a repository.
 const CACHE: &str = "/var/cache/infra/restic";
 
-fn value<'v>(
-    values: &'v SecretValues,
-    name: &crate::model::ids::SecretName,
-) -> Result<&'v str, BackupError> {
-    // The engine's environment is where it is needed.
-    values.expose(name).ok_or_else(|| BackupError::Secret {
-        name: name.to_string(),
-        why: "it has no value".to_owned(),
-    })
-}
-
 /// The surroundings of every command of a job.
 ///
 /// # Errors
@@ -50,7 +39,7 @@ pub fn environment(job: &BackupJob, values: &SecretValues) -> Result<Invocation,
     let mut set = |name: &str, value: &str| {
         out.environment.push((name.to_owned(), value.to_owned()));
     };
-    set("RESTIC_PASSWORD", value(values, &job.password)?);
+    set("RESTIC_PASSWORD", exposed(values, &job.password)?);
     set("RESTIC_CACHE_DIR", CACHE);
     // Snapshots have another device number every night.
     set("RESTIC_FEATURES", "device-id-for-hardlinks=true");
@@ -67,33 +56,16 @@ pub fn environment(job: &BackupJob, values: &SecretValues) -> Result<Invocation,
                     place.user, place.host, place.port, place.path
                 ),
             );
-            let key = value(values, &place.key)?;
+            let key = exposed(values, &place.key)?;
             out.files = ssh_files(place, key);
         }
         Repository::S3(place) => {
             set("RESTIC_REPOSITORY", &format!("s3:{}", place.url));
-            set("AWS_ACCESS_KEY_ID", value(values, &place.access_key)?);
-            set("AWS_SECRET_ACCESS_KEY", value(values, &place.secret_key)?);
+            set("AWS_ACCESS_KEY_ID", exposed(values, &place.access_key)?);
+            set("AWS_SECRET_ACCESS_KEY", exposed(values, &place.secret_key)?);
         }
     }
     Ok(out)
-}
-
-fn ssh_files(place: &SshPlace, key: &str) -> Vec<(String, Vec<u8>)> {
-    let name = match place.port {
-        22 => place.host.clone(),
-        port => format!("[{}]:{port}", place.host),
-    };
-    vec![
-        (
-            "key".to_owned(),
-            format!("{}\n", key.trim_end()).into_bytes(),
-        ),
-        (
-            "known_hosts".to_owned(),
-            format!("{name} {}\n", place.host_key).into_bytes(),
-        ),
-    ]
 }
 
 /// `restic` with what every command of a job has.
@@ -103,9 +75,7 @@ fn restic(job: &BackupJob, words: &[&str]) -> Vec<String> {
         let folder = format!("{RUN}/{}/{SECRETS}", job.name);
         out.extend([
             "-o".to_owned(),
-            format!(
-                "sftp.args=-i {folder}/key -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile={folder}/known_hosts -o GlobalKnownHostsFile=/dev/null -o ServerAliveInterval=30 -o ServerAliveCountMax=4"
-            ),
+            format!("sftp.args={}", ssh_options(&folder)),
         ]);
     }
     out.extend(words.iter().map(|&word| word.to_owned()));
@@ -257,6 +227,7 @@ pub(super) fn restore(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::backup::{S3Place, SshPlace};
 
     #[test]
     fn forgetting_is_about_our_own_tag_alone() {
@@ -305,5 +276,32 @@ mod tests {
         assert!(input.contains("canary-two\n"));
         assert!(input.contains("[box.example.org]:23 ssh-ed25519 AAAAC3\n"));
         assert!(!format!("{command:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_bucket_is_an_address_and_its_keys_are_environment() {
+        let mut job = crate::providers::restic::client::tests::job();
+        job.repository = Repository::S3(S3Place {
+            url: "https://s3.example.org/bucket/home".to_owned(),
+            access_key: "access".parse().expect("valid"),
+            secret_key: "secret".parse().expect("valid"),
+        });
+        let mut values = SecretValues::default();
+        for (name, value) in [("password", "one"), ("access", "two"), ("secret", "three")] {
+            values.insert(name.parse().expect("valid"), value.to_owned().into());
+        }
+        let all = environment(&job, &values).expect("complete");
+        let of = |name: &str| {
+            let found = all.environment.iter().find(|(key, _)| key == name);
+            found.map(|(_, value)| value.as_str())
+        };
+        assert_eq!(
+            of("RESTIC_REPOSITORY"),
+            Some("s3:https://s3.example.org/bucket/home")
+        );
+        assert_eq!(of("AWS_ACCESS_KEY_ID"), Some("two"));
+        assert_eq!(of("AWS_SECRET_ACCESS_KEY"), Some("three"));
+        let argv = probe(&job).join(" ");
+        assert!(!argv.contains("two") && !argv.contains("three"), "{argv}");
     }
 }

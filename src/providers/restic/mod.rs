@@ -12,4 +12,4 @@ mod tests;
 
 pub use client::Restic;
 pub use command::{Tags, environment};
-pub use parse::{Damage, Forgotten, Snapshot, Summary, version};
+pub use parse::version;

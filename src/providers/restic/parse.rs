@@ -1,73 +1,10 @@
 //! restic's JSON -> facts. Pure. What it looks like was captured from restic 0.18.0.
 
-use crate::providers::{backup::BackupError, shell::Output};
-use serde::{Deserialize, Serialize};
-
-/// What a backup came to.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Summary {
-    /// Full id.
-    pub snapshot_id: String,
-    /// Files read or known.
-    pub total_files_processed: u64,
-    /// Their bytes.
-    pub total_bytes_processed: u64,
-    /// Bytes that were new.
-    pub data_added: u64,
-}
-
-/// A snapshot in the repository.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Snapshot {
-    /// Full id.
-    pub id: String,
-    /// The id before its tags were changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub original: Option<String>,
-    /// RFC 3339.
-    pub time: String,
-    /// What was backed up.
-    #[serde(default)]
-    pub paths: Vec<String>,
-    /// Host.
-    #[serde(default)]
-    pub hostname: String,
-    /// Tags.
-    #[serde(default)]
-    pub tags: Vec<String>,
-    /// Counts, where the restic that made it kept them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub summary: Option<Counts>,
-}
-
-/// Counts of a snapshot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Files.
-    pub total_files_processed: u64,
-    /// Bytes.
-    pub total_bytes_processed: u64,
-}
-
-/// What a retention does.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Forgotten {
-    /// Ids that stay, with restic's reasons.
-    pub kept: Vec<(Snapshot, Vec<String>)>,
-    /// Those that go.
-    pub removed: Vec<Snapshot>,
-}
-
-/// What is wrong with a repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damage {
-    /// How many errors.
-    pub errors: u64,
-    /// Files of the repository that are damaged.
-    pub packs: Vec<String>,
-    /// restic's words.
-    pub said: Vec<String>,
-}
+use crate::providers::{
+    backup::{BackupError, Damage, Forgotten, Returned, Snapshot, Summary},
+    shell::Output,
+};
+use serde::Deserialize;
 
 #[expect(
     clippy::needless_pass_by_value,
@@ -128,12 +65,25 @@ pub(super) fn outcome(doing: &str, place: &str, output: &Output) -> Result<(), B
 
 /// The summary among what `backup` wrote.
 pub(super) fn summary(output: &Output) -> Result<Summary, BackupError> {
+    #[derive(Deserialize)]
+    struct Said {
+        snapshot_id: String,
+        total_files_processed: u64,
+        total_bytes_processed: u64,
+        data_added: u64,
+    }
     let text = output.text();
     let line = text
         .lines()
         .rfind(|line| line.contains("\"message_type\":\"summary\""))
         .ok_or_else(|| garbled("there is no summary"))?;
-    serde_json::from_str(line).map_err(garbled)
+    let said: Said = serde_json::from_str(line).map_err(garbled)?;
+    Ok(Summary {
+        id: said.snapshot_id,
+        files: said.total_files_processed,
+        bytes: said.total_bytes_processed,
+        added: said.data_added,
+    })
 }
 
 /// Sources that were passed over: restic still ends with 0.
@@ -226,7 +176,7 @@ pub(super) fn damage(output: &Output) -> Option<Damage> {
 }
 
 /// What a restore brought: files and folders, bytes.
-pub(super) fn restored(text: &str) -> Result<(u64, u64), BackupError> {
+pub(super) fn restored(text: &str) -> Result<Returned, BackupError> {
     #[expect(clippy::struct_field_names, reason = "restic's own words")]
     #[derive(Deserialize)]
     struct Restored {
@@ -238,6 +188,10 @@ pub(super) fn restored(text: &str) -> Result<(u64, u64), BackupError> {
         total_bytes: u64,
         #[serde(default)]
         bytes_restored: u64,
+        #[serde(default)]
+        files_skipped: u64,
+        #[serde(default)]
+        bytes_skipped: u64,
     }
     let line = text
         .lines()
@@ -245,7 +199,8 @@ pub(super) fn restored(text: &str) -> Result<(u64, u64), BackupError> {
         .ok_or_else(|| garbled("there is no summary"))?;
     let all: Restored = serde_json::from_str(line).map_err(garbled)?;
     // Where nothing matched restic ends with 0 and counts nothing.
-    if all.total_files == 0 {
+    // What is there already and alike is skipped, and counted apart.
+    if all.total_files + all.files_skipped == 0 {
         return Err(BackupError::Unproven {
             why: "nothing by this name is in the backup".to_owned(),
         });
@@ -258,7 +213,38 @@ pub(super) fn restored(text: &str) -> Result<(u64, u64), BackupError> {
             ),
         });
     }
-    Ok((all.total_files, all.total_bytes))
+    Ok(Returned {
+        entries: all.total_files + all.files_skipped,
+        bytes: all.total_bytes + all.bytes_skipped,
+    })
+}
+
+/// Every path below a folder, relative to it. Nothing at all is no answer: the folder itself is always listed.
+pub(super) fn paths(text: &str, folder: &str) -> Result<Vec<String>, BackupError> {
+    #[derive(Deserialize)]
+    struct Node {
+        #[serde(default)]
+        message_type: String,
+        #[serde(default)]
+        path: String,
+    }
+    let lead = format!("{}/", folder.trim_end_matches('/'));
+    let (mut out, mut has_folder) = (Vec::new(), false);
+    for line in text.lines() {
+        let node: Node = serde_json::from_str(line).map_err(garbled)?;
+        if node.message_type != "node" {
+            continue;
+        }
+        has_folder |= node.path == folder;
+        if let Some(inner) = node.path.strip_prefix(&lead) {
+            out.push(inner.to_owned());
+        }
+    }
+    if has_folder {
+        Ok(out)
+    } else {
+        Err(garbled(format!("{folder} is not in the list")))
+    }
 }
 
 #[cfg(test)]
@@ -283,7 +269,7 @@ mod tests {
     #[test]
     fn a_summary_is_found_and_its_absence_is_told() {
         let found = summary(&output(0, SUMMARY, "")).expect("one");
-        assert_eq!((found.total_files_processed, found.data_added), (3, 2256));
+        assert_eq!((found.files, found.added), (3, 2256));
         assert!(summary(&output(0, "", "")).is_err());
     }
 
@@ -324,7 +310,13 @@ mod tests {
     fn a_restore_of_nothing_is_a_failure() {
         assert!(restored(r#"{"message_type":"summary"}"#).is_err());
         let all = r#"{"message_type":"summary","total_files":7,"files_restored":7,"total_bytes":6,"bytes_restored":6}"#;
-        assert_eq!(restored(all).expect("all"), (7, 6));
+        let back = restored(all).expect("all");
+        assert_eq!((back.entries, back.bytes), (7, 6));
+        let again = r#"{"message_type":"summary","total_files":1,"files_restored":1,"files_skipped":1,"total_bytes":2,"bytes_restored":2,"bytes_skipped":2}"#;
+        let back = restored(again).expect("one of two was alike");
+        assert_eq!((back.entries, back.bytes), (2, 4));
+        let nothing = r#"{"message_type":"summary","files_skipped":2,"bytes_skipped":4}"#;
+        assert_eq!(restored(nothing).expect("both were alike").entries, 2);
         let part = r#"{"message_type":"summary","total_files":7,"files_restored":5,"total_bytes":6,"bytes_restored":2}"#;
         assert!(restored(part).is_err());
     }

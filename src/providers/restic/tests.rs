@@ -8,7 +8,7 @@
 use super::{Restic, client::tests::job};
 use crate::model::secret::SecretValues;
 use crate::providers::backup::{
-    BackupError,
+    BackupError, CopiesRead as _, CopiesWrite as _,
     stand::{Stand, block_on},
 };
 use std::fs;

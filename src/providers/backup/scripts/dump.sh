@@ -1,6 +1,7 @@
 # infra-backup-dump STACK SERVICE ENGINE NAME USER PASSWORD_FILE PATH
 # Dumps a database inside its own container into PATH, which is 0600 and appears only when it is whole and was read back.
-# Output: `dump ITEMS ROWS BYTES SHA256 VERSION`; ROWS is `-` where they are not counted.
+# Output: `dump ITEMS ROWS BYTES SHA256 EXTENSIONS VERSION`; ROWS is `-` where they are not counted, EXTENSIONS a list such
+# as `vector=0.8.0,cube=1.5` or `-`.
 # Exit 71 no container runs; 72 server and tool are of different versions; 73 the dump failed; 74 it is empty; 75 it cannot
 # be read back; 76 it cannot be written.
 set -u
@@ -32,11 +33,15 @@ inside() {
 	shift
 	docker exec "$container" sh -c 'f=$1 v=$2; shift 2; if [ -n "$f" ]; then export "$v=$(cat "$f")" || exit; fi; exec "$@"' sh "$password_file" "$variable" "$@"
 }
-items=0 rows=- version=
+items=0 rows=- extensions=- version=
 case $engine in
 postgres)
 	version=$(docker exec "$container" psql -XAtq --no-password --username="$user" --dbname="$name" -c 'SHOW server_version' 2>"$work/said") ||
 		fail 73 "cannot ask $name: $(tail -n 2 "$work/said")"
+	extensions=$(docker exec "$container" psql -XAtq --no-password --username="$user" --dbname="$name" \
+		-c "SELECT string_agg(extname || '=' || extversion, ',' ORDER BY extname) FROM pg_extension WHERE extname <> 'plpgsql'" 2>"$work/said") ||
+		fail 73 "cannot ask $name: $(tail -n 2 "$work/said")"
+	extensions=${extensions:--}
 	tool=$(docker exec "$container" pg_dump --version | sed 's/.*) //')
 	[ "${version%%.*}" = "${tool%%[. ]*}" ] || fail 72 "the server is $version and its pg_dump is $tool"
 	docker exec "$container" pg_dump --format=custom --no-password --username="$user" --dbname="$name" >"$part" 2>"$work/said" ||
@@ -46,8 +51,8 @@ postgres)
 		fail 75 "pg_restore --list: $(tail -n 2 "$work/said")"
 	items=$(grep -c ' TABLE DATA ' "$work/list")
 	[ "$items" -gt 0 ] || fail 74 "the dump holds no table"
-	# Every byte is read back; the rows are counted on the way.
-	rows=$({ docker exec -i "$container" pg_restore --data-only --file=- <"$part" 2>"$work/said" || echo "==failed"; } |
+	# Every byte is read back; the rows are counted on the way. A dump that is cut off ends within a line.
+	rows=$({ docker exec -i "$container" pg_restore --data-only --file=- <"$part" 2>"$work/said" || printf '\n==failed\n'; } |
 		awk '/^==failed$/ { bad = 1 } /^\\\.$/ { inside = 0 } inside { rows++ } /^COPY .* FROM stdin;$/ { inside = 1 } END { print bad ? "bad" : rows + 0 }')
 	[ "$rows" != bad ] || fail 75 "pg_restore cannot read the dump: $(tail -n 2 "$work/said")"
 	;;
@@ -100,4 +105,4 @@ sync "$part"
 sum=$(sha256sum <"$part") || fail 76 "cannot read $part"
 bytes=$(wc -c <"$part")
 mv -f "$part" "$path" || fail 76 "cannot write $path"
-echo "dump $items $rows $((bytes)) ${sum%% *} $version"
+echo "dump $items $rows $((bytes)) ${sum%% *} $extensions $version"

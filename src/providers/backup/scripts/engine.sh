@@ -1,8 +1,9 @@
 # infra-backup-engine JOB PROGRAM ARGUMENT...
 # Runs a backup program once, with secrets in its environment and snapshots mounted at stable paths. Standard input holds
 # `env NAME=VALUE`, `file BYTES NAME` with exactly so many bytes behind it (written into a folder of its own), `mount
-# SNAPSHOT PATH`, `need PATH`, and `end`. Whatever a dead run left mounted is unmounted first; at the end nothing is left.
-# A needed path without any file is told as `==backup empty PATH` on standard error.
+# SNAPSHOT PATH`, `need PATH`, `in PATH` for the directory to run in, and `end`. Whatever a dead run left mounted is
+# unmounted first; at the end nothing is left. The files of a needed path are counted: `==backup files COUNT PATH` on
+# standard error.
 # Exit 65 input is cut; 66 a needed path is missing; 67 a snapshot cannot be mounted; 68 the program is missing;
 # 75 another run has the job; else what the program returned.
 set -u
@@ -64,8 +65,12 @@ while IFS= read -r line; do
 			echo "$at does not exist" >&2
 			exit 66
 		fi
-		# Whether it may be empty is decided by who knows what it held before.
-		[ -n "$(find "$at" ! -type d -print -quit)" ] || echo "==backup empty $at" >&2
+		# Whether it may be empty is decided by who knows what it held before. A dot for each file: names hold newlines.
+		echo "==backup files $(find "$at" \( -type f -o -type l \) -printf . | wc -c) $at" >&2
+		;;
+	'in '*)
+		at=${line#in }
+		mkdir -p "$at" && cd "$at" || exit 66
 		;;
 	end)
 		ended=yes

@@ -1,6 +1,6 @@
 # infra-backup-export PATH STACK SERVICE ARGUMENT...: the output of a command in a container, or
 # infra-backup-export PATH - PATH...: a tar of paths of this host.
-# PATH is 0600 and appears only when it is whole. Output: `dump ITEMS - BYTES SHA256 -`.
+# PATH is 0600 and appears only when it is whole. Output: `dump ITEMS - BYTES SHA256 - -`.
 # Exit 71 no container runs, or a path is missing; 73 it failed; 74 it is empty; 75 it cannot be read back; 76 it cannot be
 # written.
 set -u
@@ -54,4 +54,4 @@ sync "$part"
 sum=$(sha256sum <"$part") || fail 76 "cannot read $part"
 bytes=$(wc -c <"$part")
 mv -f "$part" "$path" || fail 76 "cannot write $path"
-echo "dump $items - $((bytes)) ${sum%% *} -"
+echo "dump $items - $((bytes)) ${sum%% *} - -"

@@ -1,0 +1,207 @@
+//! What comes back of the built-in media server, in which order, and its runbook.
+
+use infra::{
+    backup::{Copy, Goal, Held, Restoration, Words, hosts_in_order, restoration, runbook},
+    inventory::{BuiltinTemplates, load},
+    model::{desired::Desired, ids::StackName},
+};
+use std::{collections::BTreeMap, path::Path};
+
+fn desired() -> Desired {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("inventory/media-server-home");
+    let today = jiff::civil::date(2026, 11, 20);
+    let loaded = load(&folder, today, &BuiltinTemplates::new()).expect("readable");
+    loaded.desired.expect("valid")
+}
+
+const NIGHT: i64 = 1_796_000_000;
+const SUNDAY: i64 = NIGHT - 4 * 86_400;
+
+fn dataset(job: &str, name: &str) -> Held {
+    Held {
+        name: name.to_owned(),
+        path: format!("/run/infra/backup/{job}/data/{name}/@"),
+        ..Held::default()
+    }
+}
+
+fn dump(job: &str, on: &str, name: &str) -> Held {
+    Held {
+        name: name.to_owned(),
+        path: format!("/run/infra/backup/{job}/data/{on}/@/.infra-dumps/{name}"),
+        sha256: Some("a".repeat(64)),
+        rows: Some(1_000_000),
+        extensions: Vec::new(),
+    }
+}
+
+/// Every night the containers' data, every Sunday the library; each with a dump of Immich.
+fn copies() -> Vec<Copy> {
+    let database = "immich/database.immich.pgdump";
+    vec![
+        Copy {
+            job: "appdata".parse().expect("valid"),
+            snapshot: "aaaa".to_owned(),
+            at: NIGHT,
+            sources: vec![
+                dataset("appdata", "tank/appdata"),
+                dump("appdata", "tank/appdata", database),
+                Held {
+                    path: "/var/lib/infra/backup/appdata/stage/proxy/configuration.tar".to_owned(),
+                    ..dump("appdata", "", "proxy/configuration.tar")
+                },
+            ],
+        },
+        Copy {
+            job: "library".parse().expect("valid"),
+            snapshot: "bbbb".to_owned(),
+            at: SUNDAY,
+            sources: vec![
+                dataset("library", "tank/photos"),
+                dataset("library", "tank/media"),
+                dump("library", "tank/photos", database),
+            ],
+        },
+    ]
+}
+
+fn directories() -> BTreeMap<StackName, Vec<String>> {
+    let of = |name: &str, paths: &[&str]| {
+        let paths = paths.iter().map(|&path| path.to_owned()).collect();
+        (name.parse().expect("valid"), paths)
+    };
+    BTreeMap::from([
+        of(
+            "immich",
+            &[
+                "/mnt/tank/photos/immich",
+                "/mnt/tank/appdata/immich",
+                "/mnt/tank/appdata/immich/postgres",
+            ],
+        ),
+        of("jellyfin", &["/mnt/tank/appdata/jellyfin"]),
+    ])
+}
+
+fn plan(goal: &Goal) -> Restoration {
+    restoration(&desired(), &copies(), &directories(), goal).expect("all is there")
+}
+
+fn names(restoration: &Restoration, group: usize) -> (Vec<&str>, Vec<&str>, Vec<&str>) {
+    let group = &restoration.groups[group];
+    (
+        group.files.iter().map(|one| one.name.as_str()).collect(),
+        group.loads.iter().map(|one| one.name.as_str()).collect(),
+        group.stacks.iter().map(StackName::as_str).collect(),
+    )
+}
+
+#[test]
+fn a_stack_comes_back_with_a_database_that_is_no_younger_than_its_files() {
+    let goal = Goal::Stack("immich".parse().expect("valid"));
+    let made = plan(&goal);
+    let (files, loads, stacks) = names(&made, 0);
+    assert_eq!(
+        stacks,
+        ["immich", "monitoring"],
+        "jellyfin's directories are its own; nobody knows monitoring's"
+    );
+    assert_eq!(files, ["tank/appdata:immich", "tank/photos:immich"]);
+    assert_eq!(loads, ["immich/database.immich.pgdump"]);
+    let load = &made.groups[0].loads[0];
+    assert_eq!(
+        load.job.as_str(),
+        "library",
+        "Sunday's photos, Sunday's database"
+    );
+    assert_eq!(load.held.rows, Some(1_000_000));
+    assert_eq!(made.groups[0].files[0].inner.as_deref(), Some("/immich"));
+    assert!(made.left.is_empty(), "{:?}", made.left);
+}
+
+#[test]
+fn only_the_stacks_that_use_what_comes_back_stand_still() {
+    let goal = |what: &str| Goal::Parts("library".parse().expect("valid"), vec![what.to_owned()]);
+    let made = plan(&goal("tank/media"));
+    assert_eq!(names(&made, 0).2, ["jellyfin"]);
+    let made = plan(&goal("tank/photos:immich/upload/a.jpg"));
+    let (files, _, stacks) = names(&made, 0);
+    assert_eq!(files, ["tank/photos:immich/upload/a.jpg"]);
+    assert_eq!(stacks, ["immich"]);
+    let one = &made.groups[0].files[0];
+    assert_eq!(one.inner.as_deref(), Some("/immich/upload/a.jpg"));
+    assert_eq!(one.live.as_deref(), Some("/mnt/tank/photos"));
+}
+
+#[test]
+fn names_that_nothing_answers_to_are_all_told() {
+    let what = ["tank/nothing", "tank/photos:../../etc/shadow"].map(str::to_owned);
+    let goal = Goal::Parts("library".parse().expect("valid"), what.to_vec());
+    let wrong = restoration(&desired(), &copies(), &directories(), &goal).expect_err("two");
+    assert_eq!(wrong.len(), 2, "{wrong:?}");
+    assert!(
+        wrong[0].contains("it holds tank/photos, tank/media"),
+        "{wrong:?}"
+    );
+    assert!(wrong[1].contains("leads out of the backup"), "{wrong:?}");
+}
+
+#[test]
+fn everything_comes_back_proxy_and_vpn_first() {
+    let desired = desired();
+    let order: Vec<&str> = hosts_in_order(&desired)
+        .iter()
+        .map(|host| host.as_str())
+        .collect();
+    assert_eq!(order, ["extranet", "intranet", "pve"]);
+    let made = plan(&Goal::All);
+    let titles: Vec<&str> = made
+        .groups
+        .iter()
+        .map(|group| group.title.as_str())
+        .collect();
+    assert_eq!(titles, ["host extranet", "host intranet"]);
+    let (files, loads, stacks) = names(&made, 0);
+    assert!(files.is_empty());
+    assert_eq!(loads, ["proxy/configuration.tar"]);
+    let place = |name: &str| stacks.iter().position(|one| *one == name).expect(name);
+    assert!(place("proxy") < place("openvpn"));
+    let (files, loads, _) = names(&made, 1);
+    // Whole datasets, each once: what a stack has in them comes along.
+    assert_eq!(files.len(), 3, "{files:?}");
+    for dataset in ["tank/appdata", "tank/media", "tank/photos"] {
+        assert!(files.contains(&dataset), "{files:?}");
+    }
+    assert_eq!(loads, ["immich/database.immich.pgdump"]);
+}
+
+#[test]
+fn what_no_copy_holds_is_told() {
+    let desired = desired();
+    let copies: Vec<Copy> = copies().into_iter().take(1).collect();
+    let made = restoration(&desired, &copies, &directories(), &Goal::All).expect("a part");
+    let left = made.left.join("\n");
+    assert!(left.contains("tank/photos is in no backup"), "{left}");
+    assert!(left.contains("tank/media is in no backup"), "{left}");
+}
+
+#[test]
+fn the_runbook_says_where_backups_are_and_in_which_order_hosts_come_back() {
+    let words = Words {
+        infra: "infra -i inventory/media-server-home",
+        today: "2026-11-20",
+    };
+    let text = runbook(&desired(), &words);
+    let place = |what: &str| {
+        text.find(what)
+            .unwrap_or_else(|| panic!("no {what} in:\n{text}"))
+    };
+    assert!(place("## 3. Where the backups are") < place("## 4. What comes back"));
+    assert!(
+        place("backup restore host/extranet --live") < place("backup restore host/intranet --live")
+    );
+    place("**This repository is on the zpool `tank`: when the zpool is lost, so is it.**");
+    place("database `database.immich.pgdump` of immich (postgres)");
+    place("infra -i inventory/media-server-home dr run");
+    assert!(!text.contains("has_no_value"));
+}
