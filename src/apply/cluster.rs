@@ -160,7 +160,7 @@ where
 }
 
 /// Whether an entry is what a write makes of it. Lists are the same in every order.
-fn is_written(found: Option<&Entry>, write: &EntryWrite) -> bool {
+pub(super) fn is_written(found: Option<&Entry>, write: &EntryWrite) -> bool {
     let holds = |found: &Entry, set: &Entry| {
         set.iter().all(|(key, value)| {
             let parts = |text: &str| {

@@ -83,6 +83,12 @@ impl From<HostError> for StepFailure {
             Some(format!(
                 "Free some space on {host}, then run the command again."
             ))
+        } else if let HostError::Disk { host, disk, .. } = &error {
+            Some(format!(
+                "Nothing on the disk was changed unless it says so. `lsblk -o NAME,SERIAL,FSTYPE,MOUNTPOINTS` in {host} shows \
+                 what `{disk}` holds; a disk that nobody needs the content of is emptied by hand: `wipefs --all`, zeros over \
+                 its first 16 MiB."
+            ))
         } else if let HostError::PackageLock { host, .. } = &error {
             Some(format!(
                 "See what installs on {host} (`ps aux`), then run the command again."

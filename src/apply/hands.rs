@@ -355,6 +355,11 @@ where
                 writes,
                 expects,
             } => self.apply_network(node, writes, expects, notes).await,
+            Operation::ApplySdn {
+                writes,
+                zones,
+                nodes,
+            } => self.apply_sdn(writes, zones, nodes, notes).await,
             Operation::WriteEntry { kind, id, write } => {
                 self.write_entry(*kind, id, write, notes).await
             }
@@ -438,6 +443,12 @@ where
                 let command = Command::new(argv).timeout(Duration::from_secs(*seconds));
                 self.shell(host)?.demand(command).await?;
                 Ok(())
+            }
+            Operation::MakeFilesystem(wanted) => {
+                Ok(self.shell(host)?.make_filesystem(wanted).await?)
+            }
+            Operation::GrowFilesystem(wanted) => {
+                Ok(self.shell(host)?.grow_filesystem(wanted).await?)
             }
             Operation::SetSysctl { key, value } => {
                 let setting = [(key.clone(), value.clone())];

@@ -28,6 +28,7 @@ mod login;
 mod network;
 pub mod receipt;
 pub mod replica;
+mod sdn;
 mod tasks;
 mod walk;
 

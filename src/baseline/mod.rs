@@ -35,6 +35,7 @@ pub fn resources(desired: &Desired) -> BTreeMap<HostName, Vec<Resource>> {
         list.extend(guest::keys(desired, &guest.ssh.user));
         list.extend(mounts::server(desired, name));
         list.extend(mounts::resources(desired, guest));
+        list.extend(mounts::disks(desired, guest));
         out.insert(name.clone(), list);
     }
     for (host, list) in &mut out {

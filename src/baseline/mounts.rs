@@ -2,10 +2,11 @@
 
 use crate::model::{
     desired::Desired,
+    device::FilesystemKind,
     guest::{Guest, GuestMount, MountVia},
     host::{ExternalHost, HostMount, HostMountSource},
     ids::HostName,
-    resource::{FileResource, Reaction, Resource},
+    resource::{FileResource, FilesystemResource, Reaction, Resource},
     secret::{Content, Piece},
 };
 use std::{fmt::Write as _, net::IpAddr};
@@ -36,6 +37,69 @@ pub(super) fn resources(desired: &Desired, guest: &Guest) -> Vec<Resource> {
         ]
     });
     client.into_iter().chain(units).collect()
+}
+
+/// The filesystems of a guest's own disks, and the units that mount them.
+pub(super) fn disks(desired: &Desired, guest: &Guest) -> Vec<Resource> {
+    let mounted = guest.disks.iter().flat_map(|disk| {
+        let Some(mount) = &disk.mount else {
+            return Vec::new();
+        };
+        let filesystem = FilesystemResource {
+            disk: disk.name.clone(),
+            kind: mount.filesystem,
+            uuid: disk.filesystem_uuid(&desired.system, guest.vmid),
+            at: mount.at.clone(),
+        };
+        let unit = unit_name(&mount.at);
+        let file = FileResource {
+            path: format!("/etc/systemd/system/{unit}"),
+            content: Content::text(disk_unit_text(&filesystem)),
+            owner: "root".to_owned(),
+            group: "root".to_owned(),
+            mode: 0o644,
+            then: vec![Reaction::DaemonReload],
+            purpose: format!("disk {} is mounted at {}", disk.name, mount.at),
+        };
+        let tools = match mount.filesystem {
+            FilesystemKind::Ext4 => "e2fsprogs",
+            FilesystemKind::Xfs => "xfsprogs",
+        };
+        vec![
+            Resource::Package(tools.to_owned()),
+            Resource::Filesystem(filesystem),
+            Resource::File(file),
+            Resource::Unit {
+                name: unit,
+                enabled: true,
+                active: true,
+            },
+        ]
+    });
+    mounted.collect()
+}
+
+fn disk_unit_text(filesystem: &FilesystemResource) -> String {
+    let FilesystemResource {
+        disk,
+        kind,
+        uuid,
+        at,
+    } = filesystem;
+    format!(
+        "# Made by infra; edits are replaced.\n\
+         [Unit]\n\
+         Description=disk {disk} (infra)\n\
+         \n\
+         [Mount]\n\
+         What=/dev/disk/by-uuid/{uuid}\n\
+         Where={at}\n\
+         Type={kind}\n\
+         Options=nosuid,nodev\n\
+         \n\
+         [Install]\n\
+         WantedBy=multi-user.target\n"
+    )
 }
 
 /// What a host needs whose datasets guests mount over NFS. ZFS tells the server itself what it shares with whom.

@@ -66,10 +66,13 @@ fn chosen(change: &Change, selector: &Selector, desired: &Desired) -> bool {
         | Operation::MakePool { .. }
         | Operation::MapDirectory { .. }
         | Operation::ApplyNetwork { .. }
+        | Operation::ApplySdn { .. }
         | Operation::DeleteVolume { .. }
         | Operation::Firewall { .. }
         | Operation::EnableFirewall { .. }
         | Operation::InstallPackages { .. }
+        | Operation::MakeFilesystem(_)
+        | Operation::GrowFilesystem(_)
         | Operation::WriteFile(_)
         | Operation::MakeDirectory { .. }
         | Operation::RemoveFile { .. }

@@ -229,7 +229,11 @@ fn bridges(desired: &Desired, node: &Node, seen: &Seen<'_>) -> Vec<Finding> {
         let subject = format!("{bridge} on {}", node.name);
         if live.bridges.contains_key(bridge) {
             Finding::well("bridge", subject, "is there")
-        } else if node.made.keys().any(|made| made.as_str() == bridge) {
+        } else if node.made.keys().any(|made| made.as_str() == bridge)
+            || desired.sdn.values().any(|zone| {
+                zone.covers(&node.name) && zone.vnets.keys().any(|net| net.as_str() == bridge)
+            })
+        {
             Finding::well("bridge", subject, "is made by `infra up`")
         } else {
             Finding::well(

@@ -107,9 +107,19 @@ pub fn needs(desired: &Desired) -> Vec<Need> {
             need("VM.Clone", path, "clone guests from templates");
         }
         for card in &guest.nics {
-            let bridge = format!("/sdn/zones/localnetwork/{}", card.bridge);
+            let zone = desired.sdn_zone_of(&card.bridge);
+            let zone = zone.map_or("localnetwork", |zone| zone.name.as_str());
+            let bridge = format!("/sdn/zones/{zone}/{}", card.bridge);
             need("SDN.Use", bridge, "connect cards to bridges");
         }
+    }
+    if !desired.sdn.is_empty() {
+        need("SDN.Audit", "/sdn".to_owned(), "see SDN zones");
+        need(
+            "SDN.Allocate",
+            "/sdn".to_owned(),
+            "make SDN zones and apply them",
+        );
     }
     let all = || desired.guests.values();
     if all().any(|guest| guest.ha.is_some()) {

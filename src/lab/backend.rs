@@ -36,6 +36,17 @@ pub struct VmShare {
     pub path: PathBuf,
 }
 
+/// A disk beside the root disk, as it is attached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VmDisk {
+    /// Serial number.
+    pub serial: String,
+    /// Volume.
+    pub volume: String,
+    /// Size in bytes.
+    pub bytes: u64,
+}
+
 /// A guest at the moment of power-on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VmSpec {
@@ -59,6 +70,8 @@ pub struct VmSpec {
     pub disk_bytes: u64,
     /// virtiofs shares.
     pub shares: Vec<VmShare>,
+    /// Disks with a serial number.
+    pub disks: Vec<VmDisk>,
 }
 
 /// The firewall's files as the API stores them, in Proxmox's words. Lists are in evaluation order.
@@ -101,6 +114,9 @@ pub type FirewallRule = BTreeMap<String, String>;
 pub trait Backend: Send + Sync {
     /// Powers a guest on. Returns when it is on, not when it has booted.
     fn start(&self, spec: VmSpec) -> Work<'_, ()>;
+
+    /// The disks that a guest which is on has from now on.
+    fn plug(&self, _vmid: Vmid, _disks: Vec<VmDisk>) {}
 
     /// Ends a guest: hard (`stop`) or by asking it (`shutdown`).
     fn stop(&self, vmid: Vmid, hard: bool) -> Work<'_, ()>;

@@ -70,6 +70,10 @@ pub enum EntryKind {
     HaRule,
     /// A replication job: `110-0`.
     Replication,
+    /// A zone of the software-defined network, with what is staged.
+    SdnZone,
+    /// A network of such a zone, likewise.
+    SdnVnet,
 }
 
 impl fmt::Display for EntryKind {
@@ -78,6 +82,8 @@ impl fmt::Display for EntryKind {
             Self::HaResource => "HA resource",
             Self::HaRule => "HA rule",
             Self::Replication => "replication job",
+            Self::SdnZone => "SDN zone",
+            Self::SdnVnet => "SDN vnet",
         })
     }
 }

@@ -10,10 +10,11 @@ use super::{
     guest::Guest,
     host::{ExternalHost, Node, SshAccess},
     ids::{
-        BackupName, DatasetName, HaRuleName, HostName, ImageName, ReplicaName, SecretName,
-        ServiceName, SetName, StackName, SystemName, Vmid, ZoneName, ZpoolName,
+        BackupName, BridgeName, DatasetName, HaRuleName, HostName, ImageName, ReplicaName,
+        SecretName, ServiceName, SetName, StackName, SystemName, Vmid, ZoneName, ZpoolName,
     },
     image::Image,
+    network::SdnZone,
     nights::Nights,
     replica::Replica,
     secret::SecretSource,
@@ -35,6 +36,8 @@ pub struct Desired {
     pub guests: BTreeMap<HostName, Guest>,
     /// Rules of the HA manager.
     pub ha_rules: BTreeMap<HaRuleName, HaRule>,
+    /// Zones of Proxmox's software-defined network.
+    pub sdn: BTreeMap<String, SdnZone>,
     /// Guests that were there before, by their names in Proxmox.
     pub adopted: BTreeMap<String, Adopted>,
     /// Machines that Proxmox does not run.
@@ -76,6 +79,13 @@ pub struct Desired {
 }
 
 impl Desired {
+    /// The zone of the software-defined network that has a vnet, where the inventory declares it.
+    pub fn sdn_zone_of(&self, bridge: &BridgeName) -> Option<&SdnZone> {
+        self.sdn
+            .values()
+            .find(|zone| zone.vnets.contains_key(bridge))
+    }
+
     /// The VMIDs of the guests.
     pub fn vmids(&self) -> impl Iterator<Item = Vmid> {
         self.guests.values().map(|guest| guest.vmid)

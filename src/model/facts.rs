@@ -17,6 +17,9 @@ pub struct FactsRequest {
     pub sysctls: Vec<String>,
     /// nftables tables, family and name: `ip infra_router`.
     pub nft_tables: Vec<String>,
+    /// Serial numbers of disks, as QEMU shows them to a guest.
+    #[serde(default)]
+    pub disks: Vec<String>,
     /// Whether UFW is of interest.
     pub ufw: bool,
     /// Whether Docker is of interest.
@@ -55,6 +58,9 @@ pub struct HostFacts {
     pub sysctls: BTreeMap<String, Option<String>>,
     /// nftables tables as nft lists them, none when not there.
     pub nft_tables: BTreeMap<String, Option<String>>,
+    /// Disks by serial number, none when the machine has no such disk.
+    #[serde(default)]
+    pub disks: BTreeMap<String, Option<DiskFact>>,
     /// Live mounts by mount point.
     pub mounts: BTreeMap<String, MountFact>,
     /// UFW, none when not installed or not asked for.
@@ -119,6 +125,23 @@ pub struct UnitFact {
     pub active: String,
     /// `UnitFileState`.
     pub enabled: String,
+}
+
+/// A disk, by what is at its beginning and end.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DiskFact {
+    /// Size.
+    pub bytes: u64,
+    /// Filesystem or other signature (`ext4`, `LVM2_member`), none where none is known.
+    pub kind: Option<String>,
+    /// Its UUID.
+    pub uuid: Option<String>,
+    /// Partition table (`gpt`).
+    pub table: Option<String>,
+    /// Several signatures contradict each other.
+    pub unclear: bool,
+    /// Bytes that the filesystem takes of the disk, where its tools tell.
+    pub filesystem_bytes: Option<u64>,
 }
 
 /// A live mount.

@@ -89,6 +89,17 @@ pub struct Guest {
 }
 
 impl Guest {
+    /// The place of the data disk that a path lies on.
+    pub fn disk_of(&self, path: &str) -> Option<String> {
+        let places = self.disks.iter().filter_map(|disk| disk.mount.as_ref());
+        let holds = |at: &&str| {
+            path.strip_prefix(*at)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let place = places.map(|mount| mount.at.as_str()).filter(holds);
+        place.max_by_key(|at| at.len()).map(str::to_owned)
+    }
+
     /// Whether it may live on more than one node without anybody asking infra.
     pub fn roams(&self) -> bool {
         self.ha.is_some() || !self.homes.is_empty()

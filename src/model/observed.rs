@@ -148,6 +148,9 @@ pub struct ObservedNode {
     pub bridges: BTreeMap<String, Vec<String>>,
     /// All interfaces, and what is staged for them.
     pub network: NodeNetwork,
+    /// State of each zone of the software-defined network here: `available`, `pending`, `error`; where it was asked for.
+    #[serde(default)]
+    pub sdn: BTreeMap<String, String>,
 }
 
 /// A storage on a node.
@@ -159,6 +162,9 @@ pub struct ObservedStorage {
     pub content: Vec<String>,
     /// Enabled and active.
     pub active: bool,
+    /// The same for every node that has it.
+    #[serde(default)]
+    pub shared: bool,
     /// Bytes free.
     pub available: u64,
     /// Volume ids that were listed (`local:iso/x.iso`), for the content types asked for, with their size in bytes.

@@ -1,6 +1,6 @@
 //! What a managed host must look like: a small closed set of resources, each with a fact that shows it.
 
-use super::secret::Content;
+use super::{device::FilesystemKind, secret::Content};
 use serde::{Deserialize, Serialize};
 
 /// One wanted thing on a host.
@@ -38,6 +38,8 @@ pub enum Resource {
         /// Running now.
         active: bool,
     },
+    /// A filesystem on a disk of the machine's own.
+    Filesystem(FilesystemResource),
     /// A kernel setting that must be live now (a file makes it last).
     Sysctl {
         /// Dotted key.
@@ -55,6 +57,19 @@ pub enum Resource {
         /// The unit that loads it; restarting it repairs the table.
         unit: String,
     },
+}
+
+/// A wanted filesystem. It is made on a disk that is provably empty and on no other, and grows with its disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilesystemResource {
+    /// Serial number of the disk.
+    pub disk: String,
+    /// What is made.
+    pub kind: FilesystemKind,
+    /// By which it is known.
+    pub uuid: String,
+    /// Where it is mounted.
+    pub at: String,
 }
 
 /// A wanted file.
@@ -101,6 +116,7 @@ impl Resource {
             Self::Directory { path, .. } => format!("directory {path}"),
             Self::NoFile { path, .. } => format!("file {path}"),
             Self::Unit { name, .. } => format!("unit {name}"),
+            Self::Filesystem(filesystem) => format!("filesystem {}", filesystem.disk),
             Self::Sysctl { key, .. } => format!("sysctl {key}"),
             Self::NftTable { table, .. } => format!("nftables {table}"),
         }

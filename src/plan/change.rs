@@ -7,9 +7,9 @@ use crate::model::{
     host::GuestSeed,
     ids::{DatasetName, HostName, ImageName, PoolName, SecretName, SystemName, Vmid, ZpoolName},
     image::{Checksum, Download},
-    network::InterfaceWrite,
+    network::{InterfaceWrite, SdnWrite},
     release::Release,
-    resource::{FileResource, Reaction},
+    resource::{FileResource, FilesystemResource, Reaction},
     size::Bytes,
     ufw::UfwSteps,
 };
@@ -290,6 +290,15 @@ pub enum Operation {
         /// Interfaces that must be there afterwards.
         expects: Vec<String>,
     },
+    /// Stages entries of the software-defined network and applies them on all nodes, under a guard likewise.
+    ApplySdn {
+        /// What is staged, in order.
+        writes: Vec<SdnWrite>,
+        /// Zones that must be available afterwards.
+        zones: Vec<String>,
+        /// Nodes that load them.
+        nodes: Vec<HostName>,
+    },
     /// Writes an entry of the cluster's own configuration.
     WriteEntry {
         /// Its kind.
@@ -431,6 +440,10 @@ pub enum Operation {
     },
     /// Writes a file.
     WriteFile(FileResource),
+    /// Makes a filesystem on a disk that is provably empty; what the plan cannot see is looked at once more.
+    MakeFilesystem(FilesystemResource),
+    /// Lets a filesystem take all of its disk, while it is mounted.
+    GrowFilesystem(FilesystemResource),
     /// Makes a directory or corrects its ownership.
     MakeDirectory {
         /// Absolute path.

@@ -113,12 +113,14 @@ fn lane(change: &Change) -> String {
         Operation::WriteEntry { kind, .. } => match kind {
             EntryKind::HaResource | EntryKind::HaRule => "ha".to_owned(),
             EntryKind::Replication => "replication".to_owned(),
+            EntryKind::SdnZone | EntryKind::SdnVnet => "firewall".to_owned(),
         },
         Operation::MapDirectory { .. } => "mappings".to_owned(),
         // A node has one guard, so what it guards goes one after the other.
         Operation::Firewall { .. }
         | Operation::EnableFirewall { .. }
-        | Operation::ApplyNetwork { .. } => "firewall".to_owned(),
+        | Operation::ApplyNetwork { .. }
+        | Operation::ApplySdn { .. } => "firewall".to_owned(),
         Operation::CreateZpool { .. }
         | Operation::LoadKey { .. }
         | Operation::CreateDataset { .. }
@@ -126,6 +128,8 @@ fn lane(change: &Change) -> String {
         | Operation::MountDataset { .. }
         | Operation::DatasetDirectories { .. }
         | Operation::InstallPackages { .. }
+        | Operation::MakeFilesystem(_)
+        | Operation::GrowFilesystem(_)
         | Operation::WriteFile(_)
         | Operation::MakeDirectory { .. }
         | Operation::RemoveFile { .. }
@@ -186,6 +190,7 @@ fn batch(operation: &Operation) -> Option<&'static str> {
         | Operation::EmptyDrive { .. }
         | Operation::WriteEntry { .. }
         | Operation::ApplyNetwork { .. }
+        | Operation::ApplySdn { .. }
         | Operation::StartGuest { .. }
         | Operation::StopGuest { .. }
         | Operation::DestroyGuest { .. }
@@ -199,6 +204,8 @@ fn batch(operation: &Operation) -> Option<&'static str> {
         | Operation::MountDataset { .. }
         | Operation::DatasetDirectories { .. }
         | Operation::InstallPackages { .. }
+        | Operation::MakeFilesystem(_)
+        | Operation::GrowFilesystem(_)
         | Operation::RestartUnit { .. }
         | Operation::RunCommand { .. }
         | Operation::Ufw(_)
@@ -224,11 +231,20 @@ pub(super) fn complete_needs(changes: &mut [Change], desired: &Desired) {
         let ids = baseline.entry(change.host.clone()).or_default();
         ids.push(change.id.clone());
     }
-    let networks: BTreeMap<HostName, String> = changes
-        .iter()
-        .filter(|change| matches!(change.operation, Operation::ApplyNetwork { .. }))
-        .map(|change| (change.host.clone(), change.id.clone()))
-        .collect();
+    let mut networks: BTreeMap<HostName, Vec<String>> = BTreeMap::new();
+    for change in changes.iter() {
+        let reached: &[HostName] = if let Operation::ApplyNetwork { node, .. } = &change.operation {
+            std::slice::from_ref(node)
+        } else if let Operation::ApplySdn { nodes, .. } = &change.operation {
+            nodes
+        } else {
+            &[]
+        };
+        for node in reached {
+            let ids = networks.entry(node.clone()).or_default();
+            ids.push(change.id.clone());
+        }
+    }
     let baseline_of = |host: &HostName| baseline.get(host).into_iter().flatten().cloned();
     let mut extra: Vec<Vec<String>> = Vec::new();
     for change in changes.iter() {
@@ -239,7 +255,7 @@ pub(super) fn complete_needs(changes: &mut [Change], desired: &Desired) {
         | Operation::ConfigureGuest { node, .. }
         | Operation::MigrateGuest { to: node, .. } = &change.operation
         {
-            more.extend(networks.get(node).cloned());
+            more.extend(networks.get(node).into_iter().flatten().cloned());
         }
         if let Operation::StartGuest { guest, .. } | Operation::RestartGuest { guest, .. } =
             &change.operation

@@ -144,6 +144,14 @@ fn teller(desired: &Desired) -> Option<&HostName> {
 
 /// What the cluster does for guests. A single node does none of it, unless somebody wants it to.
 fn entries(desired: &Desired) -> BTreeSet<EntryKind> {
+    let mut kinds = of_guests(desired);
+    if !desired.sdn.is_empty() {
+        kinds.extend([EntryKind::SdnZone, EntryKind::SdnVnet]);
+    }
+    kinds
+}
+
+fn of_guests(desired: &Desired) -> BTreeSet<EntryKind> {
     let wanted = desired
         .guests
         .values()
@@ -210,6 +218,7 @@ fn ask(request: &mut FactsRequest, resource: &Resource) {
             request.paths.push(path.clone());
         }
         Resource::Unit { name, .. } => request.units.push(name.clone()),
+        Resource::Filesystem(filesystem) => request.disks.push(filesystem.disk.clone()),
         Resource::Sysctl { key, .. } => request.sysctls.push(key.clone()),
         Resource::NftTable { table, .. } => request.nft_tables.push(table.clone()),
     }

@@ -412,6 +412,7 @@ fn command(host: &HostName, task: &Task, facts: &HostFacts) -> Vec<Change> {
                         mode,
                     },
                     Resource::Package(_)
+                    | Resource::Filesystem(_)
                     | Resource::NoFile { .. }
                     | Resource::Unit { .. }
                     | Resource::Sysctl { .. }

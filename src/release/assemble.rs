@@ -418,6 +418,7 @@ secrets:
             nodes: BTreeMap::new(),
             guests: BTreeMap::new(),
             ha_rules: BTreeMap::new(),
+            sdn: BTreeMap::new(),
             adopted: BTreeMap::new(),
             hosts: BTreeMap::new(),
             images: BTreeMap::new(),

@@ -435,6 +435,15 @@ impl Hands for FarmHands {
                 self.world
                     .apply_unguarded_network(node, writes, expects, &notes)
                     .await?;
+            } else if let Operation::ApplySdn {
+                writes,
+                zones,
+                nodes,
+            } = &change.operation
+            {
+                self.world
+                    .apply_unguarded_sdn(writes, zones, nodes, &notes)
+                    .await?;
             } else if let Operation::EmptyDrive {
                 node,
                 vmid,

@@ -13,6 +13,7 @@ mod canary;
 mod clones;
 mod crash;
 mod destroy;
+mod disks;
 mod fleet;
 mod forty;
 mod guests;

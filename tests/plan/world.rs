@@ -7,8 +7,8 @@ use infra::{
     model::{
         desired::Desired,
         facts::{
-            ContainerFact, DatasetFact, DockerFacts, HostFacts, MountFact, PathFact, PropertyFact,
-            UnitFact, ZpoolFact,
+            ContainerFact, DatasetFact, DiskFact, DockerFacts, HostFacts, MountFact, PathFact,
+            PropertyFact, UnitFact, ZpoolFact,
         },
         guest::Guest,
         ids::{DatasetName, HostName, StackName, Vmid},
@@ -151,6 +151,7 @@ impl System {
                     kind: kind.to_owned(),
                     content: content.iter().map(|c| (*c).to_owned()).collect(),
                     active: true,
+                    shared: false,
                     available: Bytes::gib(500).0,
                     volumes: BTreeMap::new(),
                 };
@@ -325,6 +326,16 @@ impl System {
                     };
                     facts.mounts.insert(at, mount);
                 }
+            }
+            Resource::Filesystem(wanted) => {
+                let fact = DiskFact {
+                    bytes: Bytes::gib(100).0,
+                    kind: Some(wanted.kind.to_string()),
+                    uuid: Some(wanted.uuid.clone()),
+                    filesystem_bytes: Some(Bytes::gib(100).0),
+                    ..DiskFact::default()
+                };
+                facts.disks.insert(wanted.disk.clone(), Some(fact));
             }
             Resource::Sysctl { key, value } => {
                 facts.sysctls.insert(key.clone(), Some(value.clone()));

@@ -1,6 +1,9 @@
 //! Disks and devices of guests.
 
-use crate::inventory::written::{At, May, Text};
+use crate::inventory::{
+    word::AbsolutePath,
+    written::{At, May, Text},
+};
 use crate::model::{ids::StorageId, size::Bytes};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -25,8 +28,8 @@ pub(crate) struct Disk {
     pub(crate) cache: May<String>,
 }
 
-/// A further disk; its key is its name and its serial number. What is on it is the guest's own: infra neither formats nor
-/// mounts it.
+/// A further disk; its key is its name and its serial number. Without `at`, what is on it is its owner's: infra neither
+/// formats nor mounts it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NamedDisk {
@@ -36,6 +39,10 @@ pub(crate) struct NamedDisk {
     pub(crate) size: At<Text<Bytes>>,
     /// It outlives the guest, and a guest made anew takes it up again; true unless given.
     pub(crate) keep: May<bool>,
+    /// Where the guest mounts it.
+    pub(crate) at: May<Text<AbsolutePath>>,
+    /// Filesystem that is made on it once, while it is provably empty; ext4 unless given.
+    pub(crate) filesystem: May<Filesystem>,
     /// Blocks that the guest frees are given back to the storage; true unless given.
     pub(crate) discard: May<bool>,
     /// A thread of its own in QEMU; true unless given.
@@ -46,6 +53,16 @@ pub(crate) struct NamedDisk {
     pub(crate) backup: May<bool>,
     /// QEMU's cache mode: `none`, `writeback` ...
     pub(crate) cache: May<String>,
+}
+
+/// A filesystem that infra makes.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Filesystem {
+    /// ext4.
+    Ext4,
+    /// XFS.
+    Xfs,
 }
 
 /// UEFI.

@@ -26,11 +26,11 @@ pub(crate) use backup::{
 };
 pub(crate) use check::{Check, Dns, ExecCheck, ExitCheck, MountCheck};
 pub(crate) use cloud_init::CloudInit;
-pub(crate) use device::{Disk, NamedDisk, Usb};
+pub(crate) use device::{Disk, Filesystem, NamedDisk, Usb};
 pub(crate) use guest::{Guest, HaRule, HaState, Host, HostMount, Keep, Nic, Node, Ssh, Via};
 pub(crate) use image::{Clones, Image};
 pub(crate) use manifest::{File, Manifest};
-pub(crate) use network::{Flow, Never, Zone};
+pub(crate) use network::{Flow, Never, SdnZone, Vnet, Zone};
 pub(crate) use nights::{About, Email, Hidden, Nights, Web};
 pub(crate) use playbook::{Playbook, Reboot, Step};
 pub(crate) use stack::{Directory, FullPublish, Stack};

@@ -33,6 +33,30 @@ pub(crate) struct Zone {
     pub(crate) interfaces: May<Entries<String>>,
 }
 
+/// A simple zone of Proxmox's software-defined network; its key is its name in Proxmox.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SdnZone {
+    /// Nodes that have its networks; all of them unless given.
+    pub(crate) nodes: May<Many<String>>,
+    /// MTU.
+    pub(crate) mtu: May<u16>,
+    /// Its networks by name. A zone of the inventory names one as its `bridge`.
+    pub(crate) vnets: May<Entries<Vnet>>,
+}
+
+/// A network of a zone: a bridge on each of its nodes, between guests only.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Vnet {
+    /// Words for people.
+    pub(crate) alias: May<String>,
+    /// Its guests do not reach each other; false unless given.
+    pub(crate) isolate_ports: May<bool>,
+    /// Guests may tag their packets; false unless given.
+    pub(crate) vlan_aware: May<bool>,
+}
+
 /// A row of the flow matrix.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -2,7 +2,7 @@
 
 use super::{
     Adopted, Backup, Check, Flow, Guest, HaRule, Host, Image, Never, Nights, Node, Profile,
-    Replica, Retention, Secret, Stack, Zone, Zpool,
+    Replica, Retention, SdnZone, Secret, Stack, Zone, Zpool,
 };
 use crate::inventory::{
     word::Fingerprint,
@@ -31,6 +31,8 @@ pub(crate) struct Document {
     pub(crate) guests: May<Entries<Guest>>,
     /// Rules of Proxmox's HA manager, by name.
     pub(crate) ha_rules: May<Entries<HaRule>>,
+    /// Simple zones of Proxmox's software-defined network, by name. They are made and changed, never removed.
+    pub(crate) sdn: May<Entries<SdnZone>>,
     /// Virtual machines that were there before infra, by their names in Proxmox: compared and put right, never made,
     /// started, stopped or destroyed. `infra import` writes them.
     pub(crate) adopted: May<Entries<Adopted>>,

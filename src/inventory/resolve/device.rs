@@ -7,12 +7,12 @@ use super::{
 };
 use crate::inventory::{
     codes,
-    document::{self, Disk, NamedDisk},
+    document::{self, Disk, Filesystem, NamedDisk},
     source::Span,
     written::{May, Short},
 };
 use crate::model::{
-    device::{DataDisk, DriveTuning, Firmware, PciDevice, UsbDevice},
+    device::{DataDisk, DiskMount, DriveTuning, FilesystemKind, Firmware, PciDevice, UsbDevice},
     guest::RootDisk,
     size::Bytes,
 };
@@ -155,13 +155,45 @@ fn data_disk(
         backup: may(&disk.backup),
         cache: cache(&disk.cache, scope),
     };
+    let mount = mount(guest, &name, disk, scope);
     Some(DataDisk {
         name,
         storage: storage?,
         size: size?,
         keep,
         tuning,
+        mount,
     })
+}
+
+/// Where a disk is mounted. Its place is one of the guest's, as those of datasets are.
+fn mount(guest: &str, name: &str, disk: &NamedDisk, scope: &mut Scope<'_>) -> Option<DiskMount> {
+    let Some(place) = &disk.at else {
+        if let Some(filesystem) = &disk.filesystem {
+            scope
+                .error(
+                    codes::MISSING_KEY,
+                    format!("the disk `{name}` has a `filesystem` and no place"),
+                )
+                .at(filesystem.span, "without `at` infra makes none")
+                .help("add `at: /srv/...`, or leave `filesystem` out");
+        }
+        return None;
+    };
+    let at = scope.parse(place)?.0;
+    scope.unique(
+        codes::DUPLICATE_MOUNT,
+        &format!("the mount point {at} of `{guest}`"),
+        name,
+        place.span,
+        "mount each disk and dataset once and at a place of its own",
+    );
+    let kind = disk.filesystem.as_ref().and_then(|at| at.value);
+    let filesystem = match kind {
+        Some(Filesystem::Xfs) => FilesystemKind::Xfs,
+        Some(Filesystem::Ext4) | None => FilesystemKind::Ext4,
+    };
+    Some(DiskMount { at, filesystem })
 }
 
 /// The firmware.

@@ -32,6 +32,7 @@ mod policy;
 mod property;
 mod replica;
 mod scope;
+mod sdn;
 mod secret;
 mod share;
 mod stack;
@@ -80,6 +81,7 @@ pub(crate) fn resolve(
         nodes,
         guests,
         ha_rules,
+        sdn: sdn::zones(document, scope),
         adopted: adopted::adopted(document, scope),
         hosts,
         images,
@@ -101,6 +103,7 @@ pub(crate) fn resolve(
         timezone: api::timezone(document, scope),
     };
     share::shares(&mut desired);
+    sdn::judge(document, &desired, scope);
     desired.sets = network::members(sets, &desired, scope);
     group::fill(document, &mut desired, scope);
     desired.stacks = stack::stacks(document, folders, &desired, lock, &mut services, scope);

@@ -90,7 +90,7 @@ impl Writer<'_> {
         };
         let point = |(name, path): (&String, &String)| match self.desired.hosts.get(self.on) {
             Some(host) if is_path(name) => host.mount_of(path).map(|mount| mount.at.clone()),
-            None if is_path(name) => None,
+            None if is_path(name) => self.desired.guests.get(self.on)?.disk_of(path),
             Some(_) | None => Some(path.clone()),
         };
         let points: BTreeSet<String> = mounts.iter().filter_map(point).collect();

@@ -229,6 +229,7 @@ impl NodeConfig {
             is_counted: false,
             booted: now,
             is_off: false,
+            sdn_lags: false,
         }
     }
 }

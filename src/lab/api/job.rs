@@ -82,6 +82,7 @@ pub(crate) enum Work {
         volid: String,
     },
     ApplyNetwork,
+    ApplySdn,
     Snapshot {
         vmid: u32,
         name: String,

@@ -491,6 +491,7 @@ mod tests {
             nodes: BTreeMap::from([(node.name.clone(), node)]),
             guests: guests.into_iter().map(|g| (g.name.clone(), g)).collect(),
             ha_rules: BTreeMap::new(),
+            sdn: BTreeMap::new(),
             adopted: BTreeMap::new(),
             hosts: BTreeMap::new(),
             images: BTreeMap::new(),

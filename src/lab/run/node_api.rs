@@ -85,6 +85,26 @@ pub(super) struct ApiSpec {
     pub(super) clock: f64,
 }
 
+/// The least privileges, and those that an inventory takes which declares what goes beyond them.
+fn token(desired: &Desired, secret: &str) -> TokenConfig {
+    let mut token = TokenConfig::least(secret);
+    let guests = || desired.guests.values();
+    let more = [
+        ("Sys.Console", guests().any(|guest| guest.ha.is_some())),
+        (
+            "VM.Replicate",
+            guests().any(|guest| !guest.replicas.is_empty()),
+        ),
+        ("SDN.Allocate", !desired.sdn.is_empty()),
+    ];
+    for (privilege, _) in more.iter().filter(|(_, is_needed)| *is_needed) {
+        for privileges in token.grants.values_mut() {
+            privileges.push((*privilege).to_owned());
+        }
+    }
+    token
+}
+
 /// Starts the API, with what the inventory expects of nodes that somebody installed: bridges, storages, a token with
 /// the least privileges, and images to download.
 ///
@@ -124,7 +144,7 @@ pub(super) fn start(desired: &Desired, spec: ApiSpec) -> Result<NodeApi, RunErro
             .map(|(node, place)| (node.name.to_string(), node_config(node, place)))
             .collect(),
         storages: storages(desired, nodes().map(|(node, _)| node), &folder),
-        tokens: BTreeMap::from([(TOKEN_ID.to_owned(), TokenConfig::least(&token_secret))]),
+        tokens: BTreeMap::from([(TOKEN_ID.to_owned(), token(desired, &token_secret))]),
         root_password: None,
         catalogue: catalogue.collect(),
         clock: Clock::scaled(spec.clock),

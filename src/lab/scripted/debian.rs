@@ -33,6 +33,7 @@ pub(super) const CLOUD_IMAGE: &[&str] = &[
     "coreutils",
     "curl",
     "dpkg",
+    "e2fsprogs",
     "iproute2",
     "netplan.io",
     "openssh-server",
@@ -88,6 +89,8 @@ pub(super) const CATALOGUE: &[Package] = &[
         &["nfs-common"],
     ),
     package("nftables", "1.1.3-1", &[], &[]),
+    package("e2fsprogs", "1.47.2-3+b7", &[], &[]),
+    package("xfsprogs", "6.13.0-2+b1", &[], &[]),
     package("openssh-server", "1:10.0p1-7", &["ssh.service"], &[]),
     package("procps", "2:4.0.4-9", &[], &[]),
     package(

@@ -6,8 +6,9 @@ use super::{
     machine::{Machine, Role},
     seed::{Login, Seed},
     trouble::{HostTrouble, Visits},
+    volume::Volumes,
 };
-use crate::lab::backend::{Backend, FirewallSnapshot, VmSpec, Work};
+use crate::lab::backend::{Backend, FirewallSnapshot, VmDisk, VmSpec, Work};
 use crate::model::ids::{HostName, Vmid};
 use russh::keys::PrivateKey;
 use serde_json::{Value, json};
@@ -69,6 +70,7 @@ struct World {
     /// Where each host that ever had a port listens.
     addresses: BTreeMap<HostName, SocketAddr>,
     firewall: FirewallSnapshot,
+    volumes: Volumes,
 }
 
 /// In-process hosts. Cheap to clone; all clones are the same lab.
@@ -231,6 +233,7 @@ impl ScriptedHosts {
         let seed = image.map(Seed::read).transpose()?;
         let name: HostName = spec.name.parse().map_err(|error| format!("{error}"))?;
         let mut world = self.world();
+        let volumes = world.volumes.clone();
         if let Some(old) = world.guests.get(&spec.vmid) {
             if old.door.is_open() {
                 return Err(format!("VM {} already running", spec.vmid));
@@ -252,6 +255,8 @@ impl ScriptedHosts {
         {
             let mut machine = host.machine.lock().unwrap_or_else(PoisonError::into_inner);
             machine.shares = spec.shares;
+            machine.disks = spec.disks;
+            machine.volumes = volumes;
             // Keys are made, or taken from the seed, once for each instance.
             if let Some(seed) = seed
                 .as_ref()
@@ -326,6 +331,20 @@ impl Backend for ScriptedHosts {
         })
     }
 
+    fn plug(&self, vmid: Vmid, disks: Vec<VmDisk>) {
+        let world = self.world();
+        if let Some(host) = world.guests.get(&vmid) {
+            let mut machine = host.machine();
+            for disk in &disks {
+                let mut before = machine.disks.iter();
+                if let Some(before) = before.find(|before| before.serial == disk.serial) {
+                    world.volumes.carry(&before.volume, &disk.volume);
+                }
+            }
+            machine.disks = disks;
+        }
+    }
+
     fn stop(&self, vmid: Vmid, hard: bool) -> Work<'_, ()> {
         Box::pin(async move {
             if !hard {
@@ -345,6 +364,7 @@ impl Backend for ScriptedHosts {
             {
                 return Err(format!("VM {vmid} is running - destroy failed"));
             }
+            world.volumes.forget(vmid);
             if let Some(host) = world.guests.remove(&vmid) {
                 let name = host
                     .machine

@@ -9,9 +9,10 @@ use super::{
     tree::Tree,
     trouble::{HostTrouble, Visits},
     ufw::Ufw,
+    volume::Volumes,
     zfs::Zfs,
 };
-use crate::lab::backend::VmShare;
+use crate::lab::backend::{VmDisk, VmShare};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
@@ -102,6 +103,10 @@ pub(super) struct Machine {
     pub(super) pve: Option<PathBuf>,
     /// Directories that the node offers through virtiofs.
     pub(super) shares: Vec<VmShare>,
+    /// Disks beside the root disk.
+    pub(super) disks: Vec<VmDisk>,
+    /// What is on disks, by volume: they outlive machines.
+    pub(super) volumes: Volumes,
     pub(super) instance_id: String,
     /// A fault: sudo asks for a password.
     pub(super) refuses_sudo: bool,
@@ -152,6 +157,8 @@ impl Machine {
             zfs: Zfs::default(),
             pve: None,
             shares: Vec::new(),
+            disks: Vec::new(),
+            volumes: Volumes::default(),
             instance_id: String::new(),
             refuses_sudo: false,
             slowness: Duration::ZERO,
@@ -434,6 +441,13 @@ impl Machine {
             return Err(format!(
                 "Job for {unit} failed.\nSee \"systemctl status {unit}\" and \"journalctl -xeu {unit}\" for details.\n\
                  mount: {at}: wrong fs type, bad option, bad superblock on {what}, missing codepage or helper program, or other error."
+            ));
+        }
+        let by_uuid = what.strip_prefix("/dev/disk/by-uuid/");
+        if by_uuid.is_some_and(|uuid| !self.has_filesystem(uuid, &kind)) {
+            return Err(format!(
+                "A dependency job for {unit} failed. See 'journalctl -xe' for details.\n\
+                 Timed out waiting for device {what}."
             ));
         }
         self.tree.make_parents(&format!("{at}/."))?;

@@ -19,6 +19,7 @@ mod seed;
 mod tree;
 mod trouble;
 mod ufw;
+mod volume;
 mod zfs;
 
 pub use answer::NEEDS_REAL_GUESTS;

@@ -27,7 +27,7 @@ pub(super) fn create(
     node: &Node,
     seen: &ObservedProxmox,
 ) {
-    if !holding::node_can_hold(draft, guest, node, seen) {
+    if !holding::node_can_hold(draft, desired, guest, node, seen) {
         return;
     }
     let Some(wanted) = desired.images.get(&guest.image) else {

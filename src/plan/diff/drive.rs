@@ -6,7 +6,7 @@ use crate::model::{
     guest::Guest,
     host::{GuestSeed, Node},
     ids::{SystemName, Vmid},
-    observed::ObservedProxmox,
+    observed::{ObservedGuest, ObservedProxmox},
 };
 use crate::plan::{
     change::{Field, Impact, Operation},
@@ -209,5 +209,59 @@ pub(super) fn leftover(
         empty(draft, guest, node, stray, Vec::new());
     } else {
         seal(draft, guest, node, sealed, stray, Vec::new());
+    }
+}
+
+/// Seeds of ours on nodes where the guest does not live: a move whose end was lost leaves one.
+pub(super) fn elsewhere(
+    draft: &mut Draft,
+    desired: &Desired,
+    guest: &Guest,
+    home: &Node,
+    found: &ObservedGuest,
+    seen: &ObservedProxmox,
+) {
+    let moves_with = draft.changes.iter().find_map(|change| {
+        if let Operation::MigrateGuest {
+            vmid, from, drive, ..
+        } = &change.operation
+            && *vmid == guest.vmid
+        {
+            Some((from.clone(), drive.clone()?))
+        } else {
+            None
+        }
+    });
+    let drive = found.config.as_ref().and_then(|config| config.get("ide2"));
+    let in_drive = drive
+        .and_then(|value| value.split(',').next())
+        .filter(|_| found.node != home.name.as_str())
+        .map(|volume| (found.node.as_str(), volume));
+    for node in desired.nodes.values().filter(|node| node.name != home.name) {
+        let Some(storage) = seen
+            .nodes
+            .get(&node.name)
+            .and_then(|live| live.storages.get(node.iso_storage.as_str()))
+            .filter(|storage| !storage.shared)
+        else {
+            continue;
+        };
+        for volume in storage.volumes.keys() {
+            let is_used = in_drive == Some((node.name.as_str(), volume.as_str()))
+                || moves_with == Some((node.name.clone(), volume.clone()));
+            if is_used || !is_seed_of(&desired.system, guest.vmid, volume) {
+                continue;
+            }
+            draft.propose(
+                &node.name,
+                &format!("{} seed {volume} of before", subject(guest)),
+                Proposal::delete("the guest lives on another node and does not read it any more")
+                    .field("volume", Some(volume), None),
+                Operation::DeleteVolume {
+                    node: node.name.clone(),
+                    volume: volume.clone(),
+                },
+            );
+        }
     }
 }

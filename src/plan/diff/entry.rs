@@ -24,7 +24,7 @@ pub fn guest<'d>(desired: &'d Desired, kind: EntryKind, id: &str) -> Option<&'d 
     let number = match kind {
         EntryKind::HaResource => id.strip_prefix("vm:")?,
         EntryKind::Replication => id.split('-').next()?,
-        EntryKind::HaRule => return None,
+        EntryKind::HaRule | EntryKind::SdnZone | EntryKind::SdnVnet => return None,
     };
     let number: u32 = number.parse().ok()?;
     let mut guests = desired.guests.values();
@@ -41,7 +41,14 @@ fn default(kind: EntryKind, key: &str) -> Option<&'static str> {
             Some("0")
         }
         (EntryKind::Replication, "schedule") => Some("*/15"),
-        (EntryKind::HaResource | EntryKind::HaRule | EntryKind::Replication, _) => None,
+        (
+            EntryKind::HaResource
+            | EntryKind::HaRule
+            | EntryKind::Replication
+            | EntryKind::SdnZone
+            | EntryKind::SdnVnet,
+            _,
+        ) => None,
     }
 }
 
@@ -203,7 +210,9 @@ fn leftover(
         EntryKind::Replication => {
             "no longer in the inventory; the copy that it made stays where it is"
         }
-        EntryKind::HaResource | EntryKind::HaRule => "no longer in the inventory",
+        EntryKind::HaResource | EntryKind::HaRule | EntryKind::SdnZone | EntryKind::SdnVnet => {
+            "no longer in the inventory"
+        }
     };
     draft.saw(&host);
     draft.propose(

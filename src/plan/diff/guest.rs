@@ -54,9 +54,10 @@ pub(super) fn diff(draft: &mut Draft, desired: &Desired, seen: &ObservedProxmox)
             None => creation::create(draft, desired, guest, node, seen),
             Some(found) => match &found.config {
                 Some(config) if is_ours(desired, guest, config) => {
-                    if holding::node_can_hold(draft, guest, node, seen) {
+                    if holding::node_can_hold(draft, desired, guest, node, seen) {
                         update(draft, desired, guest, node, found, config, seen);
                         drive::leftover(draft, desired, guest, node, config, seen);
+                        drive::elsewhere(draft, desired, guest, node, found, seen);
                     }
                 }
                 Some(_) | None => draft.block(

@@ -2,6 +2,7 @@
 
 use super::guest::subject;
 use crate::model::{
+    desired::Desired,
     device::{Firmware, KEEPER},
     firewall_step::PveLevel,
     guest::{Guest, MountVia},
@@ -48,6 +49,7 @@ pub(super) fn unanswered<'s>(
 /// Says what the node lacks for this guest; false when it lacks anything.
 pub(super) fn node_can_hold(
     draft: &mut Draft,
+    desired: &Desired,
     guest: &Guest,
     node: &Node,
     seen: &ObservedProxmox,
@@ -103,7 +105,12 @@ pub(super) fn node_can_hold(
         );
     }
     for card in &guest.nics {
-        if !live.bridges.contains_key(card.bridge.as_str()) && !node.made.contains_key(&card.bridge)
+        let is_vnet = desired
+            .sdn_zone_of(&card.bridge)
+            .is_some_and(|zone| zone.covers(&node.name));
+        if !is_vnet
+            && !live.bridges.contains_key(card.bridge.as_str())
+            && !node.made.contains_key(&card.bridge)
         {
             draft.block(
                 subject(guest),

@@ -8,6 +8,7 @@ mod dataset;
 mod disk;
 mod drive;
 mod entry;
+mod filesystem;
 mod firewall;
 mod firewall_reason;
 mod guest;
@@ -17,6 +18,7 @@ mod mapping;
 mod migration;
 mod network;
 mod resource;
+mod sdn;
 mod stack;
 
 pub(super) use dataset::{path as directory, subject as dataset_subject};
@@ -46,6 +48,7 @@ pub(super) fn all(draft: &mut Draft, inputs: &Inputs<'_>) {
                 draft.unknown(unanswered.question.to_string(), unanswered);
             }
             network::diff(draft, desired, seen);
+            sdn::diff(draft, desired, seen);
             mapping::diff(draft, desired, seen);
             guest::diff(draft, desired, seen);
             entry::diff(draft, desired, seen);

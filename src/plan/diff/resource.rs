@@ -1,5 +1,6 @@
 //! Packages, files, directories, units and kernel settings of one host.
 
+use super::filesystem;
 use crate::model::{
     facts::{HostFacts, PathFact},
     ids::HostName,
@@ -28,6 +29,7 @@ pub(super) fn diff(
             | Resource::Directory { .. }
             | Resource::NoFile { .. }
             | Resource::Unit { .. }
+            | Resource::Filesystem(_)
             | Resource::Sysctl { .. }
             | Resource::NftTable { .. } => None,
         })
@@ -51,6 +53,10 @@ pub(super) fn diff(
         if let Resource::NftTable { unit, .. } = resource
             && is_loaded_anyway(draft, host, unit, facts)
         {
+            continue;
+        }
+        if let Resource::Filesystem(wanted) = resource {
+            filesystem::diff(draft, inputs, host, wanted, facts, needs);
             continue;
         }
         if let Some((subject, proposal, operation)) = one(draft, inputs, resource, facts) {
@@ -98,7 +104,8 @@ fn turn(resource: &Resource) -> u8 {
     match resource {
         Resource::Package(_) => 0,
         Resource::File(_) | Resource::Directory { .. } => 1,
-        Resource::Sysctl { .. } => 2,
+        // A unit that mounts waits for its filesystem.
+        Resource::Filesystem(_) | Resource::Sysctl { .. } => 2,
         Resource::Unit { .. } => 3,
         // A unit is stopped before its file goes.
         Resource::NoFile { .. } => 4,
@@ -114,7 +121,7 @@ fn one(
 ) -> Option<(String, Proposal, Operation)> {
     let subject = resource.key();
     match resource {
-        Resource::Package(_) => None,
+        Resource::Package(_) | Resource::Filesystem(_) => None,
         Resource::File(file) => file_change(draft, inputs, file, facts).map(|proposal| {
             (
                 subject,

@@ -3,7 +3,10 @@
 //! A script's name, arguments, input and output are a contract: a scripted host answers by the same one.
 
 use super::write::{FileWrite, UnitVerb};
-use crate::model::{facts::FactsRequest, resource::Reaction};
+use crate::model::{
+    facts::FactsRequest,
+    resource::{FilesystemResource, Reaction},
+};
 use crate::providers::compose;
 use crate::providers::shell::Command;
 use crate::providers::ufw;
@@ -12,8 +15,8 @@ use std::{fmt::Write as _, time::Duration};
 
 /// `infra-facts`: what stands on a host.
 ///
-/// Input, a line each: `package NAME`, `path PATH`, `unit NAME`, `sysctl KEY`, `nft FAMILY TABLE`, `zpool NAME`, `ufw`,
-/// `docker`, `pve-firewall`, `text PATH`, `user NAME`, `probe WORD\tWORD...` (a command that only looks), `upgrades`.
+/// Input, a line each: `package NAME`, `path PATH`, `unit NAME`, `sysctl KEY`, `nft FAMILY TABLE`, `disk SERIAL`,
+/// `zpool NAME`, `ufw`, `docker`, `pve-firewall`, `text PATH`, `user NAME`, `probe WORD\tWORD...` (a command that only looks), `upgrades`.
 /// Output: sections, each begun by a line `==infra NAME==`:
 /// - `system`: `boot_id ID`, `architecture NAME`, `os CODENAME`
 /// - `packages`: `STATUS\tNAME\tVERSION`, status as dpkg abbreviates it (`ii `), nothing for an unknown name
@@ -24,6 +27,8 @@ use std::{fmt::Write as _, time::Duration};
 ///   lines; nothing at all where systemd does not run
 /// - `sysctls`: `KEY\tVALUE`, blanks in the value made single
 /// - `nft`: for each table that is there `FAMILY TABLE\tLINE`, as nft lists it
+/// - `disks` when asked for: `SERIAL\tBYTES\tBLKID=CODE\tTAKES=BYTES`, then what `blkid --probe` exports, a tab before
+///   each; nothing for a disk that is not there
 /// - `mounts`: `/proc/self/mountinfo`
 /// - `ufw` (also when Docker is asked for: it tells what stands behind Docker's hook), `docker`, `zfs` when asked for:
 ///   what those rooms' `FACTS` functions print
@@ -72,13 +77,20 @@ const REACT: &str = include_str!("scripts/react.sh");
 pub const SYSCTL_NAME: &str = "infra-sysctl";
 const SYSCTL: &str = include_str!("scripts/sysctl.sh");
 
+/// `infra-disk`: arguments `make SERIAL KIND UUID AT` or `grow SERIAL KIND UUID AT`.
+///
+/// `make` makes a filesystem on a disk that is provably empty; one that has exactly this filesystem is fine. `grow` lets
+/// a mounted one take all of its disk. Exit 70: refused, and nothing was written; why is on standard error.
+pub const DISK_NAME: &str = "infra-disk";
+const DISK: &str = include_str!("scripts/disk.sh");
+
 /// The text of `infra-facts`: the functions of the rooms that know UFW, Docker and ZFS, then its own.
 pub(super) fn facts_text() -> String {
     [ufw::FACTS, compose::FACTS, zfs::FACTS, FACTS].join("\n")
 }
 
 /// Every script by name, for those who check them.
-pub fn scripts() -> [(&'static str, String); 7] {
+pub fn scripts() -> [(&'static str, String); 8] {
     [
         (FACTS_NAME, facts_text()),
         (WRITE_NAME, WRITE.to_owned()),
@@ -87,6 +99,7 @@ pub fn scripts() -> [(&'static str, String); 7] {
         (UNITS_NAME, UNITS.to_owned()),
         (REACT_NAME, REACT.to_owned()),
         (SYSCTL_NAME, SYSCTL.to_owned()),
+        (DISK_NAME, DISK.to_owned()),
     ]
 }
 
@@ -133,6 +146,7 @@ pub(super) fn facts(request: &FactsRequest) -> Result<Command, Unspeakable> {
     ask("unit", &request.units, word)?;
     ask("sysctl", &request.sysctls, word)?;
     ask("nft", &request.nft_tables, line)?;
+    ask("disk", &request.disks, word)?;
     ask("zpool", &request.zpools, word)?;
     ask("text", &request.texts, absolute)?;
     ask("user", &request.users, word)?;
@@ -229,4 +243,12 @@ pub(super) fn set_sysctls(settings: &[(String, String)]) -> Result<Command, Unsp
         command = command.args([word(key)?, line(value)?]);
     }
     Ok(command)
+}
+
+/// A filesystem made, or grown to the size of its disk. Reading a large disk here and there takes seconds, not minutes.
+pub(super) fn disk(verb: &str, wanted: &FilesystemResource) -> Result<Command, Unspeakable> {
+    Ok(Command::script(DISK_NAME, DISK)
+        .args([verb, word(&wanted.disk)?, &wanted.kind.to_string()])
+        .args([word(&wanted.uuid)?, absolute(&wanted.at)?])
+        .timeout(Duration::from_mins(10)))
 }

@@ -67,6 +67,18 @@ pub enum HostError {
         /// The last lines of apt.
         complaint: String,
     },
+    /// A filesystem was not made, or did not grow.
+    #[error("{verb} the filesystem of disk {disk} on {host}: {complaint}")]
+    Disk {
+        /// Host.
+        host: HostName,
+        /// `make` or `grow`.
+        verb: String,
+        /// Serial number.
+        disk: String,
+        /// What the far side said.
+        complaint: String,
+    },
     /// A unit, a reaction or a kernel setting failed.
     #[error("{step} on {host}: {complaint}")]
     Step {

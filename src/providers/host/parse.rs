@@ -1,7 +1,9 @@
 //! What `infra-facts` printed -> [`HostFacts`]. Pure.
 
 use super::mounts;
-use crate::model::facts::{DockerFacts, FactsRequest, HostFacts, PathFact, UnitFact, UserFact};
+use crate::model::facts::{
+    DiskFact, DockerFacts, FactsRequest, HostFacts, PathFact, UnitFact, UserFact,
+};
 use crate::providers::compose;
 use crate::providers::ufw;
 use crate::providers::zfs;
@@ -36,6 +38,7 @@ pub fn parse_facts(request: &FactsRequest, text: &str) -> Result<HostFacts, Stri
         units: units(request, section("units"))?,
         sysctls: sysctls(request, section("sysctls")),
         nft_tables: nft_tables(request, section("nft")),
+        disks: disks(request, section("disks"))?,
         mounts: mounts::parse(section("mounts"))?,
         ufw: firewall.ufw.filter(|_| request.ufw),
         docker: docker.map(|docker| DockerFacts {
@@ -71,6 +74,36 @@ fn firewall_files(text: &str) -> Option<BTreeMap<String, String>> {
         }
     }
     is_whole.then_some(files)
+}
+
+fn disks(request: &FactsRequest, text: &str) -> Result<BTreeMap<String, Option<DiskFact>>, String> {
+    let nothing = |serial: &String| (serial.clone(), None);
+    let mut out: BTreeMap<_, _> = request.disks.iter().map(nothing).collect();
+    for line in text.lines() {
+        let mut fields = line.split('\t');
+        let (Some(serial), Some(bytes)) = (fields.next(), fields.next()) else {
+            return Err(format!("`{line}` is no disk"));
+        };
+        let bytes = bytes
+            .parse()
+            .map_err(|_| format!("`{bytes}` is not the size of disk {serial}"))?;
+        let told: BTreeMap<&str, &str> = fields.filter_map(|field| field.split_once('=')).collect();
+        let say = |key: &str| {
+            let value = told.get(key).filter(|value| !value.is_empty());
+            value.map(|value| (*value).to_owned())
+        };
+        let fact = DiskFact {
+            bytes,
+            kind: say("TYPE"),
+            uuid: say("UUID"),
+            table: say("PTTYPE"),
+            // 0 something was found, 2 nothing is there; everything else is no answer that could be relied on.
+            unclear: !matches!(told.get("BLKID"), Some(&("0" | "2"))),
+            filesystem_bytes: say("TAKES").and_then(|takes| takes.parse().ok()),
+        };
+        out.insert(serial.to_owned(), Some(fact));
+    }
+    Ok(out)
 }
 
 fn texts(request: &FactsRequest, text: &str) -> Result<BTreeMap<String, Option<String>>, String> {

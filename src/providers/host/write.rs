@@ -4,7 +4,10 @@ use super::{
     command::{self, Unspeakable},
     error::HostError,
 };
-use crate::model::{ids::HostName, resource::Reaction};
+use crate::model::{
+    ids::HostName,
+    resource::{FilesystemResource, Reaction},
+};
 use crate::providers::shell::{Command, Output, Shell, ShellError, short};
 use std::{fmt, future::Future};
 
@@ -100,6 +103,18 @@ pub trait HostWrite {
     /// Carries out reactions.
     fn react(&self, reactions: &[Reaction]) -> impl Future<Output = Result<(), HostError>> + Send;
 
+    /// Makes a filesystem on a disk that is provably empty. One that is there already, with this UUID, is fine.
+    fn make_filesystem(
+        &self,
+        wanted: &FilesystemResource,
+    ) -> impl Future<Output = Result<(), HostError>> + Send;
+
+    /// Lets a mounted filesystem take all of its disk.
+    fn grow_filesystem(
+        &self,
+        wanted: &FilesystemResource,
+    ) -> impl Future<Output = Result<(), HostError>> + Send;
+
     /// Sets kernel settings in the running kernel.
     fn set_sysctls(
         &self,
@@ -144,6 +159,14 @@ impl<S: Shell> HostWrite for S {
         steps(self, command::react(reactions), reactions.is_empty()).await
     }
 
+    async fn make_filesystem(&self, wanted: &FilesystemResource) -> Result<(), HostError> {
+        on_disk(self, "make", wanted).await
+    }
+
+    async fn grow_filesystem(&self, wanted: &FilesystemResource) -> Result<(), HostError> {
+        on_disk(self, "grow", wanted).await
+    }
+
     async fn set_sysctls(&self, settings: &[(String, String)]) -> Result<(), HostError> {
         steps(self, command::set_sysctls(settings), settings.is_empty()).await
     }
@@ -168,6 +191,22 @@ async fn send<S: Shell>(
     } else {
         Sent::Failed(output)
     })
+}
+
+async fn on_disk<S: Shell>(
+    shell: &S,
+    verb: &str,
+    wanted: &FilesystemResource,
+) -> Result<(), HostError> {
+    match send(shell, command::disk(verb, wanted)).await? {
+        Sent::Done(_) => Ok(()),
+        Sent::Failed(output) => Err(HostError::Disk {
+            host: shell.host().clone(),
+            verb: verb.to_owned(),
+            disk: wanted.disk.clone(),
+            complaint: output.complaint(),
+        }),
+    }
 }
 
 /// Runs a script that counts what it did, and believes nothing but the full count.

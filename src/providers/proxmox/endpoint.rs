@@ -285,7 +285,6 @@ macro_rules! endpoints {
             takes_vm_options: endpoints!(@vm $($vm)?),
         };)*
         /// Every row.
-        #[cfg(test)]
         pub(super) static ALL: &[&Endpoint] = &[$(&$name),*];
     };
     (@vm) => { false };
@@ -342,6 +341,19 @@ endpoints! {
     REPLICATION_JOB_UPDATE = Put "/cluster/replication/{id}" AfterLock
         &["schedule", "rate", "comment", "disable", "delete", "digest"];
     REPLICATION_JOB_DELETE = Delete "/cluster/replication/{id}" Never &["keep"];
+
+    SDN_ZONES = Get "/cluster/sdn/zones" Always &["pending"];
+    SDN_ZONE_CREATE = Post "/cluster/sdn/zones" Never &["zone", "type", "nodes", "mtu"];
+    SDN_ZONE_UPDATE = Put "/cluster/sdn/zones/{zone}" AfterLock &["nodes", "mtu", "delete", "digest"];
+    SDN_ZONE_DELETE = Delete "/cluster/sdn/zones/{zone}" Never &[];
+    SDN_VNETS = Get "/cluster/sdn/vnets" Always &["pending"];
+    SDN_VNET_CREATE = Post "/cluster/sdn/vnets" Never &["vnet", "zone", "alias", "isolate-ports", "vlanaware"];
+    SDN_VNET_UPDATE = Put "/cluster/sdn/vnets/{vnet}" AfterLock
+        &["zone", "alias", "isolate-ports", "vlanaware", "delete", "digest"];
+    SDN_VNET_DELETE = Delete "/cluster/sdn/vnets/{vnet}" Never &[];
+    SDN_APPLY = Put "/cluster/sdn" Never &[];
+    SDN_ROLLBACK = Post "/cluster/sdn/rollback" Never &[];
+    SDN_STATUS = Get "/nodes/{node}/sdn/zones" Always &[];
 
     NODE_GUESTS = Get "/nodes/{node}/qemu" Always &[];
     VM_CREATE = Post "/nodes/{node}/qemu" Never &["vmid", "pool"], vm_options;
@@ -414,6 +426,12 @@ endpoints! {
     GUEST_IPSET_MEMBERS = Get "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}" Always &[];
     GUEST_IPSET_ADD = Post "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}" Never &["cidr", "nomatch", "comment"];
     GUEST_IPSET_REMOVE = Delete "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}/{cidr}" Never &["digest"];
+}
+
+/// Every kind of write that the client can send, as `METHOD /path/{template}`: what a matrix of faults has to cover.
+pub fn writes() -> impl Iterator<Item = String> {
+    let writes = ALL.iter().filter(|row| row.method != Method::Get);
+    writes.map(|row| format!("{} {}", row.method, row.path))
 }
 
 #[cfg(test)]

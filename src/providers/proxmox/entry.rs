@@ -25,6 +25,12 @@ pub trait ClusterRead: Send + Sync {
         kind: EntryKind,
     ) -> impl Future<Output = Result<BTreeMap<String, Entry>, ProxmoxError>> + Send;
 
+    /// The state of each zone of the software-defined network on a node.
+    fn sdn(
+        &self,
+        node: &str,
+    ) -> impl Future<Output = Result<BTreeMap<String, String>, ProxmoxError>> + Send;
+
     /// The interfaces of a node, and what is staged.
     fn network(&self, node: &str)
     -> impl Future<Output = Result<NodeNetwork, ProxmoxError>> + Send;
@@ -49,6 +55,12 @@ pub trait ClusterWrite: Send + Sync {
 
     /// Forgets what is staged.
     fn drop_staged(&self, node: &str) -> impl Future<Output = Result<(), ProxmoxError>> + Send;
+
+    /// Forgets what is staged for the software-defined network. Proxmox VE 8 cannot, and keeps it.
+    fn drop_staged_sdn(&self) -> impl Future<Output = Result<(), ProxmoxError>> + Send;
+
+    /// Applies what is staged for the software-defined network, on every node, with what is staged for its interfaces.
+    fn apply_sdn(&self) -> impl Future<Output = Result<Upid, ProxmoxError>> + Send;
 
     /// Applies what is staged.
     fn reload_network(&self, node: &str)
@@ -88,13 +100,28 @@ const fn rows(kind: EntryKind) -> Rows {
             update: &endpoint::REPLICATION_JOB_UPDATE,
             delete: &endpoint::REPLICATION_JOB_DELETE,
         },
+        EntryKind::SdnZone => Rows {
+            key: "zone",
+            list: &endpoint::SDN_ZONES,
+            create: &endpoint::SDN_ZONE_CREATE,
+            update: &endpoint::SDN_ZONE_UPDATE,
+            delete: &endpoint::SDN_ZONE_DELETE,
+        },
+        EntryKind::SdnVnet => Rows {
+            key: "vnet",
+            list: &endpoint::SDN_VNETS,
+            create: &endpoint::SDN_VNET_CREATE,
+            update: &endpoint::SDN_VNET_UPDATE,
+            delete: &endpoint::SDN_VNET_DELETE,
+        },
     }
 }
 
 impl ClusterRead for Client {
     async fn entries(&self, kind: EntryKind) -> Result<BTreeMap<String, Entry>, ProxmoxError> {
         let rows = rows(kind);
-        let request = Request::new(rows.list, &[]);
+        let is_staged = matches!(kind, EntryKind::SdnZone | EntryKind::SdnVnet);
+        let request = Request::new(rows.list, &[]).with_some("pending", is_staged.then_some("1"));
         let data = match self.send(&request).await {
             Err(error) if error.refusal() == Some(Refusal::NotImplemented) => {
                 return Ok(BTreeMap::new());
@@ -104,7 +131,17 @@ impl ClusterRead for Client {
         // What is not a scalar (errors of a rule, pending values) says nothing about what is configured.
         let listed: Vec<BTreeMap<String, Value>> = answer::typed(&request.to_string(), data)?;
         let text = |value: Value| serde_json::from_value::<Text>(value).ok();
-        let entry = |row: BTreeMap<String, Value>| {
+        let entry = |mut row: BTreeMap<String, Value>| {
+            // What runs, and beside it what waits: the two make what is configured.
+            if is_staged && let Some(Value::Object(pending)) = row.remove("pending") {
+                for (key, value) in pending {
+                    if value == "deleted" {
+                        row.remove(&key);
+                    } else {
+                        row.insert(key, value);
+                    }
+                }
+            }
             let mut entry: Entry = row
                 .into_iter()
                 .filter_map(|(key, value)| Some((key, text(value)?.0)))
@@ -113,6 +150,21 @@ impl ClusterRead for Client {
             Some((entry.remove(rows.key)?, entry))
         };
         Ok(listed.into_iter().filter_map(entry).collect())
+    }
+
+    async fn sdn(&self, node: &str) -> Result<BTreeMap<String, String>, ProxmoxError> {
+        let request = Request::new(&endpoint::SDN_STATUS, &[node]);
+        let rows: Option<Vec<BTreeMap<String, Value>>> = self.find(&request).await?;
+        let text = |row: &BTreeMap<String, Value>, key: &str| {
+            row.get(key).and_then(Value::as_str).map(str::to_owned)
+        };
+        let state =
+            |row: BTreeMap<String, Value>| Some((text(&row, "zone")?, text(&row, "status")?));
+        Ok(rows
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(state)
+            .collect())
     }
 
     async fn network(&self, node: &str) -> Result<NodeNetwork, ProxmoxError> {
@@ -188,6 +240,14 @@ impl ClusterWrite for Client {
     async fn drop_staged(&self, node: &str) -> Result<(), ProxmoxError> {
         self.done(&Request::new(&endpoint::NETWORK_REVERT, &[node]))
             .await
+    }
+
+    async fn drop_staged_sdn(&self) -> Result<(), ProxmoxError> {
+        self.done(&Request::new(&endpoint::SDN_ROLLBACK, &[])).await
+    }
+
+    async fn apply_sdn(&self) -> Result<Upid, ProxmoxError> {
+        self.task(&Request::new(&endpoint::SDN_APPLY, &[])).await
     }
 
     async fn reload_network(&self, node: &str) -> Result<Upid, ProxmoxError> {

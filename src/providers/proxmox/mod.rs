@@ -35,6 +35,7 @@ mod write;
 mod tests;
 
 pub use client::{Client, ClientOptions};
+pub use endpoint::writes;
 pub use entry::{ClusterRead, ClusterWrite};
 pub use error::{Delivery, ProxmoxError, Refusal};
 pub use firewall_file::FirewallFiles;

@@ -14,6 +14,7 @@ use super::{
     },
 };
 use crate::model::{
+    cluster::EntryKind,
     ids::{HostName, Vmid},
     observed::{ObservedNode, ObservedStorage, Question},
 };
@@ -69,9 +70,17 @@ impl Client {
             .iter()
             .filter(|((node, _), _)| node == name)
             .map(|((_, storage), types)| self.volumes(name, storage.as_str(), types));
-        let (storages, network, contents) = tokio::try_join!(
+        let sdn = async {
+            if request.entries.contains(&EntryKind::SdnZone) {
+                self.sdn(name.as_str()).await
+            } else {
+                Ok(BTreeMap::new())
+            }
+        };
+        let (storages, network, sdn, contents) = tokio::try_join!(
             self.find::<Vec<Storage>>(&storages),
             self.network(name.as_str()),
+            sdn,
             try_join_all(contents),
         )?;
         let mut volumes: BTreeMap<String, BTreeMap<String, u64>> = contents.into_iter().collect();
@@ -85,6 +94,7 @@ impl Client {
                     .map(str::to_owned)
                     .collect(),
                 active: row.active.0 && row.enabled.0,
+                shared: row.shared.0,
                 available: row.avail.unsigned(),
                 volumes: volumes.remove(&row.id).unwrap_or_default(),
             };
@@ -113,6 +123,7 @@ impl Client {
                 .collect(),
             bridges,
             network,
+            sdn,
         })
     }
 

@@ -16,6 +16,7 @@ pub(crate) mod pool;
 pub(crate) mod power;
 pub(crate) mod replication;
 pub(crate) mod rights;
+pub(crate) mod sdn;
 pub(crate) mod snapshot;
 pub(crate) mod storage;
 pub(crate) mod task;

@@ -113,11 +113,10 @@ fn check_option(
     }
     if is_numbered(key, "net") {
         if let Some(bridge) = value.and_then(|line| Card::parse(line).bridge().map(str::to_owned)) {
-            call.needs(
-                model,
-                &format!("/sdn/zones/localnetwork/{bridge}"),
-                &["SDN.Use"],
-            )?;
+            let zone = model.sdn.staged.vnets.get(&bridge);
+            let zone = zone.and_then(|vnet| vnet.get("zone"));
+            let zone = zone.map_or("localnetwork", String::as_str);
+            call.needs(model, &format!("/sdn/zones/{zone}/{bridge}"), &["SDN.Use"])?;
         }
         return needs("VM.Config.Network");
     }

@@ -5,6 +5,7 @@ use super::{
     firewall::Firewall,
     guest::Guest,
     network::Network,
+    sdn::Sdn,
     storage::{Shelf, Shelved, Storages},
     task::Tasks,
 };
@@ -40,6 +41,9 @@ pub(crate) struct Node {
     /// Whether it is off: the others cannot pass questions on to it.
     #[serde(default)]
     pub(crate) is_off: bool,
+    /// A fault: it has not loaded the software-defined network that is applied.
+    #[serde(default)]
+    pub(crate) sdn_lags: bool,
 }
 
 /// The whole model. Saved as one file, except for what the folders hold.
@@ -70,6 +74,8 @@ pub(crate) struct Model {
     /// Replication jobs: `150-0` -> options.
     #[serde(default)]
     pub(crate) replication: BTreeMap<String, BTreeMap<String, String>>,
+    #[serde(default)]
+    pub(crate) sdn: Sdn,
     pub(crate) access: Access,
     pub(crate) tasks: Tasks,
 }

@@ -13,5 +13,6 @@ pub(crate) mod guest;
 pub(crate) mod macros;
 pub(crate) mod network;
 pub(crate) mod power;
+pub(crate) mod sdn;
 pub(crate) mod storage;
 pub(crate) mod task;

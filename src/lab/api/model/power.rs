@@ -4,8 +4,9 @@ use super::{
     cluster::{Mapping, Model},
     drive::{Card, is_numbered},
     guest::Guest,
+    storage::parsed_size,
 };
-use crate::lab::backend::{VmNic, VmShare, VmSpec};
+use crate::lab::backend::{VmDisk, VmNic, VmShare, VmSpec};
 use crate::model::ids::Vmid;
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -74,8 +75,23 @@ impl Model {
             image,
             disk_bytes: guest.boot_disk_bytes(),
             shares,
+            disks: self.disks(&guest),
         };
         Ok((spec, log))
+    }
+
+    /// The disks that a guest knows by their serial numbers.
+    pub(crate) fn disks(&self, guest: &Guest) -> Vec<VmDisk> {
+        let mut drives: Vec<_> = guest.drives().into_values().collect();
+        drives.retain(super::drive::Drive::is_disk);
+        let disk = |drive: super::drive::Drive| {
+            Some(VmDisk {
+                serial: drive.option("serial")?.to_owned(),
+                bytes: drive.option("size").and_then(parsed_size)?,
+                volume: drive.file.clone(),
+            })
+        };
+        drives.into_iter().filter_map(disk).collect()
     }
 
     fn seed(&self, guest: &Guest) -> Result<Option<PathBuf>, String> {
@@ -159,7 +175,9 @@ impl Model {
             let index: u32 = key["net".len()..].parse().unwrap_or(0);
             let vlan: Option<u16> = card.options.get("tag").and_then(|tag| tag.parse().ok());
             let live = network.and_then(|network| network.live.get(bridge));
+            let is_vnet = self.sdn.zone_of(bridge, &guest.node).is_some();
             let why = match live {
+                None if is_vnet => None,
                 None => Some(format!("bridge '{bridge}' does not exist")),
                 Some(live) if vlan.is_some() && !live.vlan_aware && live.ports.is_empty() => {
                     Some(format!("no physical interface on bridge '{bridge}'"))

@@ -2,7 +2,7 @@
 
 use super::{
     endpoint::{Act::Read, Check, Endpoint, Method::Get, endpoint},
-    param::{BOOLEAN, INTEGER, opt, word},
+    param::{INTEGER, opt, word},
 };
 use crate::lab::api::endpoint::cluster;
 
@@ -38,20 +38,6 @@ pub(super) const CLUSTER: &[Endpoint] = &[
         Check::Perm("/", &["Sys.Audit"]),
         Read(cluster::options),
         &[],
-    ),
-    endpoint(
-        Get,
-        "/cluster/sdn/zones",
-        Check::Everyone,
-        Read(cluster::empty),
-        &[&[
-            opt("pending", BOOLEAN),
-            opt("running", BOOLEAN),
-            opt(
-                "type",
-                word(&["evpn", "faucet", "qinq", "simple", "vlan", "vxlan"]),
-            ),
-        ]],
     ),
     endpoint(
         Get,

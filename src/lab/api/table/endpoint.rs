@@ -130,6 +130,9 @@ pub(crate) const PATH: &[Param] = &[
     req("rule", TEXT.format("pve-configid")),
     req("roleid", TEXT.format("pve-roleid")),
     req("userid", TEXT.format("pve-userid").max(64)),
+    req("zone", TEXT.pattern(super::sdn::NAME).max(8).min(2)),
+    req("vnet", TEXT.pattern(super::sdn::NAME).max(8).min(2)),
+    req("subnet", TEXT.format("pve-sdn-subnet-id")),
     req("tokenid", TEXT.pattern("(?^:[A-Za-z][A-Za-z0-9\\.\\-_]+)")),
 ];
 

@@ -18,6 +18,7 @@ use super::{
     param::{self, Shape},
     power::POWER,
     replication::REPLICATION,
+    sdn::SDN,
     storage::STORAGE,
 };
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ const TABLES: &[&[Endpoint]] = &[
     NODE_FIREWALL,
     POWER,
     REPLICATION,
+    SDN,
     STORAGE,
 ];
 

@@ -26,6 +26,7 @@ pub(crate) mod param;
 pub(crate) mod pattern;
 mod power;
 mod replication;
+mod sdn;
 mod storage;
 
 pub use describe::described;

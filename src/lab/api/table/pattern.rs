@@ -17,6 +17,18 @@ pub(crate) fn known(pattern: &str) -> Option<fn(&str) -> bool> {
 type Test = (&'static str, fn(&str) -> bool);
 
 const PATTERNS: &[Test] = &[
+    (r"[a-zA-Z][a-zA-Z0-9]*[a-zA-Z0-9]", |text| {
+        text.len() >= 2
+            && text.starts_with(|c: char| c.is_ascii_alphabetic())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric())
+    }),
+    // `)-_` is a range of the character table: punctuation, digits, capitals.
+    (r"(?^i:[\(\)-_.\w\d\s]{0,256})", |text| {
+        text.chars().count() <= 256
+            && text.chars().all(|c| {
+                c == '(' || (')'..='_').contains(&c) || c.is_alphanumeric() || c.is_whitespace()
+            })
+    }),
     (r"(ide|sata|scsi|virtio)\d+", |text| {
         ["ide", "sata", "scsi", "virtio"]
             .iter()

@@ -53,6 +53,7 @@ pub(crate) async fn run(world: &World, upid: &str, work: Work) -> Result<(), Str
         } => task.import(&volid, upload, checksum).await,
         Work::DeleteVolume { volid } => task.delete_volume(&volid).await,
         Work::ApplyNetwork => task.apply_network().await,
+        Work::ApplySdn => task.apply_sdn().await,
         Work::Snapshot {
             vmid,
             name,
@@ -120,6 +121,23 @@ impl Bench<'_> {
 
     pub(super) fn now(&self) -> i64 {
         self.world.clock().unix()
+    }
+
+    /// Every node loads its interfaces, with what is staged for them.
+    async fn apply_sdn(&self) -> Result<(), String> {
+        self.take(0.5).await;
+        let log = self.world.change(|model| {
+            model.sdn.apply();
+            let mut log = Vec::new();
+            for (name, node) in model.nodes.iter_mut().filter(|(_, node)| !node.is_off) {
+                log.push(format!("{name}: reloading network config"));
+                node.network.apply();
+                node.sdn_lags = false;
+            }
+            log
+        });
+        self.log(log);
+        Ok(())
     }
 
     async fn apply_network(&self) -> Result<(), String> {

@@ -87,6 +87,7 @@ impl Bench<'_> {
             .world
             .change(|model| model.change(vmid, &change, &dice, now))?;
         self.log(log);
+        self.plug(vmid);
         Ok(())
     }
 
@@ -148,6 +149,7 @@ impl Bench<'_> {
             Ok(())
         })?;
         self.log(["Image resized.".to_owned()]);
+        self.plug(vmid);
         Ok(())
     }
 
@@ -254,6 +256,7 @@ impl Bench<'_> {
             Ok::<_, String>(log)
         })?;
         self.log(log);
+        self.plug(vmid);
         Ok(())
     }
 

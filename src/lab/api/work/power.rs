@@ -6,6 +6,17 @@ use crate::model::ids::Vmid;
 use serde_json::json;
 
 impl Bench<'_> {
+    /// Tells a running guest which disks it has.
+    pub(super) fn plug(&self, vmid: u32) {
+        let disks = self.world.change(|model| {
+            let guest = model.guest(vmid).ok()?.clone();
+            guest.running.is_some().then(|| model.disks(&guest))
+        });
+        if let (Some(disks), Ok(vmid)) = (disks, id(vmid)) {
+            self.world.backend().plug(vmid, disks);
+        }
+    }
+
     pub(super) async fn start(&self, vmid: u32) -> Result<(), String> {
         self.find(vmid)?;
         let _lock = self.world.hold(vmid).await?;

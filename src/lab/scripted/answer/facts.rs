@@ -85,6 +85,14 @@ pub(super) fn facts(machine: &mut Machine, input: &[u8]) -> Reply {
             }
         }
     }
+    let disks = asked("disk");
+    if !disks.is_empty() {
+        let told = machine.disk_facts(&disks);
+        say(format_args!(
+            "==infra disks==\n{}",
+            told.trim_end_matches('\n')
+        ));
+    }
     say(format_args!("==infra mounts=="));
     for (number, (at, mount)) in machine.mounts.iter().enumerate() {
         let (own, rest) = mount

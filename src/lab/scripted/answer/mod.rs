@@ -83,6 +83,7 @@ fn script(machine: &mut Machine, name: &str, arguments: &[String], call: &Call<'
         "infra-packages" => changes::packages(machine, arguments),
         "infra-units" => changes::units(machine, arguments),
         "infra-react" => changes::react(machine, arguments, call),
+        "infra-disk" => machine.change_disk(arguments),
         "infra-sysctl" => changes::sysctl(machine, arguments),
         "infra-ufw" => changes::ufw(machine, call.input),
         "infra-lock" => changes::lock(machine, arguments, call),

@@ -40,6 +40,30 @@ asked nft | while read -r family table; do
   nft --stateless list table "$family" "$table" 2>/dev/null | sed "s/^/$family $table\t/"
 done
 
+disks=$(asked disk)
+if [ -n "$disks" ]; then
+  section disks
+  # blkid reads the disk itself and ends with 2 where it knows nothing, with 8 where signatures contradict each other.
+  printf '%s\n' "$disks" | while IFS= read -r serial; do
+    disk=$(readlink -e -- "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_$serial") || continue
+    bytes=$(blockdev --getsize64 "$disk") || continue
+    signs=$(blkid --probe --output export "$disk" 2>/dev/null)
+    code=$?
+    takes=
+    case "$signs" in
+    *TYPE=ext4*) takes=$(dumpe2fs -h "$disk" 2>/dev/null |
+      awk -F ': *' '$1 == "Block count" { n = $2 } $1 == "Block size" { b = $2 } END { if (n && b) printf "%.0f", n * b }') ;;
+    *TYPE=xfs*)
+      # While it is mounted the kernel knows, and the disk lags.
+      at=$(findmnt --noheadings --first-only --output TARGET --source "$disk")
+      takes=$(if [ -n "$at" ]; then xfs_info "$at"; else xfs_db -r -c 'info' "$disk"; fi 2>/dev/null |
+        awk '/^data / { for (i = 1; i <= NF; i++) { split($i, word, "="); if (word[1] == "bsize") b = word[2] + 0; if (word[1] == "blocks") n = word[2] + 0 } }
+          END { if (n && b) printf "%.0f", n * b }') ;;
+    esac
+    printf '%s\t%s\tBLKID=%s\tTAKES=%s\t%s\n' "$serial" "$bytes" "$code" "$takes" "$(printf '%s' "$signs" | tr '\n' '\t')"
+  done
+fi
+
 section mounts
 cat /proc/self/mountinfo
 

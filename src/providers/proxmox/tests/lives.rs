@@ -32,6 +32,15 @@ fn vmid() -> Vmid {
     Vmid::new(110).expect("valid")
 }
 
+/// Every kind of entry.
+pub(super) const KINDS: [EntryKind; 5] = [
+    EntryKind::HaResource,
+    EntryKind::HaRule,
+    EntryKind::Replication,
+    EntryKind::SdnZone,
+    EntryKind::SdnVnet,
+];
+
 /// Every kind of entry, made, changed and deleted.
 async fn change_entries(client: &Client) {
     let pairs = |all: &[(&str, &str)]| -> Entry {
@@ -60,11 +69,27 @@ async fn change_entries(client: &Client) {
             "110-0",
             pairs(&[("type", "local"), ("target", "pve2"), ("schedule", "*/15")]),
         ),
+        (
+            EntryKind::SdnZone,
+            "lab",
+            pairs(&[("type", "simple"), ("nodes", "pve,pve2"), ("mtu", "1400")]),
+        ),
+        (
+            EntryKind::SdnVnet,
+            "cams",
+            pairs(&[
+                ("zone", "lab"),
+                ("alias", "Cameras"),
+                ("isolate-ports", "1"),
+                ("vlanaware", "1"),
+            ]),
+        ),
     ];
     for (kind, id, entry) in kinds {
         let set = match kind {
             EntryKind::Replication => pairs(&[("schedule", "*/5")]),
-            EntryKind::HaResource | EntryKind::HaRule => entry.clone(),
+            EntryKind::SdnZone => pairs(&[("mtu", "1500")]),
+            EntryKind::HaResource | EntryKind::HaRule | EntryKind::SdnVnet => entry.clone(),
         };
         let change = EntryWrite::Update {
             set,
@@ -109,6 +134,8 @@ async fn change_network(client: &Client) {
         .expect("yes");
     client.drop_staged("pve").await.expect("yes");
     client.reload_network("pve").await.expect("yes");
+    client.drop_staged_sdn().await.expect("yes");
+    client.apply_sdn().await.expect("yes");
 }
 
 pub(super) async fn change_lives(client: &Client) {

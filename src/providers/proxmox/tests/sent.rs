@@ -1,12 +1,11 @@
 //! Everything that the client can send, sent once, against the table and the published schema.
 
 use super::{
-    lives::{change_lives, rule},
+    lives::{KINDS, change_lives, rule},
     schema::{Schema, placeholders, row_of},
     server::{Asked, Reply, Server, client, hasty},
 };
 use crate::model::{
-    cluster::EntryKind,
     desired::ApiAuth,
     firewall::PveAlias,
     ids::Vmid,
@@ -56,6 +55,7 @@ fn agreeable(asked: &Asked, _before: usize) -> Reply {
         _ if path == "/pools"
             || path.starts_with("/cluster/ha/")
             || path.starts_with("/cluster/replication")
+            || path.starts_with("/cluster/sdn/")
             || path.contains("/network") =>
         {
             Reply::data("null")
@@ -90,11 +90,7 @@ async fn read_everything(client: &Client) {
         guests: BTreeMap::from([(vmid(), "pve".parse().expect("valid"))]),
         firewall: true,
         pools: true,
-        entries: BTreeSet::from([
-            EntryKind::HaResource,
-            EntryKind::HaRule,
-            EntryKind::Replication,
-        ]),
+        entries: KINDS.into(),
     };
     client
         .observe(&request)

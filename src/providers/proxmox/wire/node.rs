@@ -20,6 +20,8 @@ pub(in super::super) struct Storage {
     #[serde(default)]
     pub(in super::super) enabled: Flag,
     #[serde(default)]
+    pub(in super::super) shared: Flag,
+    #[serde(default)]
     pub(in super::super) avail: Number,
 }
 
