@@ -26,7 +26,7 @@ const COMMITTED: &str = "tests/lab_api/recordings.jsonl";
 const SHARED: &str = "../shared/data/pve-recordings-9.2.11.jsonl";
 
 /// Exchanges that are answered alike. Raise it when the lab learns; it may never sink.
-const ALIKE: usize = 428;
+const ALIKE: usize = 441;
 
 /// Exchanges recorded.
 const RECORDED: usize = 450;
