@@ -9,7 +9,7 @@ use crate::model::{
 use crate::providers::{
     compose::{DataError, DataGuard},
     ssh::SshHost,
-    zfs::{Zfs, ZfsWrite as _},
+    zfs::{self, Zfs, ZfsWrite as _},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,7 +52,7 @@ impl ZfsGuard<'_> {
             ),
         ]);
         let one: BTreeSet<DatasetName> = BTreeSet::from([id.dataset.clone()]);
-        Zfs(shell).snapshot(&one, &id.name, &properties).await?;
+        zfs::take(shell, &one, &id.name, &properties).await?;
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Errors of providers -> what the operator reads about a step.
 
 use super::walk::StepFailure;
+use crate::model::dataset::MARKER;
 use crate::providers::{
     compose::ComposeError,
     host::HostError,
@@ -142,6 +143,11 @@ fn compose_hint(error: &ComposeError) -> Option<String> {
         ),
         ComposeError::MissingMount { host, path, .. } => Some(format!(
             "What runs there was left alone. See why {path} is not mounted: `findmnt {path}` on {host}."
+        )),
+        ComposeError::BareMount { dataset, path, .. } => Some(format!(
+            "What runs there was left alone. {path}/{MARKER} does not say that this is {dataset}: it is not mounted on the host that owns its \
+             zpool, or is locked. `infra up` mounts it and writes that file; look with `zfs get mounted,keystatus {dataset}` there. A guest that was started \
+             before it was mounted there has to be stopped and started again: it was given the bare directory."
         )),
         ComposeError::RolledBack { .. } => Some(
             "It serves as before. Mend what made the new release ill, then run the command again."

@@ -2,18 +2,18 @@
 //! again. It ends when the far side has the newest snapshot by its guid, or says why it cannot.
 
 use crate::model::{
-    ids::{DatasetName, SnapshotName, SystemName, ZpoolName},
-    snapshot::{SnapshotId, Survey},
+    ids::{DatasetName, SnapshotName, SystemName},
+    snapshot::SnapshotId,
 };
 use crate::providers::{
     shell::{Shell as _, ShellError},
     ssh::{SshHost, carry},
     zfs::{
-        Zfs, ZfsError, ZfsRead as _, ZfsWrite as _,
+        self, Zfs, ZfsError, ZfsRead as _, ZfsWrite as _,
         transfer::{Ending, Sending, abort, ending, far_state, on_one_host, receive, send},
     },
 };
-use crate::replication::{Base, Divergence, Far, Near, Next, after, next, tag, unmarked};
+use crate::replication::{Base, Divergence, Far, Near, Next, after, doubt, next, tag, unmarked};
 
 /// A stream that is cut again and again is somebody else's problem.
 const CUTS: usize = 3;
@@ -117,7 +117,8 @@ pub async fn look(job: &Job<'_>) -> Result<(Near, Far), ReplicaError> {
         let dataset = dataset.clone();
         move |source| ReplicaError::Zfs { dataset, source }
     };
-    let here = survey(job.near, job.source)
+    let here = Zfs(job.near)
+        .dataset(job.source)
         .await
         .map_err(zfs(job.source))?;
     let Some(view) = here.datasets.get(job.source) else {
@@ -131,14 +132,19 @@ pub async fn look(job: &Job<'_>) -> Result<(Near, Far), ReplicaError> {
         snapshots: view.snapshots.clone(),
         bookmarks: view.bookmarks.clone(),
         is_encrypted: view.is_unlocked.is_some(),
+        version: here.version.clone(),
     };
-    let there = survey(job.far, job.target).await.map_err(zfs(job.target))?;
+    let there = Zfs(job.far)
+        .dataset(job.target)
+        .await
+        .map_err(zfs(job.target))?;
     let mut far = Far {
         dataset: job.target.clone(),
         exists: false,
         snapshots: Vec::new(),
         token: None,
         written_since: None,
+        version: there.version.clone(),
     };
     if let Some(view) = there.datasets.get(job.target) {
         far.exists = true;
@@ -151,14 +157,6 @@ pub async fn look(job: &Job<'_>) -> Result<(Near, Far), ReplicaError> {
     Ok((near, far))
 }
 
-async fn survey(host: &SshHost, dataset: &DatasetName) -> Result<Survey, ZfsError> {
-    let pool = ZpoolName::new(dataset.zpool()).map_err(|error| ZfsError::Garbled {
-        host: host.host().to_string(),
-        why: error.to_string(),
-    })?;
-    Zfs(host).survey(&[pool]).await
-}
-
 /// Replicates one pair. `say` hears of each step before it is taken.
 ///
 /// # Errors
@@ -168,6 +166,9 @@ pub async fn replicate(job: &Job<'_>, say: &dyn Fn(&str)) -> Result<Report, Repl
     let mut last: Option<u64> = None;
     loop {
         let (near, far) = look(job).await?;
+        if let Some(doubt) = doubt(&near, &far).filter(|_| steps.is_empty()) {
+            say(&doubt);
+        }
         let (sending, guid) = match next(&near, &far, job.system) {
             Next::NoSnapshot => return Ok(report(steps, End::NoSnapshot)),
             Next::Diverged(how) => return Ok(report(steps, End::Diverged(how))),
@@ -324,7 +325,7 @@ async fn keep(job: &Job<'_>, near: &Near, far: &Far, guid: u64) -> Result<(), Re
     here.hold(&tag, &keeping.hold_near).await.map_err(zfs)?;
     there.hold(&tag, &keeping.hold_far).await.map_err(zfs)?;
     if let Some((snapshot, name)) = &keeping.bookmark {
-        here.bookmark(snapshot, name).await.map_err(zfs)?;
+        zfs::bookmark(job.near, snapshot, name).await.map_err(zfs)?;
     }
     here.release(&tag, &keeping.release_near)
         .await

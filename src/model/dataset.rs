@@ -69,6 +69,10 @@ impl PartKind {
     }
 }
 
+/// The file at the top of a dataset that stacks use; it holds the dataset's name. A mount proves little: a node whose dataset
+/// is not mounted shares the bare directory beneath with its guests all the same.
+pub const MARKER: &str = ".infra-dataset";
+
 /// A dataset (filesystem).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dataset {

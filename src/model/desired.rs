@@ -101,6 +101,28 @@ impl Desired {
             || !self.hosts.is_empty()
     }
 
+    /// The datasets that a stack works on, by where they are mounted on its host.
+    pub fn datasets_of(&self, stack: &Stack) -> BTreeMap<String, DatasetName> {
+        let guest = self.guests.get(&stack.on);
+        let shared = guest.into_iter().flat_map(|guest| {
+            let mounts = guest.mounts.iter();
+            mounts.map(|mount| (&mount.at, &mount.dataset))
+        });
+        let own = self.datasets.values().filter(|own| own.host == stack.on);
+        let own = own.filter_map(|own| Some((own.properties.get("mountpoint")?, &own.name)));
+        shared
+            .chain(own)
+            .filter(|(at, _)| stack.needs_mounts.contains(at))
+            .map(|(at, dataset)| (at.clone(), dataset.clone()))
+            .collect()
+    }
+
+    /// Whether a stack works on a dataset: then the dataset carries its [`MARKER`](super::dataset::MARKER).
+    pub fn is_worked_on(&self, dataset: &DatasetName) -> bool {
+        let mut stacks = self.stacks.values();
+        stacks.any(|stack| self.datasets_of(stack).values().any(|own| own == dataset))
+    }
+
     /// How to reach a host: its address and its shell access. None for an unknown name.
     pub fn access(&self, host: &HostName) -> Option<(IpAddr, &SshAccess)> {
         if let Some(node) = self.nodes.get(host) {

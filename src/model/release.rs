@@ -1,11 +1,12 @@
 //! One release of a compose stack: everything its host needs, decided and rendered.
 
 use super::{
-    ids::{HostName, StackName, SystemName},
+    ids::{DatasetName, HostName, StackName, SystemName},
     secret::Content,
     stack::{GuardedDataset, StackDirectory},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Folder on every host under which stacks live: `<ROOT>/<stack>/releases/<id>`, `<ROOT>/<stack>/current`.
 pub const STACKS_ROOT: &str = "/opt/infra/stacks";
@@ -34,6 +35,9 @@ pub struct Release {
     pub data: Vec<StackDirectory>,
     /// Paths that must be real mounts before the start.
     pub needs_mounts: Vec<String>,
+    /// The datasets that must be behind such paths.
+    #[serde(default)]
+    pub datasets: BTreeMap<String, DatasetName>,
     /// Datasets of its own whose files go back with a release that fails.
     #[serde(default)]
     pub guarded: Vec<GuardedDataset>,

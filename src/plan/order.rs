@@ -16,7 +16,7 @@ use crate::model::{
     cluster::EntryKind,
     desired::Desired,
     guest::{Guest, MountVia},
-    ids::HostName,
+    ids::{DatasetName, HostName},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -289,8 +289,9 @@ pub(super) fn complete_needs(changes: &mut [Change], desired: &Desired) {
                         .take_while(|id| *id != change.id)
                         .last(),
                 );
-            } else if matches!(change.operation, Operation::DeployStack(_)) {
+            } else if let Operation::DeployStack(release) = &change.operation {
                 more.extend(in_lane(&format!("host/{}", change.host)));
+                more.extend(behind(&release.datasets, desired));
             }
         }
         extra.push(more);
@@ -314,6 +315,22 @@ pub(super) fn complete_needs(changes: &mut [Change], desired: &Desired) {
             .collect();
         change.needs = wanted.into_iter().collect();
     }
+}
+
+/// What happens to datasets before a stack works on them.
+fn behind<'a>(
+    datasets: &'a BTreeMap<String, DatasetName>,
+    desired: &'a Desired,
+) -> impl Iterator<Item = String> + 'a {
+    let known = datasets
+        .values()
+        .filter_map(|name| desired.datasets.get(name));
+    known.flat_map(|dataset| {
+        ["", " mount", " directories"].map(|what| {
+            let subject = diff::dataset_subject(&dataset.name);
+            id(&dataset.host, &format!("{subject}{what}"))
+        })
+    })
 }
 
 /// What a guest mounts over NFS must be shared first.

@@ -3,6 +3,7 @@
 use super::diff;
 use crate::model::{
     cluster::EntryKind,
+    dataset::MARKER,
     desired::Desired,
     facts::FactsRequest,
     host::Node,
@@ -79,6 +80,9 @@ pub fn questions<'a>(
                     .iter()
                     .map(|d| diff::directory(mountpoint, &d.path)),
             );
+            if desired.is_worked_on(&dataset.name) {
+                request.paths.push(diff::directory(mountpoint, MARKER));
+            }
         }
     }
     if let Some(request) = teller(desired).and_then(|node| hosts.get_mut(node)) {

@@ -97,6 +97,7 @@ pub fn render(
         directories,
         data: stack.data.clone(),
         needs_mounts: stack.needs_mounts.clone(),
+        datasets: desired.datasets_of(stack),
         guarded: stack.guarded.clone(),
         needs: stack.needs.clone(),
         settle_seconds: stack.settle_seconds,

@@ -2,6 +2,7 @@
 
 use super::hash::sha256;
 use crate::model::{
+    dataset::MARKER,
     desired::Desired,
     release::{ReleaseUnit, STACKS_ROOT},
     stack::Stack,
@@ -29,6 +30,18 @@ pub(super) fn unit(desired: &Desired, stack: &Stack) -> ReleaseUnit {
         .iter()
         .map(|path| format!("RequiresMountsFor={}\n", quoted(path)))
         .collect();
+    let proofs: Vec<String> = desired
+        .datasets_of(stack)
+        .iter()
+        .map(|(path, dataset)| {
+            let marker = format!("{path}/{MARKER}");
+            format!(
+                "ExecStartPre=/usr/bin/grep -Fqsx -- {} {}\n",
+                argument(dataset.as_str()),
+                argument(&marker)
+            )
+        })
+        .collect();
     let current = format!("{STACKS_ROOT}/{}/current", stack.name);
     let compose = format!(
         "/usr/bin/docker compose --project-name {} --project-directory {current} \
@@ -46,6 +59,7 @@ pub(super) fn unit(desired: &Desired, stack: &Stack) -> ReleaseUnit {
          [Service]\n\
          Type=oneshot\n\
          RemainAfterExit=yes\n\
+         {proofs}\
          ExecStart={compose} up --detach --no-build --pull never\n\
          ExecStop={compose} stop\n\
          TimeoutStartSec={start}\n\
@@ -57,6 +71,7 @@ pub(super) fn unit(desired: &Desired, stack: &Stack) -> ReleaseUnit {
         system = desired.system,
         before = before.concat(),
         mounts = mounts.concat(),
+        proofs = proofs.concat(),
         start = stack.timeout_seconds.max(60),
     );
     ReleaseUnit {
@@ -68,6 +83,11 @@ pub(super) fn unit(desired: &Desired, stack: &Stack) -> ReleaseUnit {
 
 fn name_of(stack: &str) -> String {
     format!("infra-stack-{stack}.service")
+}
+
+/// A word of a command line. systemd expands `%` and `$` in it.
+fn argument(word: &str) -> String {
+    quoted(&word.replace('$', "$$"))
 }
 
 /// systemd splits paths at spaces and expands `%`.

@@ -10,7 +10,9 @@
 mod keeping;
 mod next;
 mod side;
+mod version;
 
 pub use keeping::{Keeping, after, arrived, bases_over_there, bookmark_name, tag, unmarked};
 pub use next::{Base, Divergence, Next, next};
 pub use side::{Far, Near};
+pub use version::doubt;

@@ -193,6 +193,7 @@ pub(super) mod tests {
             snapshots,
             bookmarks: vec![],
             is_encrypted: false,
+            version: String::new(),
         }
     }
 
@@ -203,6 +204,7 @@ pub(super) mod tests {
             snapshots,
             token: None,
             written_since: Some(0),
+            version: String::new(),
         }
     }
 

@@ -16,6 +16,8 @@ pub struct Near {
     pub bookmarks: Vec<BookmarkFact>,
     /// Whether it is encrypted: then it is sent raw.
     pub is_encrypted: bool,
+    /// Its host's ZFS, `2.3.9-1`; empty when it cannot be told.
+    pub version: String,
 }
 
 /// Where it goes.
@@ -31,6 +33,8 @@ pub struct Far {
     pub token: Option<String>,
     /// For snapshots that were asked about: bytes written since then.
     pub written_since: Option<u64>,
+    /// Its host's ZFS, `2.3.9-1`; empty when it cannot be told.
+    pub version: String,
 }
 
 impl Near {

@@ -98,6 +98,11 @@ impl Decision<'_> {
 
     /// The reason in words.
     pub fn why(&self) -> String {
+        self.why_held_by(&[])
+    }
+
+    /// The reason in words, with the tags that hold it where they are known.
+    pub fn why_held_by(&self, tags: &[&str]) -> String {
         if self.reasons.is_empty() {
             let is_guard = self.snapshot.name.as_str().starts_with("infra_guard_");
             return if is_guard {
@@ -106,7 +111,14 @@ impl Decision<'_> {
                 "newer ones stand for its periods".to_owned()
             };
         }
-        let words: Vec<String> = self.reasons.iter().map(ToString::to_string).collect();
+        let word = |reason: &Reason| {
+            if matches!(reason, Reason::Held(_)) && !tags.is_empty() {
+                format!("held by {}", tags.join(" and "))
+            } else {
+                reason.to_string()
+            }
+        };
+        let words: Vec<String> = self.reasons.iter().map(word).collect();
         words.join(", ")
     }
 }

@@ -273,6 +273,11 @@ fn every_snapshot_has_its_reason() {
         ]
     );
     assert_eq!(Reason::Held(42).to_string(), "held by 42 tags");
+    let tags = ["release 42", "infra-replica-offsite"];
+    assert_eq!(
+        decide(&view, &rules)[2].why_held_by(&tags),
+        "held by release 42 and infra-replica-offsite"
+    );
 }
 
 #[test]

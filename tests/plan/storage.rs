@@ -78,12 +78,30 @@ fn a_missing_dataset_is_created_with_its_directories() {
     let said = drift(|_, seen| {
         facts(seen, "pve").datasets.remove(&dataset("tank/media"));
         facts(seen, "pve").paths.remove("/mnt/tank/media");
+        facts(seen, "pve")
+            .paths
+            .remove("/mnt/tank/media/.infra-dataset");
     });
     assert_eq!(
         said,
         [
             "+ pve: dataset tank/media [hot] acltype: nothing -> posix; atime: nothing -> off; compression: nothing -> lz4; mountpoint: nothing -> /mnt/tank/media; recordsize: nothing -> 1M; xattr: nothing -> sa",
-            "~ pve: dataset tank/media directories [hot] /mnt/tank/media: nothing -> 1000:1000 0775"
+            "~ pve: dataset tank/media directories [hot] /mnt/tank/media: nothing -> 1000:1000 0775; /mnt/tank/media/.infra-dataset: nothing -> tank/media"
+        ]
+    );
+}
+
+#[test]
+fn a_dataset_without_its_file_gets_it_again() {
+    let said = drift(|_, seen| {
+        facts(seen, "pve")
+            .paths
+            .remove("/mnt/tank/photos/.infra-dataset");
+    });
+    assert_eq!(
+        said,
+        [
+            "~ pve: dataset tank/photos directories [hot] /mnt/tank/photos/.infra-dataset: nothing -> tank/photos"
         ]
     );
 }

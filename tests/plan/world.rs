@@ -5,6 +5,7 @@ use infra::{
     firewall::{self, CompiledFirewall, DockerUser},
     inventory::{BuiltinTemplates, load},
     model::{
+        dataset::MARKER,
         desired::Desired,
         facts::{
             ContainerFact, DatasetFact, DiskFact, DockerFacts, HostFacts, MountFact, PathFact,
@@ -286,6 +287,12 @@ impl System {
                 };
                 let seen = entry("directory", directory.uid, directory.gid, directory.mode);
                 facts.paths.insert(path, Some(seen));
+            }
+            if let Some(mountpoint) = mountpoint
+                && self.desired.is_worked_on(&wanted.name)
+            {
+                let marker = format!("{mountpoint}/{MARKER}");
+                facts.paths.insert(marker, Some(entry("file", 0, 0, 0o444)));
             }
         }
         if let Some(chain) = self.firewall.docker.get(host) {

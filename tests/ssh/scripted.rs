@@ -527,6 +527,7 @@ fn release(id: &str, label: &str, image: &str) -> Release {
         directories: Vec::new(),
         data: Vec::new(),
         needs_mounts: Vec::new(),
+        datasets: std::collections::BTreeMap::new(),
         guarded: Vec::new(),
         needs: Vec::new(),
         settle_seconds: 0,

@@ -20,7 +20,7 @@ use crate::providers::{
     program::Program,
     shell::{Command, Shell as _},
     ssh::SshHost,
-    zfs::{Zfs, ZfsError, ZfsRead as _, ZfsWrite as _},
+    zfs::{self, Zfs, ZfsError, ZfsRead as _},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -273,8 +273,7 @@ async fn destroy(shell: &SshHost, snapshots: &[SnapshotId]) -> Result<(), Backup
         host: shell.host().to_string(),
         said,
     };
-    let done = Zfs(shell)
-        .destroy_snapshots(snapshots)
+    let done = zfs::destroy(shell, snapshots)
         .await
         .map_err(|error| failed(error.to_string()))?;
     match done.left.first() {
@@ -339,7 +338,7 @@ async fn taken(
             "Taking a snapshot of {} in {pool}.",
             together.len()
         ));
-        let done = Zfs(shell).snapshot(&together, &name, &properties).await;
+        let done = zfs::take(shell, &together, &name, &properties).await;
         if let Err(error) = done {
             let _ = destroy(shell, &out.snapshots).await;
             return Err(zfs(work, error));

@@ -1,18 +1,17 @@
 //! What goes on the far side of a replica once the newest snapshot has arrived there.
 
 use super::{
-    engine,
     look::told,
     prune::{FEW, Limits},
 };
 use crate::apply::replica::{Job, look};
 use crate::cli::{exit, failure::Failure};
 use crate::model::{
-    ids::{DatasetName, ZpoolName},
+    ids::DatasetName,
     retention::Retention,
     snapshot::{DatasetView, SnapshotId},
 };
-use crate::providers::zfs::{Destroyed, Zfs, ZfsRead as _};
+use crate::providers::zfs::{self, Destroyed, Zfs, ZfsRead as _};
 use crate::replication::bases_over_there;
 use crate::retention::{Rules, decide, doubt, is_pruned};
 
@@ -28,9 +27,8 @@ pub(super) async fn going(
     let (near, far) = look(job)
         .await
         .map_err(|error| Failure::of(exit::UNREACHABLE, &error))?;
-    let pool = ZpoolName::new(job.target.zpool()).map_err(|e| crate::cli::failure::failed(&e))?;
     let survey = Zfs(job.far)
-        .survey(&[pool])
+        .dataset(job.target)
         .await
         .map_err(|error| told(&error))?;
     let here = jiff::Timestamp::now().as_second();
@@ -93,7 +91,7 @@ pub(super) async fn destroy(job: &Job<'_>, snapshots: &[SnapshotId]) -> Result<D
     if snapshots.is_empty() {
         return Ok(Destroyed::default());
     }
-    engine::destroy(job.far, snapshots)
+    zfs::destroy(job.far, snapshots)
         .await
         .map_err(|error| told(&error).hint("Some may be gone already; run the same command again."))
 }

@@ -1,10 +1,12 @@
 //! `infra zfs list`: every snapshot, whose it is, and what keeps it.
 
-use super::look::{Choice, look};
+use super::{
+    look::{Choice, look},
+    prune::bases,
+};
 use crate::cli::{context::Context, exit, failure::Failure, live, session::Session};
 use crate::retention::{Rules, decide};
 use clap::Args;
-use std::collections::BTreeMap;
 
 /// List snapshots with their age, their owner and what keeps them
 #[derive(Debug, Clone, Args)]
@@ -31,11 +33,12 @@ async fn show(context: &Context, args: &ListArgs, session: Session) -> Result<u8
                 .declared
                 .map(|entry| entry.retention)
                 .unwrap_or_default();
+            let bases = bases(cover.view);
             let rules = Rules {
                 system: &desired.system,
                 retention: &retention,
                 now: survey.clock,
-                bases: &BTreeMap::new(),
+                bases: &bases,
             };
             for decision in decide(cover.view, &rules) {
                 let one = decision.snapshot;

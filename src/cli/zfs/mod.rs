@@ -8,7 +8,6 @@ mod args;
 mod clone;
 mod copies;
 mod coverage;
-mod engine;
 mod hold;
 mod hook;
 mod list;

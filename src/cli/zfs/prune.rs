@@ -1,17 +1,17 @@
 //! `infra zfs prune`: what goes, what stays, and why.
 
-use super::{
-    engine,
-    look::{Choice, Seen, look, told},
-};
+use super::look::{Choice, Seen, look, told};
 use crate::cli::{context::Context, exit, failure::Failure, live, locks::Locks, session::Session};
 use crate::model::{
     desired::Desired,
     ids::HostName,
     snapshot::{DatasetView, SnapshotId, Survey},
 };
-use crate::providers::shell::Shell;
-use crate::retention::{Rules, decide, doubt, is_pruned};
+use crate::providers::{
+    shell::Shell,
+    zfs::{self, Zfs, ZfsRead as _},
+};
+use crate::retention::{Cover, Rules, decide, doubt, is_pruned};
 use crate::view::{palette, words::count};
 use clap::Args;
 use serde::Serialize;
@@ -135,9 +135,13 @@ pub(super) async fn carry_out(
             )
             .hint("Set the clock (`timedatectl`). Destroy or rename a snapshot that is really dated wrongly; when the clock is right, say `--clock-is-right`."));
         }
+        let tags = match session.hosts.get(host) {
+            Some(shell) if args.plan => tags(shell, &choice.of(host, survey)).await,
+            Some(_) | None => Tags::new(),
+        };
         plans.insert(
             host.clone(),
-            plan(&session.desired, host, survey, choice, &args.limits),
+            plan(&session.desired, host, survey, choice, &args.limits, &tags),
         );
     }
     if !context.global.json {
@@ -190,6 +194,28 @@ fn agree(context: &Context, total: usize) -> Result<(), Failure> {
     }
 }
 
+/// The tags that hold snapshots.
+pub(super) type Tags = BTreeMap<SnapshotId, Vec<String>>;
+
+/// Asks who holds what is held: one more round trip, for a plan alone. Where the answer fails, a plan says that it is held.
+async fn tags<S: Shell>(shell: &S, covers: &[Cover<'_>]) -> Tags {
+    let held = covers.iter().flat_map(|cover| {
+        let snapshots = cover.view.snapshots.iter();
+        snapshots
+            .filter(|one| one.userrefs > 0)
+            .map(|one| SnapshotId {
+                dataset: cover.dataset.clone(),
+                name: one.name.clone(),
+            })
+    });
+    let held: Vec<SnapshotId> = held.collect();
+    let mut out = Tags::new();
+    for fact in Zfs(shell).holds(&held).await.unwrap_or_default() {
+        out.entry(fact.snapshot).or_default().push(fact.tag);
+    }
+    out
+}
+
 /// Decides about the chosen datasets of a host.
 pub(super) fn plan(
     desired: &Desired,
@@ -197,6 +223,7 @@ pub(super) fn plan(
     survey: &Survey,
     choice: &Choice<'_>,
     limits: &Limits,
+    tags: &Tags,
 ) -> Pruning {
     let mut out = Pruning::default();
     for cover in choice.of(host, survey) {
@@ -236,7 +263,11 @@ pub(super) fn plan(
                 host: host.clone(),
                 snapshot: id.to_string(),
                 keep: decision.keeps(),
-                why: decision.why(),
+                why: {
+                    let tags = tags.get(&id).into_iter().flatten();
+                    let tags: Vec<&str> = tags.map(String::as_str).collect();
+                    decision.why_held_by(&tags)
+                },
                 used: decision.snapshot.used,
             });
             if !decision.keeps() {
@@ -248,7 +279,7 @@ pub(super) fn plan(
 }
 
 /// The last snapshots that replicas have in common with a dataset: infra's bookmarks are made of them.
-fn bases(view: &DatasetView) -> BTreeMap<u64, String> {
+pub(super) fn bases(view: &DatasetView) -> BTreeMap<u64, String> {
     view.bookmarks
         .iter()
         .filter(|bookmark| bookmark.name.as_str().starts_with("infra"))
@@ -285,7 +316,7 @@ async fn destroy<S: Shell>(
     snapshots: &[SnapshotId],
     pruned: &mut Pruned,
 ) -> Result<(), Failure> {
-    let done = engine::destroy(shell, snapshots).await.map_err(|error| {
+    let done = zfs::destroy(shell, snapshots).await.map_err(|error| {
         told(&error).hint("Some may be gone already; `infra zfs prune --plan` shows what is left.")
     })?;
     if !context.global.json {

@@ -12,7 +12,7 @@ use crate::model::{
     snapshot::SnapshotId,
 };
 use crate::providers::{shell::hint, ssh::SshHost};
-use crate::replication::{Divergence, Next, next};
+use crate::replication::{Divergence, Next, doubt, next};
 use crate::view::words::count;
 use clap::Args;
 use std::sync::atomic::AtomicBool;
@@ -371,6 +371,9 @@ async fn one(context: &Context, job: &Job<'_>, plan: bool) -> Row {
     if plan {
         return match look(job).await {
             Ok((near, far)) => {
+                if let Some(doubt) = doubt(&near, &far) {
+                    context.terminal.tell(&doubt);
+                }
                 let step = next(&near, &far, job.system);
                 Row {
                     is_current: matches!(step, Next::Nothing { .. }),

@@ -12,7 +12,7 @@ use crate::model::{
 use crate::providers::{
     shell::{Command, Shell},
     ssh::SshHost,
-    zfs::{Zfs, ZfsError, ZfsWrite as _},
+    zfs::{self, Zfs, ZfsError, ZfsWrite as _},
 };
 use crate::view::words::{count, list};
 use clap::Args;
@@ -183,14 +183,7 @@ async fn carry_out(
         forget(&loss, &running).await?;
         return Err(failure);
     }
-    let result = roll(
-        context,
-        &Zfs(loss.shell),
-        &session.desired,
-        &loss.id,
-        &guard,
-    )
-    .await;
+    let result = roll(context, loss.shell, &session.desired, &loss.id, &guard).await;
     let all_started = standstill::start(context, &running).await;
     if all_started {
         forget(&loss, &running).await?;
@@ -268,7 +261,7 @@ fn told_done(context: &Context, loss: &Loss<'_>, guard: Option<&SnapshotId>, cha
 
 async fn roll<S: Shell>(
     context: &Context,
-    zfs: &Zfs<'_, S>,
+    shell: &S,
     desired: &Desired,
     id: &SnapshotId,
     guard: &SnapshotId,
@@ -278,10 +271,10 @@ async fn roll<S: Shell>(
         (RUN.to_owned(), format!("rollback to {}", id.name)),
     ]);
     let one = BTreeSet::from([id.dataset.clone()]);
-    zfs.snapshot(&one, &guard.name, &properties)
+    zfs::take(shell, &one, &guard.name, &properties)
         .await
         .map_err(|error| told(&error).hint("Nothing was rolled back."))?;
-    zfs.roll_forward(id).await.map_err(|error| {
+    Zfs(shell).roll_forward(id).await.map_err(|error| {
         let again = context.again(&format!("zfs rollback '{guard}'"));
         cannot(&error).hint(format!(
             "Some files may be old and some new. What was there before is in {guard}. Run the command again, or go back: `{again}`."

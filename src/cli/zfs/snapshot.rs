@@ -1,7 +1,7 @@
 //! `infra zfs snapshot`: what is due, of one moment within each zpool.
 
 use super::{
-    engine, hook,
+    hook,
     look::{Choice, Seen, look, told},
     prune::{self, PruneArgs, Pruned},
 };
@@ -10,9 +10,9 @@ use crate::model::{
     dataset::SnapshotHook,
     desired::Desired,
     ids::{DatasetName, HostName, SnapshotName},
-    snapshot::{MARK, RUN, SCHEDULED, SCHEDULES, Survey, mark, our_name},
+    snapshot::{LONGEST, MARK, RUN, SCHEDULED, SCHEDULES, Survey, mark, our_name},
 };
-use crate::providers::shell::Shell;
+use crate::providers::{shell::Shell, zfs};
 use crate::retention::{Cover, doubt, due};
 use crate::view::words::count;
 use clap::Args;
@@ -208,6 +208,13 @@ pub(super) async fn take<S: Shell>(
         })?;
         let mut zpools: BTreeMap<String, BTreeSet<DatasetName>> = BTreeMap::new();
         for dataset in wanted.keys().filter(|name| !hooked.skipped.contains(*name)) {
+            // Somebody made it with a name that leaves no room: it must not keep its whole zpool from a snapshot.
+            if dataset.as_str().len() + 1 + name.as_str().len() > LONGEST {
+                done.complaints.push(format!(
+                    "{host}: no snapshot of {dataset}: with @{name} its name would be longer than {LONGEST} bytes; rename the dataset"
+                ));
+                continue;
+            }
             let zpool = dataset.zpool().to_owned();
             zpools.entry(zpool).or_default().insert(dataset.clone());
         }
@@ -222,7 +229,7 @@ pub(super) async fn take<S: Shell>(
                 (SCHEDULES.to_owned(), schedules.join(",")),
                 (RUN.to_owned(), run_id.to_owned()),
             ]);
-            match engine::take(shell, &datasets, &name, &properties).await {
+            match zfs::take(shell, &datasets, &name, &properties).await {
                 Ok(()) => done.taken.push(Taken {
                     host: host.clone(),
                     zpool,

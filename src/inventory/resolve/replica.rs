@@ -15,8 +15,12 @@ use crate::model::{
     ids::{DatasetName, HostName, ReplicaName},
     replica::{Replica, target},
     retention::Retention,
+    snapshot::LONGEST,
 };
 use std::collections::{BTreeMap, BTreeSet};
+
+/// What a bookmark has around its replica's name: `#infra-replica-NAME-` and sixteen digits.
+const MARK_BYTES: usize = 32;
 
 /// All replicas.
 pub(super) fn replicas(
@@ -158,7 +162,16 @@ fn arrivals(
         let Some(place) = target(&replica.below, source) else {
             continue;
         };
-        if is_here && replica.below.is_within(source) {
+        let longest = source.as_str().len().max(place.as_str().len());
+        if longest + MARK_BYTES + replica.name.as_str().len() > LONGEST {
+            wrong(
+                format!(
+                    "bookmarks and snapshots of `{source}` for this replica would have names of more than {LONGEST} bytes"
+                ),
+                "shorten the name of the replica, of the dataset, or of the place where copies go",
+                &raw.to,
+            );
+        } else if is_here && replica.below.is_within(source) {
             wrong(
                 format!("the copy of `{source}` would lie in `{source}` itself"),
                 "a copy belongs on another zpool",

@@ -103,13 +103,16 @@ impl Writer<'_> {
             if let Some(mount) = mount {
                 return Some(mount.at.clone());
             }
-        } else if scope.knows(Noun::Guest, self.on.as_str()) {
+        }
+        // A zpool may be a node's, an external host's, or a guest's own.
+        let known = self.desired.datasets.get(dataset);
+        if let Some(known) = known.filter(|known| known.host == *self.on) {
+            return known.properties.get("mountpoint").cloned();
+        }
+        if !self.desired.guests.contains_key(self.on) && scope.knows(Noun::Guest, self.on.as_str())
+        {
             // The guest is written and faulty; its mounts are not known.
             return None;
-        } else if let Some(known) = self.desired.datasets.get(dataset)
-            && known.host == *self.on
-        {
-            return known.properties.get("mountpoint").cloned();
         }
         scope
             .error(

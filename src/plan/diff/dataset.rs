@@ -1,7 +1,7 @@
 //! Datasets and the directories in them. Nothing here ever destroys.
 
 use crate::model::{
-    dataset::{Dataset, Zpool},
+    dataset::{Dataset, MARKER, Zpool},
     desired::Desired,
     facts::{DatasetFact, HostFacts},
     ids::{DatasetName, HostName},
@@ -57,7 +57,7 @@ pub(super) fn diff(draft: &mut Draft, desired: &Desired, host: &HostName, facts:
             None => create(draft, desired, host, dataset),
             Some(found) => update(draft, desired, host, dataset, found),
         }
-        directories(draft, host, dataset, facts);
+        directories(draft, desired, host, dataset, facts);
     }
     report_unmanaged(draft, desired, host, facts);
 }
@@ -70,8 +70,10 @@ fn create_pool(draft: &mut Draft, host: &HostName, pool: &Zpool) {
     draft.propose(
         host,
         &format!("zpool {}", pool.name),
-        Proposal::create("the inventory names its disks, which must be empty")
-            .fields(fields.collect()),
+        Proposal::create(
+            "the inventory names its disks; each is read from end to end first, and must be empty",
+        )
+        .fields(fields.collect()),
         Operation::CreateZpool {
             zpool: pool.name.clone(),
             parts: pool.create.clone(),
@@ -266,7 +268,13 @@ fn shared_by_hand(draft: &mut Draft, host: &HostName, dataset: &Dataset, found: 
     }
 }
 
-fn directories(draft: &mut Draft, host: &HostName, dataset: &Dataset, facts: &HostFacts) {
+fn directories(
+    draft: &mut Draft,
+    desired: &Desired,
+    host: &HostName,
+    dataset: &Dataset,
+    facts: &HostFacts,
+) {
     let Some(mountpoint) = dataset.properties.get("mountpoint") else {
         return;
     };
@@ -286,9 +294,19 @@ fn directories(draft: &mut Draft, host: &HostName, dataset: &Dataset, facts: &Ho
         })
         .cloned()
         .collect();
-    if differing.is_empty() {
+    let marker = path(mountpoint, MARKER);
+    let is_marked = !mountpoint.starts_with('/')
+        || !desired.is_worked_on(&dataset.name)
+        || matches!(facts.paths.get(&marker), Some(Some(seen)) if seen.kind == "file");
+    if differing.is_empty() && is_marked {
         return;
     }
+    let mark = (!is_marked).then(|| Field::new(&marker, None, Some(dataset.name.as_str())));
+    let reason = if differing.is_empty() {
+        "stacks know the dataset by a file in it"
+    } else {
+        "containers write there by number"
+    };
     let fields = differing
         .iter()
         .map(|directory| {
@@ -301,16 +319,15 @@ fn directories(draft: &mut Draft, host: &HostName, dataset: &Dataset, facts: &Ho
                 Some(&show(directory.uid, directory.gid, directory.mode)),
             )
         })
+        .chain(mark)
         .collect();
     draft.propose(
         host,
         &format!("{} directories", subject(&dataset.name)),
-        Proposal::update("containers write there by number")
-            .fields(fields)
-            .after([
-                id(host, &subject(&dataset.name)),
-                id(host, &format!("{} mount", subject(&dataset.name))),
-            ]),
+        Proposal::update(reason).fields(fields).after([
+            id(host, &subject(&dataset.name)),
+            id(host, &format!("{} mount", subject(&dataset.name))),
+        ]),
         Operation::DatasetDirectories {
             dataset: dataset.name.clone(),
             mountpoint: mountpoint.clone(),

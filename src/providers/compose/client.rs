@@ -197,14 +197,22 @@ impl<S: Shell> ComposeWrite for Compose<'_, S> {
         if output.is_success() {
             return Ok(parse::staged(&output.text()));
         }
-        match said(&output, "missing-mount ") {
-            Some(path) if output.code == 21 => Err(ComposeError::MissingMount {
-                host: self.shell.host().clone(),
-                stack: release.stack.clone(),
-                path,
-            }),
-            Some(_) | None => Err(self.failed(script::STAGE_NAME, &output)),
+        let (host, stack) = (self.shell.host().clone(), release.stack.clone());
+        if output.code == 21 {
+            if let Some(path) = said(&output, "missing-mount ") {
+                return Err(ComposeError::MissingMount { host, stack, path });
+            }
+            if let Some(path) = said(&output, "bare-mount ") {
+                let dataset = release.datasets.get(&path).map(ToString::to_string);
+                return Err(ComposeError::BareMount {
+                    host,
+                    stack,
+                    dataset: dataset.unwrap_or_default(),
+                    path,
+                });
+            }
         }
+        Err(self.failed(script::STAGE_NAME, &output))
     }
 
     async fn pull(&self, release: &Release) -> Result<Vec<PulledImage>, ComposeError> {

@@ -18,6 +18,9 @@ pub(super) fn stage(release: &Release, secrets: &SecretValues) -> Result<Command
     let mut input = Vec::new();
     for path in &release.needs_mounts {
         input.extend_from_slice(format!("mount {path}\n").as_bytes());
+        if let Some(dataset) = release.datasets.get(path) {
+            input.extend_from_slice(format!("dataset {dataset}\n").as_bytes());
+        }
     }
     for d in &release.directories {
         let record = format!("directory {:04o} {} {} {}\n", d.mode, d.uid, d.gid, d.path);

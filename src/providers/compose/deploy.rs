@@ -360,6 +360,7 @@ mod tests {
             directories: vec![],
             data: vec![],
             needs_mounts: vec!["/mnt/tank".to_owned()],
+            datasets: std::collections::BTreeMap::new(),
             guarded: vec![],
             needs: vec![],
             settle_seconds: 5,

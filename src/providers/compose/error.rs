@@ -28,6 +28,18 @@ pub enum ComposeError {
         /// Path.
         path: String,
     },
+    /// Something is mounted, and it is not the dataset: starting would write beside the data.
+    #[error("find dataset {dataset} at {path} on {host}: stack {stack} stays as it is")]
+    BareMount {
+        /// Host.
+        host: HostName,
+        /// Stack.
+        stack: StackName,
+        /// Dataset.
+        dataset: String,
+        /// Path.
+        path: String,
+    },
     /// The host's disk is full.
     #[error("write to the disk of {host}, which is full: {why}")]
     DiskFull {

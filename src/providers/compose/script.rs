@@ -10,7 +10,7 @@ pub const FACTS: &str = include_str!("scripts/facts.sh");
 /// `infra-stack-stage STACK ID`. stdin: records `mount PATH`, `directory MODE UID GID PATH`, `data MODE UID GID PATH` (a link
 /// in the release to what outlives it), `file MODE UID GID BYTES PATH`
 /// followed by exactly that many bytes, and `end`. stdout: `new PATH` and `changed PATH` for each file that was not as given.
-/// Exit 21 after `missing-mount PATH`; 22 when the input ends early.
+/// Exit 21 after `missing-mount PATH` or `bare-mount PATH`; 22 when the input ends early.
 pub const STAGE: &str = concat!(
     include_str!("scripts/preamble.sh"),
     include_str!("scripts/stage.sh")

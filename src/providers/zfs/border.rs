@@ -25,6 +25,12 @@ pub trait ZfsRead: Send + Sync {
     fn survey(&self, zpools: &[ZpoolName])
     -> impl Future<Output = Result<Survey, ZfsError>> + Send;
 
+    /// The same of one dataset with its snapshots and bookmarks, and nothing else of its zpool: what one replica needs.
+    fn dataset(
+        &self,
+        dataset: &DatasetName,
+    ) -> impl Future<Output = Result<Survey, ZfsError>> + Send;
+
     /// The tags that hold snapshots. None asked is no command.
     fn holds(
         &self,
@@ -78,7 +84,8 @@ pub trait ZfsWrite: Send + Sync {
         dataset: &DatasetName,
     ) -> impl Future<Output = Result<Outcome, ZfsError>> + Send;
 
-    /// Makes directories inside a mounted filesystem, with owners and modes. The dataset's own is `.`.
+    /// Makes directories inside a mounted filesystem, with owners and modes, and the file by which it is known. The dataset's
+    /// own directory is `.`.
     fn make_directories(
         &self,
         dataset: &DatasetName,

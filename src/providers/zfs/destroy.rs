@@ -1,6 +1,7 @@
 //! Destroying snapshots in batches, and what to do when one of a batch cannot go.
 //!
-//! ZFS destroys all of `dataset@a,b,c` or none of it. So: all at once; then without those that it named; then one by
+//! One channel program destroys what a zpool loses, and tells what stays. For the words of why, and where programs are not to
+//! be had: ZFS destroys all of `dataset@a,b,c` or none of it. So: all at once; then without those that it named; then one by
 //! one. That is three round trips, however many datasets and snapshots there are.
 
 use super::error::ZfsError;

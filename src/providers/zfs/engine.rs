@@ -32,7 +32,7 @@ pub const CREATE_SCRIPT: &str = "infra-zfs-create";
 /// with an octal mode. Output: `changed PATH` lines. Exit 65 when it is not mounted, 66 when a path leads out of it.
 pub const DIRECTORIES_SCRIPT: &str = "infra-zfs-directories";
 
-/// Name of the script that surveys zpools. Arguments: the mark's property, then zpool names.
+/// Name of the script that surveys zpools. Arguments: the mark's property, then names of zpools or datasets.
 pub const SURVEY_SCRIPT: &str = "infra-zfs-survey";
 
 /// Name of the script that takes snapshots. Arguments: their name, then `-o property=value` pairs. Input: datasets,
@@ -42,6 +42,9 @@ pub const SNAPSHOT_SCRIPT: &str = "infra-zfs-snapshot";
 /// Name of the script that holds and releases. Arguments: `hold` or `release`, and the tag. Input: snapshots, one on
 /// each line. Output: `changed SNAPSHOT` lines.
 pub const HOLD_SCRIPT: &str = "infra-zfs-hold";
+
+/// Name of the script that lists holds. Input: snapshots, one on each line. Output: as `zfs holds -Hp`.
+const HOLDS_SCRIPT: &str = "infra-zfs-holds";
 
 /// Name of the script that makes a filesystem's files those of a snapshot. Arguments: dataset, the snapshot's short
 /// name, and `look` to change nothing. Output: rsync's itemized lines.
@@ -58,6 +61,7 @@ const MARK_EACH: &str = include_str!("scripts/mark.sh");
 const CREATE_ZPOOL: &str = include_str!("scripts/zpool-create.sh");
 const ROLL_FORWARD: &str = include_str!("scripts/rollforward.sh");
 const SNAPSHOT: &str = include_str!("scripts/snapshot.sh");
+const HOLDS: &str = include_str!("scripts/holds.sh");
 const HOLD: &str = include_str!("scripts/hold.sh");
 const CREATE: &str = include_str!("scripts/create.sh");
 const DIRECTORIES: &str = include_str!("scripts/directories.sh");
@@ -67,6 +71,9 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Terabytes that differ.
 const COPY_PATIENCE: Duration = Duration::from_hours(12);
+
+/// A disk of the largest kind, read from end to end.
+const DISK_PATIENCE: Duration = Duration::from_hours(24 * 7);
 
 /// A hundred thousand snapshots on disks that sleep.
 const LIST_PATIENCE: Duration = Duration::from_mins(15);
@@ -91,22 +98,18 @@ impl<S: Shell> ZfsRead for Zfs<'_, S> {
     }
 
     async fn survey(&self, zpools: &[ZpoolName]) -> Result<Survey, ZfsError> {
-        let names = zpools.iter().map(ZpoolName::as_str);
-        let command = Command::script(SURVEY_SCRIPT, SURVEY)
-            .args([MARK])
-            .args(names)
-            .timeout(LIST_PATIENCE);
-        let output = self.0.demand(command).await?;
-        // Borrowed where it is UTF-8, which is always: a hundred megabytes are not copied.
-        parse_survey(&String::from_utf8_lossy(&output.stdout)).map_err(|why| self.garbled(why))
+        self.seen(zpools.iter().map(ZpoolName::as_str)).await
+    }
+
+    async fn dataset(&self, dataset: &DatasetName) -> Result<Survey, ZfsError> {
+        self.seen([dataset.as_str()]).await
     }
 
     async fn holds(&self, snapshots: &[SnapshotId]) -> Result<Vec<HoldFact>, ZfsError> {
         let Some(first) = snapshots.first() else {
             return Ok(Vec::new());
         };
-        let names = snapshots.iter().map(ToString::to_string);
-        let command = Command::new(["zfs", "holds", "-Hp"]).args(names);
+        let command = Command::script(HOLDS_SCRIPT, HOLDS).stdin(one_a_line(snapshots));
         let output = self.change(&first.dataset, command).await?;
         output
             .text()
@@ -126,7 +129,7 @@ impl<S: Shell> ZfsWrite for Zfs<'_, S> {
         let command = Command::script(CREATE_ZPOOL_SCRIPT, CREATE_ZPOOL)
             .args([zpool.as_str()])
             .args(words)
-            .timeout(PATIENCE);
+            .timeout(DISK_PATIENCE);
         let output = self.0.run(command).await?;
         if output.is_success() {
             return Ok(());
@@ -214,9 +217,6 @@ impl<S: Shell> ZfsWrite for Zfs<'_, S> {
         dataset: &DatasetName,
         directories: &[DatasetDirectory],
     ) -> Result<Outcome, ZfsError> {
-        if directories.is_empty() {
-            return Ok(Outcome::Unchanged);
-        }
         let lines = directories.iter().map(|directory| line(dataset, directory));
         let input: String = lines.collect::<Result<_, ZfsError>>()?;
         let command = Command::script(DIRECTORIES_SCRIPT, DIRECTORIES)
@@ -418,6 +418,16 @@ impl<S: Shell> Zfs<'_, S> {
             return Err(ZfsError::of(host, dataset, &output));
         }
         Ok(output.text().lines().map(str::to_owned).collect())
+    }
+
+    async fn seen(&self, names: impl IntoIterator<Item = &str> + Send) -> Result<Survey, ZfsError> {
+        let command = Command::script(SURVEY_SCRIPT, SURVEY)
+            .args([MARK])
+            .args(names)
+            .timeout(LIST_PATIENCE);
+        let output = self.0.demand(command).await?;
+        // Borrowed where it is UTF-8, which is always: a hundred megabytes are not copied.
+        parse_survey(&String::from_utf8_lossy(&output.stdout)).map_err(|why| self.garbled(why))
     }
 
     fn garbled(&self, why: String) -> ZfsError {

@@ -91,6 +91,10 @@ impl<S: Shell> ZfsRead for Lzc<'_, S> {
         self.shell.survey(zpools).await
     }
 
+    async fn dataset(&self, dataset: &DatasetName) -> Result<Survey, ZfsError> {
+        self.shell.dataset(dataset).await
+    }
+
     async fn holds(&self, snapshots: &[SnapshotId]) -> Result<Vec<HoldFact>, ZfsError> {
         self.shell.holds(snapshots).await
     }

@@ -17,6 +17,7 @@ mod error;
 mod facts;
 mod frame;
 mod health;
+mod here;
 #[cfg(feature = "libzetta")]
 #[expect(
     clippy::disallowed_methods,
@@ -39,6 +40,7 @@ pub use engine::{
 };
 pub use error::ZfsError;
 pub use facts::{FACTS, ZfsFacts, parse_facts};
+pub use here::{bookmark, destroy, take};
 #[cfg(feature = "libzetta")]
 pub use lzc::Lzc;
 pub use survey::parse_survey;

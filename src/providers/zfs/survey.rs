@@ -21,7 +21,7 @@ use std::{
     io::{BufReader, Read},
 };
 
-/// The script. Its arguments are [`MARK`](crate::model::snapshot::MARK) and zpool names.
+/// The script. Its arguments are [`MARK`](crate::model::snapshot::MARK) and names of zpools or datasets.
 pub(super) const SURVEY: &str = include_str!("scripts/survey.sh");
 
 /// The columns of the text form, in the script's order.

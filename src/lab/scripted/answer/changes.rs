@@ -355,6 +355,14 @@ pub(super) fn zfs_directories(machine: &mut Machine, arguments: &[String], input
         return Reply::failed(65, format!("{dataset} is not mounted"));
     };
     let mut out = String::new();
+    let marker = format!("{root}/.infra-dataset");
+    if !machine.tree.exists(&marker) {
+        let name = format!("{dataset}\n");
+        if let Err(why) = machine.tree.write(&marker, name.as_bytes(), 0, 0, 0o444) {
+            return Reply::failed(1, why);
+        }
+        out.push_str("changed .infra-dataset\n");
+    }
     for line in String::from_utf8_lossy(input).lines() {
         let mut words = line.splitn(4, ' ');
         let mut number = |radix| {

@@ -3,9 +3,9 @@
 use crate::lab::scripted::machine::{Machine, Reply};
 use std::fmt::Write as _;
 
-/// `infra-zfs-survey MARK POOL...`
+/// `infra-zfs-survey MARK POOL|DATASET...`
 pub(super) fn survey(machine: &mut Machine, arguments: &[String], now: jiff::Timestamp) -> Reply {
-    let [mark, pools @ ..] = arguments else {
+    let [mark, names @ ..] = arguments else {
         return Reply::failed(2, "infra-zfs-survey: a property is needed");
     };
     let mut out = format!("==zfs clock {}\n", now.as_second());
@@ -17,7 +17,13 @@ pub(super) fn survey(machine: &mut Machine, arguments: &[String], now: jiff::Tim
     let columns = format!(
         "name,type,guid,createtxg,creation,used,userrefs,clones,origin,mounted,keystatus,{mark}"
     );
-    for pool in pools {
+    for name in names {
+        let pool = name.split('/').next().unwrap_or(name);
+        let depth = if name == pool {
+            ["-r"].as_slice()
+        } else {
+            &["-d", "1"]
+        };
         let health = [
             "list",
             "-Hp",
@@ -27,7 +33,12 @@ pub(super) fn survey(machine: &mut Machine, arguments: &[String], now: jiff::Tim
         ];
         let status = ["status", "-p", pool];
         let types = "filesystem,volume,snapshot,bookmark";
-        let things = ["list", "-H", "-p", "-r", "-t", types, "-o", &columns, pool];
+        let things = [
+            &["list", "-H", "-p"],
+            depth,
+            &["-t", types, "-o", &columns, name],
+        ]
+        .concat();
         for (about, program, words) in [
             ("pool", "zpool", health.as_slice()),
             ("status", "zpool", &status),

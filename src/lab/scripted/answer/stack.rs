@@ -42,7 +42,8 @@ pub(super) fn stage(machine: &mut Machine, arguments: &[String], input: &[u8]) -
             "mount" if !machine.mounts.contains_key(rest) && !is_dataset(machine, rest) => {
                 return Reply::told(21, format!("missing-mount {rest}\n"));
             }
-            "mount" => Ok(()),
+            // A guest in memory has no files of its node: it takes the mount's word.
+            "mount" | "dataset" => Ok(()),
             "directory" => directory(machine, rest),
             "data" => data(machine, &release, stack, rest, &mut listed),
             "file" => file(machine, &release, rest, &mut input, &mut out, &mut listed),

@@ -13,8 +13,16 @@ while IFS= read -r line; do
   rest=${line#* }
   case $kind in
   mount)
+    place=$rest
     if ! findmnt --noheadings --mountpoint "$rest" >/dev/null; then
       echo "missing-mount $rest"
+      exit 21
+    fi
+    ;;
+  dataset)
+    # A guest is given the bare directory where its node has not mounted the dataset: only a file of the dataset tells.
+    if [ "$(cat "$place/.infra-dataset" 2>/dev/null)" != "$rest" ]; then
+      echo "bare-mount $place"
       exit 21
     fi
     ;;

@@ -16,6 +16,12 @@ yes,/*) ;;
 	;;
 esac
 root=$(readlink -f -- "$mountpoint") || exit
+# By this file whoever is given a mount of it, in a guest or a container, knows that the dataset is behind it.
+marker=$root/.infra-dataset
+if [ -L "$marker" ] || [ "$(cat "$marker" 2>/dev/null)" != "$dataset" ]; then
+	rm -f -- "$marker" && printf '%s\n' "$dataset" >"$marker" && chmod 0444 "$marker" || exit
+	echo 'changed .infra-dataset'
+fi
 while read -r uid gid mode path; do
 	directory="$root/$path"
 	[ "$path" = . ] && directory=$root

@@ -40,10 +40,10 @@ case ${3-} in
 look) set -- --dry-run ;;
 *) set -- ;;
 esac
-set -- "$@" -aHAXS -x --numeric-ids --itemize-changes --exclude=/.zfs --exclude-from="$place/inner"
+set -- "$@" -aHAXS -x --numeric-ids --itemize-changes --exclude=/.zfs --exclude=/.infra-dataset --exclude-from="$place/inner"
 rsync "$@" --delete "$place/was/" "$mountpoint/" >"$place/lines" || exit
 # Size and time can be alike and the content not, in a database's file for one: what was touched since is compared in full.
-(cd "$mountpoint" && find . -ignore_readdir_race -xdev -type f -newerct "@$((creation - 2))" -print0) >"$place/touched" || exit
+(cd "$mountpoint" && find . -ignore_readdir_race -xdev -type f ! -path ./.infra-dataset -newerct "@$((creation - 2))" -print0) >"$place/touched" || exit
 rsync "$@" --checksum --from0 --files-from="$place/touched" --ignore-missing-args "$place/was/" "$mountpoint/" \
 	>>"$place/lines" || exit
 awk '{ path = substr($0, index($0, " ")) } !(path in seen) { seen[path] = 1; print }' "$place/lines"

@@ -20,6 +20,21 @@ zpool import 2>/dev/null | awk -v name="$pool" '$1 == "pool:" && $2 == name { fo
 blank() { # DISK OFFSET BYTES
 	cmp -s -n "$3" -i "$2:0" "$1" /dev/zero
 }
+# A disk that a process has open, a loop device lies on, or a guest of this node is given, is somebody's though it is empty.
+users() { # DISK
+	find /proc/[0-9]*/fd -lname "$1" 2>/dev/null | cut -d / -f 3 | sort -u | while read -r process; do
+		printf 'process %s (%s) ' "$process" "$(cat "/proc/$process/comm" 2>/dev/null)"
+	done
+	losetup --noheadings --output NAME --associated "$1" 2>/dev/null | tr '\n' ' '
+	for file in /etc/pve/qemu-server/*.conf /etc/pve/lxc/*.conf; do
+		[ -e "$file" ] || continue
+		grep -oE '/dev/[^,[:space:]]+' "$file" | while IFS= read -r path; do
+			[ "$(readlink -f -- "$path")" = "$1" ] && printf '%s ' "$file" && break
+		done
+	done
+}
+# Whoever looks at disks that have just been plugged in is nobody's user of them.
+command -v udevadm >/dev/null 2>&1 && udevadm settle --timeout=30
 seen=' '
 count=$#
 for word; do
@@ -40,6 +55,8 @@ for word; do
 	[ "$(lsblk -dno TYPE "$disk")" = disk ] || refuse "$link is a part of a disk, or no disk at all"
 	[ "$(lsblk -no NAME "$disk" | wc -l)" = 1 ] || refuse "$link is in use: $(lsblk -no NAME,TYPE,FSTYPE,MOUNTPOINTS "$disk" | sed 1d | tr -s ' \n' ' ')"
 	findmnt -n -S "$disk" >/dev/null && refuse "$link is mounted"
+	holders=$(users "$disk")
+	[ -z "$holders" ] || refuse "$link is in use: $holders"
 	signs=$(wipefs --no-act --noheadings --output TYPE "$disk") || refuse "$link cannot be read"
 	[ -z "$signs" ] || refuse "$link holds something: $(printf %s "$signs" | tr '\n' ' ')"
 	bytes=$(blockdev --getsize64 "$disk") || refuse "$link has no size"
@@ -56,4 +73,17 @@ for word; do
 	set -- "$@" "$link"
 done
 shift "$count"
-exec zpool create -o ashift=12 -O mountpoint=none "$pool" "$@"
+# Samples find at once what fills a disk. That there is nothing at all is proven by reading all of it, all disks side by side.
+found=$(mktemp) || exit
+trap 'rm -f "$found"' EXIT
+for link; do
+	[ -b "$link" ] || continue
+	{
+		bytes=$(blockdev --getsize64 "$link")
+		differs=$({ dd if="$link" bs=4M iflag=direct status=none | cmp -n "$bytes" - /dev/zero; } 2>&1) ||
+			printf '%s is not empty, or cannot be read: %s\n' "$link" "$differs" >>"$found"
+	} &
+done
+wait
+[ -s "$found" ] && refuse "$(tr '\n' ' ' <"$found")"
+zpool create -o ashift=12 -O mountpoint=none "$pool" "$@"

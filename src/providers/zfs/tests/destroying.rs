@@ -89,7 +89,8 @@ async fn rounds_do_not_grow_with_datasets_or_snapshots() {
     let done = Zfs(&host).destroy_snapshots(&all).await.expect("it ran");
     assert_eq!(done.gone.len(), 15_000);
     assert_eq!(host.ran.lock().expect("fine").len(), 1);
-    assert_eq!(host.started.lock().expect("fine").len(), 300);
+    // A program for each thousand.
+    assert_eq!(host.started.lock().expect("fine").len(), 15);
 }
 
 #[tokio::test]
