@@ -7,6 +7,7 @@
 //! guest intranet 110 lan=192.168.1.20/24  host pi 192.168.1.30
 //! jump intranet pve                       nameserver intranet 192.168.1.1
 //! stack proxy extranet 80/tcp 443/tcp@127.0.0.1
+//! dataset tank/media pve                  nfs intranet tank/media
 //! flow lan,pi > extranet : 443/tcp | why
 //! never any - operators > intranet : 5432/tcp | why
 //! ```
@@ -15,11 +16,13 @@ use infra::{
     diagnostic::Place,
     model::{
         address::Port,
+        dataset::Dataset,
         desired::{ApiAuth, Desired, ProxmoxApi, TlsTrust},
         flow::{AddressSet, Endpoint, Flow, FlowPort, Never, Zone},
-        guest::{Guest, Nic, RootDisk},
+        guest::{Guest, GuestMount, MountVia, Nic, RootDisk},
         host::{ExternalHost, Node, SshAccess},
         ids::{HostName, SecretName, ServiceName, SetName, StackName, Vmid, ZoneName},
+        retention::Retention,
         size::Bytes,
         stack::{Publish, Stack},
     },
@@ -183,6 +186,32 @@ fn thing(out: &mut Desired, word: &str, words: &[&str]) {
         "stack" => {
             let stack = stack(words);
             out.stacks.insert(stack.name.clone(), stack);
+        }
+        "dataset" => {
+            let dataset = Dataset {
+                name: name(words[0]),
+                host: name(words[1]),
+                profile: None,
+                properties: BTreeMap::new(),
+                key: None,
+                directories: vec![],
+                snapshots: None,
+                retention: Retention::STANDARD,
+                hooks: vec![],
+                waivers: BTreeMap::new(),
+            };
+            out.datasets.insert(dataset.name.clone(), dataset);
+        }
+        "nfs" => {
+            let guest: HostName = name(words[0]);
+            let mount = GuestMount {
+                dataset: name(words[1]),
+                at: format!("/mnt/{}", words[1]),
+                via: MountVia::Nfs,
+                read_only: false,
+            };
+            let guest = out.guests.get_mut(&guest).expect("a guest");
+            guest.mounts.push(mount);
         }
         _ => panic!("unknown thing {word}"),
     }
