@@ -74,10 +74,14 @@ nightly-live:
 # A playbook that ansible-playbook runs on real guests, with infra's inventory.
 nightly-ansible:
 	tests/ansible/run.sh $(INFRA) target/nightly-ansible
-# Real OpenZFS in a QEMU guest: built when it is not in the cache, then the whole suite on it.
+# Real OpenZFS in a QEMU guest: built when it is not in the cache, then the whole suite on it, with both engines.
 nightly-zfs:
 	tests/zfs/rig/rig.sh build
 	INFRA_NIGHTLY=zfs cargo test --locked --test zfs -- --nocapture
+	tests/zfs/rig/headers.sh cargo clippy --locked $(LIBZETTA) --lib --bins --test zfs -- -D warnings
+	INFRA_NIGHTLY=zfs tests/zfs/rig/headers.sh cargo test --locked $(LIBZETTA) --test zfs lzc:: -- --nocapture
+# Apart from what everybody else builds: with the feature the program starts only where libzfs_core is.
+LIBZETTA := --features libzetta --target-dir target/libzetta
 
 bench-ansible: build lab-deps ## The flagship with nothing to do, against Ansible; needs root and ansible-playbook (see the script)
 	benches/ansible/run.sh $(INFRA) target/bench-ansible

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # run.sh INFRA FOLDER: a night of sanoid and a night of infra, side by side in one run on real OpenZFS, each on a zpool of its own
 # with the same 50 datasets and 1,000 snapshots of twenty days. Both take the day's 50 and drop what is older than ten days.
-# Twice: once for the time, once with every `zfs` and `zpool` counted. Needs root and the rig (tests/zfs/rig/rig.sh build).
+# Twice, on zpools made anew: once for the time, once with every `zfs` and `zpool` counted. Needs root and the rig (tests/zfs/rig/rig.sh build).
 # sanoid runs on the machine itself; infra comes over SSH as it always does, so its time has that in it.
 set -euo pipefail
 infra=$(realpath "$1") folder=$2 here=$(cd "$(dirname "$0")" && pwd)
@@ -36,10 +36,13 @@ zfs:
 $(for name in $datasets; do echo "      $name: {snapshots: daily, retention: ten}"; done)
 YAML
 
-echo "making two zpools with 50 datasets and 1,000 snapshots each" >&2
-guest sh -eu <<SH
-zpool create -O mountpoint=none tank /dev/vdg
-zpool create -O mountpoint=none cellar /dev/vdh
+stage() {
+  echo "making two zpools with 50 datasets and 1,000 snapshots each" >&2
+  guest sh -eu <<SH
+for pool in tank cellar; do if zpool list \$pool >/dev/null 2>&1; then zpool destroy \$pool; fi; done
+rm -rf /var/cache/sanoid /var/lib/sanoid
+zpool create -f -O mountpoint=none tank /dev/vdg
+zpool create -f -O mountpoint=none cellar /dev/vdh
 systemctl stop systemd-timesyncd 2>/dev/null || true
 now=\$(date +%s)
 for name in $(echo $datasets); do zfs create tank/\$name; zfs create cellar/\$name; done
@@ -75,19 +78,21 @@ autosnap = yes
 autoprune = yes
 CONF
 SH
+}
 ours() { HOME="$folder/home" XDG_STATE_HOME="$folder/state" XDG_CONFIG_HOME="$folder/config" NO_COLOR=1 \
   "$infra" -i "$folder/inventory" zfs snapshot --all --prune --max-share 100 --clock-is-right; }
 theirs() { guest 'TZ=UTC sanoid --cron --verbose'; }
 seconds() { local begun; begun=$(date +%s.%N); "$@" >>"$folder/run.log" 2>&1 || { tail -n 20 "$folder/run.log" >&2; return 1; }; echo "$(date +%s.%N) - $begun" | bc; }
 left() { guest "zfs list -H -t snapshot -o name -r $1 | wc -l"; }
+stage
 before="$(left tank) and $(left cellar)"
 t_theirs=$(seconds theirs)
 t_ours=$(seconds ours)
 after="$(left tank) and $(left cellar)"
 
-# The next day, with every command written down.
+# The same night again, with every command written down.
+stage
 guest sh -eu <<'SH'
-date -s "@$(($(date +%s) + 86400))" >/dev/null
 for name in zfs zpool; do
   printf '#!/bin/sh\necho %s "$@" >>/run/commands\nexec /usr/sbin/%s "$@"\n' "$name" "$name" >"/usr/local/sbin/$name"
   chmod 755 "/usr/local/sbin/$name"
@@ -96,6 +101,6 @@ SH
 commands() { guest 'rm -f /run/commands'; "$@" >>"$folder/run.log" 2>&1; guest 'wc -l </run/commands'; guest 'cut -d " " -f 1,2 /run/commands | sort | uniq -c' >&2; }
 c_theirs=$(commands theirs)
 c_ours=$(commands ours)
-echo "snapshots before: $before; after: $after; after the next day: $(left tank) and $(left cellar)"
-echo "first night, 50 taken and some 550 dropped: sanoid $t_theirs s, infra $t_ours s, ratio $(echo "scale=1; $t_theirs / $t_ours" | bc)"
-echo "next night, 50 taken and 50 dropped, commands: sanoid $c_theirs, infra $c_ours, ratio $(echo "scale=1; $c_theirs / $c_ours" | bc)"
+echo "snapshots before: $before; after: $after; after the counted night: $(left tank) and $(left cellar)"
+echo "a night, 50 taken and some 550 dropped: sanoid $t_theirs s, infra $t_ours s, ratio $(echo "scale=1; $t_theirs / $t_ours" | bc)"
+echo "commands of such a night: sanoid $c_theirs, infra $c_ours, ratio $(echo "scale=1; $c_theirs / $c_ours" | bc)"

@@ -5,8 +5,10 @@
     reason = "lays out stages and reads what was left on them"
 )]
 
+mod bench;
 #[cfg(feature = "libzetta")]
 mod lzc;
+mod odd;
 mod real;
 mod reasons;
 mod replay;

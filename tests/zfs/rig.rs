@@ -25,18 +25,46 @@ pub(crate) fn is_nightly() -> bool {
     std::env::var("INFRA_NIGHTLY").is_ok_and(|suite| suite == "zfs")
 }
 
-/// A running guest.
+/// Set inside a guest, to the folder where the suite lies that was carried there.
+const HERE: &str = "INFRA_ZFS_HERE";
+
+/// Where the suite lies when it runs inside a guest; none outside.
+pub(crate) fn here() -> Option<PathBuf> {
+    std::env::var_os(HERE).map(PathBuf::from)
+}
+
+/// The program under test.
+pub(crate) fn program() -> PathBuf {
+    here().map_or_else(
+        || PathBuf::from(env!("CARGO_BIN_EXE_infra")),
+        |folder| folder.join("infra"),
+    )
+}
+
+/// A running guest, seen from the machine that emulates it or from inside.
 pub(crate) struct Rig {
-    cache: PathBuf,
+    /// Its key and host key.
+    keys: PathBuf,
     folder: tempfile::TempDir,
     port: u16,
+    is_here: bool,
     _alone: MutexGuard<'static, ()>,
 }
 
 impl Rig {
-    /// Resumes the saved machine; none where there is none.
+    /// Resumes the saved machine; none where there is none. Inside a guest it is that guest.
     pub(crate) fn up() -> Option<Self> {
         let alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = tempfile::tempdir().expect("a folder");
+        if let Some(keys) = here() {
+            return Some(Self {
+                keys,
+                folder,
+                port: 22,
+                is_here: true,
+                _alone: alone,
+            });
+        }
         let have = Command::new(SCRIPT)
             .arg("have")
             .output()
@@ -44,16 +72,15 @@ impl Rig {
         if !have.status.success() {
             return None;
         }
-        let cache = PathBuf::from(String::from_utf8(have.stdout).expect("a path").trim());
-        let folder = tempfile::tempdir().expect("a folder");
         let port = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .expect("a free port")
             .port();
         let rig = Self {
-            cache,
+            keys: PathBuf::from(String::from_utf8(have.stdout).expect("a path").trim()),
             folder,
             port,
+            is_here: false,
             _alone: alone,
         };
         let status = Command::new(SCRIPT)
@@ -73,16 +100,46 @@ impl Rig {
 
     /// The key that opens it.
     pub(crate) fn key(&self) -> PathBuf {
-        self.cache.join("operator_ed25519")
+        self.keys.join("operator_ed25519")
     }
 
     /// Its host key under these names.
     pub(crate) fn known_hosts(&self, names: &[&str]) -> String {
-        let key = std::fs::read_to_string(self.cache.join("known_hosts")).expect("the guest's key");
+        let key = std::fs::read_to_string(self.keys.join("known_hosts")).expect("the guest's key");
         names
             .iter()
             .map(|name| key.replace("infra-zfs-rig", name))
             .collect()
+    }
+
+    /// Carries the suite and the program under test into the guest, and runs one test there; what it said.
+    #[cfg(feature = "libzetta")]
+    pub(crate) fn runs_inside(&self, test: &str) -> String {
+        const FOLDER: &str = "/var/suite";
+        let suite = self.folder.path().join("suite");
+        std::fs::create_dir(&suite).expect("a folder");
+        let own = std::env::current_exe().expect("a path");
+        for (from, name) in [(own, "suite"), (program(), "infra")] {
+            // Without what only a debugger reads: an emulated machine is slow to take it.
+            let strip = Command::new("strip")
+                .arg("-o")
+                .arg(suite.join(name))
+                .arg(from)
+                .status();
+            assert!(strip.expect("strip runs").success());
+        }
+        for name in ["operator_ed25519", "known_hosts"] {
+            std::fs::copy(self.keys.join(name), suite.join(name)).expect("a copy");
+        }
+        self.carry(
+            &format!(
+                "tar -c -C \"$1\" . | \"$0\" 'mkdir {FOLDER} && tar -x --no-same-owner -C {FOLDER}'"
+            ),
+            &suite,
+        );
+        self.sh(&format!(
+            "INFRA_NIGHTLY=zfs {HERE}={FOLDER} {FOLDER}/suite --exact {test} --nocapture 2>&1"
+        ))
     }
 
     fn run(&self) -> PathBuf {
@@ -114,7 +171,7 @@ impl Rig {
         let mut ssh = Command::new("ssh");
         ssh.args(["-F", "none", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR"])
             .arg("-i")
-            .arg(self.cache.join("operator_ed25519"))
+            .arg(self.key())
             .args([
                 "-o",
                 "StrictHostKeyChecking=yes",
@@ -124,7 +181,7 @@ impl Rig {
             .arg("-o")
             .arg(format!(
                 "UserKnownHostsFile={}",
-                self.cache.join("known_hosts").display()
+                self.keys.join("known_hosts").display()
             ))
             .args(["-p", &self.port.to_string(), "root@127.0.0.1"]);
         ssh
@@ -132,10 +189,19 @@ impl Rig {
 
     /// A script in the guest that must succeed; its output.
     pub(crate) fn sh(&self, script: &str) -> String {
-        let output = self.ssh().arg(script).output().expect("ssh runs");
+        let mut shell = if self.is_here {
+            Command::new("bash")
+        } else {
+            self.ssh()
+        };
+        if self.is_here {
+            shell.arg("-c");
+        }
+        let output = shell.arg(script).output().expect("it runs");
         assert!(
             output.status.success(),
-            "{script}: {}",
+            "{script}: {}{}",
+            String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
         String::from_utf8_lossy(&output.stdout).into_owned()
@@ -183,6 +249,9 @@ impl Rig {
 impl Drop for Rig {
     fn drop(&mut self) {
         // Whatever happens to the test, the emulator must not outlive it.
+        if self.is_here {
+            return;
+        }
         let _ = Command::new(SCRIPT).arg("down").arg(self.run()).status();
     }
 }

@@ -1,168 +1,13 @@
-//! The verbs as people type them, on real OpenZFS: a host with two zpools, and one behind another address of it.
+//! The verbs as people type them, on real OpenZFS.
 
-use super::{
-    rig::{Rig, is_nightly},
-    stage::tell,
-};
-use serde_json::Value;
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Command, Output, Stdio},
-};
-
-/// An inventory about a rig, and the program.
-struct Bench {
-    rig: Rig,
-    folder: tempfile::TempDir,
-}
-
-const INVENTORY: &str = "version: 1
-name: home
-hosts:
-  nas: {address: 127.0.0.1, ssh: {port: PORT, identity: KEY}}
-  vault: {address: 127.0.0.2, ssh: {port: PORT, identity: KEY}}
-zones:
-  lan: {cidrs: 127.0.0.0/8}
-sets: {operators: [127.0.0.9]}
-operators: operators
-services: {shell: PORT/tcp}
-flows:
-  - {from: operators, to: [nas, vault], allow: shell, reason: administration}
-zfs:
-  tank:
-    host: nas
-    datasets:
-      photos: {snapshots: daily, properties: {acltype: posix}, datasets: {raw: {}}}
-      media: {snapshots: weekly}
-  cellar: {host: vault, datasets: {home: {snapshots: none, waivers: {snapshots: it holds copies, backup: it is one}}}}
-retention: {two: {last: 2, guards: 1}}
-replicas:
-  offsite: {datasets: [tank/photos], to: cellar/home, retention: two}
-stacks:
-  app: {on: nas, mounts: {files: tank/photos}}
-";
-
-/// A unit with the stack's name that only notes what is asked of it.
-const UNIT: &str = "[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/bin/sh -c 'echo start >>/run/app.log'
-ExecStop=/bin/sh -c 'test ! -e /run/app.stuck && echo stop >>/run/app.log'
-";
-
-impl Bench {
-    /// In the nightly alone: a busy machine is too slow for an emulated one to answer in time.
-    fn up() -> Option<Self> {
-        if !is_nightly() {
-            tell(
-                "skipped: the verbs on real OpenZFS are tested at night; `make nightly SUITE=zfs`",
-            );
-            return None;
-        }
-        let rig = super::real::rig()?;
-        let folder = tempfile::tempdir().expect("a folder");
-        let bench = Self { rig, folder };
-        let text = INVENTORY
-            .replace("PORT", &bench.rig.port().to_string())
-            .replace("KEY", &bench.rig.key().to_string_lossy());
-        bench.write("inventory/system.yaml", &text);
-        bench.write(
-            "inventory/known_hosts",
-            &bench.rig.known_hosts(&["nas", "vault"]),
-        );
-        bench.write(
-            "inventory/templates/app/stack.yaml",
-            "description: An app.\nneeds_mounts: [files]\n",
-        );
-        bench.write(
-            "inventory/templates/app/compose.yaml",
-            "services:\n  app:\n    image: docker.io/library/busybox:1.36\n    volumes: [\"{{ mounts.files }}:/data\"]\n",
-        );
-        bench.rig.sh(&format!(
-            "zpool create -O mountpoint=none tank /dev/vdg; zpool create -O mountpoint=none cellar /dev/vdh; \
-             cat >/etc/systemd/system/infra-stack-app.service <<'E'\n{UNIT}E\nsystemctl daemon-reload; systemctl start infra-stack-app"
-        ));
-        Some(bench)
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        let path = self.folder.path().join(path);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-        fs::write(path, text).expect("written");
-    }
-
-    fn inventory(&self) -> PathBuf {
-        self.folder.path().join("inventory")
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_infra"));
-        command
-            .arg("-i")
-            .arg(self.inventory())
-            .args(args)
-            .env("HOME", self.folder.path())
-            .env("XDG_STATE_HOME", self.folder.path().join("state"))
-            .env("XDG_CONFIG_HOME", self.folder.path().join("config"))
-            .env("NO_COLOR", "1");
-        command
-    }
-
-    fn infra(&self, args: &[&str]) -> Output {
-        self.command(args).output().expect("the program runs")
-    }
-
-    /// Runs it, and wants this exit code and these words.
-    fn says(&self, args: &[&str], code: i32, words: &[&str]) -> String {
-        let output = self.infra(args);
-        let text = format!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        assert_eq!(output.status.code(), Some(code), "{args:?}:\n{text}");
-        for word in words {
-            assert!(
-                text.contains(word),
-                "{args:?} does not say `{word}`:\n{text}"
-            );
-        }
-        text
-    }
-
-    /// Runs it with `--json`: one document, whatever the verb.
-    fn json(&self, args: &[&str]) -> Value {
-        let output = self.infra(&[&["--json"], args].concat());
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
-            panic!(
-                "{args:?} printed no single document ({error}):\n{}\n{}",
-                String::from_utf8_lossy(&output.stdout),
-                String::from_utf8_lossy(&output.stderr)
-            )
-        })
-    }
-
-    /// Waits for what another process is about to do; a test that hangs says nothing.
-    fn until(&self, condition: &str) {
-        self.rig.sh(&format!(
-            "timeout 300 sh -c 'until {condition}; do :; done'"
-        ));
-    }
-
-    fn newest(&self, dataset: &str) -> String {
-        let all = self.rig.sh(&format!(
-            "zfs list -H -t snapshot -o name -s createtxg -d 1 {dataset}"
-        ));
-        all.lines().last().expect("a snapshot").to_owned()
-    }
-}
+use super::bench::Bench;
+use std::{fs, process::Stdio};
 
 #[test]
 fn a_rollback_loses_nothing_and_lets_nobody_write_meanwhile() {
     let Some(bench) = Bench::up() else { return };
     let rig = &bench.rig;
-    bench.says(&["zfs", "apply", "--yes"], 0, &["4 changes carried out"]);
+    bench.says(&["zfs", "apply", "--yes"], 0, &["5 changes carried out"]);
     rig.sh("cd /mnt/tank/photos; echo kept > kept; echo was > changed; mkdir dir; echo x > dir/gone; ln kept linked; \
             printf aaaa > sly; touch -d 2020-01-01 sly; echo inner > raw/inner; setfacl -m u:1000:r kept; chmod 4711 changed");
     bench.says(&["zfs", "snapshot"], 0, &["3 datasets of zpool tank"]);
@@ -262,7 +107,7 @@ fn a_rollback_loses_nothing_and_lets_nobody_write_meanwhile() {
 fn replicas_of_the_inventory_are_brought_up_to_date_and_count_as_copies() {
     let Some(bench) = Bench::up() else { return };
     let rig = &bench.rig;
-    bench.says(&["zfs", "apply", "--yes"], 0, &["4 changes carried out"]);
+    bench.says(&["zfs", "apply", "--yes"], 0, &["5 changes carried out"]);
     rig.sh("head -c 30000000 /dev/urandom > /mnt/tank/photos/one");
     bench.says(&["zfs", "snapshot"], 0, &[]);
     let words = ["tank/photos has no backup: its replica `offsite` has never arrived"];
@@ -380,6 +225,59 @@ fn a_zpool_of_empty_disks_and_an_encrypted_dataset_that_a_reboot_locks() {
         1,
         &["is not empty: there is something at 512 MiB"],
     );
+    // Everything by which a disk can be somebody's, and one byte where no sample looks.
+    let byte = "printf x | dd of=/dev/vde bs=1 seek=700000001 conv=notrunc status=none";
+    let zero =
+        "dd if=/dev/zero of=/dev/vde bs=1 count=1 seek=700000001 conv=notrunc status=none; sync";
+    for (made, gone, why) in [
+        (
+            "echo label: gpt | sfdisk -q /dev/vde",
+            "wipefs -qa /dev/vde",
+            "holds something: gpt",
+        ),
+        (
+            "echo label: gpt | sfdisk -q /dev/vde; dd if=/dev/zero of=/dev/vde bs=1M count=1 conv=notrunc status=none",
+            "wipefs -qa /dev/vde; blkdiscard -zf /dev/vde",
+            "holds something: gpt",
+        ),
+        (
+            "mkswap -q /dev/vde",
+            "wipefs -qa /dev/vde; blkdiscard -zf /dev/vde",
+            "holds something: swap",
+        ),
+        (
+            "mke2fs -q -F /dev/vde; dd if=/dev/zero of=/dev/vde bs=1M count=16 conv=notrunc status=none",
+            "blkdiscard -zf /dev/vde",
+            "is not empty",
+        ),
+        (
+            "echo '0 2097152 linear /dev/vde 0' | dmsetup create holder; udevadm settle",
+            "dmsetup remove holder",
+            "is in use: holder dm",
+        ),
+        (
+            "losetup /dev/loop7 /dev/vde",
+            "losetup -d /dev/loop7",
+            "is in use: /dev/loop7",
+        ),
+        (
+            "sleep 600 </dev/vde >/dev/null 2>&1 &",
+            "pkill -x sleep",
+            "(sleep)",
+        ),
+        (
+            "mkdir -p /etc/pve/qemu-server; echo 'scsi1: /dev/disk/by-id/virtio-rig-vde,size=1G' >/etc/pve/qemu-server/101.conf",
+            "rm -r /etc/pve",
+            "101.conf",
+        ),
+        (byte, zero, "differ: byte 700000002"),
+    ] {
+        rig.sh(made);
+        with("virtio-rig-vdc, virtio-rig-vde");
+        bench.says(&["zfs", "apply", "--yes"], 1, &["virtio-rig-vde", why]);
+        rig.sh(&format!("{gone}; udevadm settle"));
+    }
+    assert_eq!(rig.sh("zpool list -H"), "");
     with("virtio-rig-vdc, virtio-rig-vde");
     bench.says(
         &["zfs", "apply", "--yes"],
@@ -412,7 +310,7 @@ fn a_zpool_of_empty_disks_and_an_encrypted_dataset_that_a_reboot_locks() {
 fn a_pool_that_is_not_well_is_told_and_nothing_of_others_is_touched() {
     let Some(bench) = Bench::up() else { return };
     let rig = &bench.rig;
-    rig.sh("zpool destroy tank; zpool destroy cellar; zpool create -O mountpoint=none tank mirror /dev/vdc /dev/vdd; zpool create -O mountpoint=none cellar /dev/vde; zfs create cellar/home");
+    rig.sh("zpool destroy tank; zpool destroy cellar; zpool create -O mountpoint=none tank mirror /dev/vdc /dev/vdd; echo '0 2097152 linear /dev/vde 0' | dmsetup create sick; udevadm settle; zpool create -O mountpoint=none cellar /dev/mapper/sick; zfs create cellar/home");
     bench.says(&["zfs", "apply", "--yes"], 0, &[]);
     rig.sh("for name in autosnap_2026-11-08_00:00:01_daily __replicate_100-0_1700000000__ vzdump 'with space' infra_auto_20200101T000000Z; do zfs snapshot \"tank/photos@$name\"; done; zfs hold mine tank/photos@vzdump");
     let theirs = rig.sh("zfs list -H -o name,guid -t snapshot -r tank");
@@ -446,13 +344,22 @@ fn a_pool_that_is_not_well_is_told_and_nothing_of_others_is_touched() {
     );
 
     // Suspended: every disk fails. It answers at once, and says what is to be done.
-    rig.sh("zinject -d vde -e io -T all cellar >/dev/null; (timeout 5 zfs create cellar/lost >/dev/null 2>&1 &); timeout 120 sh -c 'until [ \"$(zpool list -H -o health cellar)\" = SUSPENDED ]; do :; done'");
+    let disk = |target: &str| {
+        format!(
+            "dmsetup suspend --noflush sick; echo '0 2097152 {target}' | dmsetup reload sick; dmsetup resume sick"
+        )
+    };
+    rig.sh(&format!("{}; (timeout 5 zfs create cellar/lost >/dev/null 2>&1 &); timeout 120 sh -c 'until [ \"$(zpool list -H -o health cellar)\" = SUSPENDED ]; do :; done'", disk("error")));
     let said = bench.infra(&["zfs", "status"]);
     let text = String::from_utf8_lossy(&said.stdout).into_owned();
     assert_eq!(said.status.code(), Some(12), "{text}");
     assert!(text.contains("SUSPENDED"), "{text}");
     bench.says(&["zfs", "snapshot", "--all"], 1, &["zpool clear cellar"]);
-    rig.sh("zinject -c all >/dev/null; zpool clear cellar");
+    rig.sh(&format!(
+        "{}; zpool clear cellar",
+        disk("linear /dev/vde 0")
+    ));
+    bench.says(&["zfs", "snapshot", "--all"], 0, &[]);
 }
 
 /// `sharenfs` as the inventory writes it for a guest: real exports, a real mount, and nobody else.

@@ -16,10 +16,10 @@ emulate() {
   exec unshare --mount --propagation private sh -euc '
     tools=$1 disks=$2; shift 2
     mount --bind "$disks" "$tools/run/rig"; mount --bind /dev "$tools/dev"
-    exec chroot "$tools" nice qemu-system-x86_64 "$@"' rig "$folder/tools" "$disks" \
+    exec chroot "$tools" qemu-system-x86_64 "$@"' rig "$folder/tools" "$disks" \
     -name infra-zfs-rig -machine q35 -accel "$accel" -cpu Nehalem -smp 2 -m "$memory" -nodefaults -no-user-config \
     -display none -kernel /rig/vmlinuz -initrd /rig/initrd \
-    -append "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet mitigations=off" $drives \
+    -append "root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet mitigations=off no_timer_check" $drives \
     -object rng-random,id=r0,filename=/dev/urandom -device virtio-rng-pci,rng=r0 \
     -device virtio-net-pci,netdev=n0,mac=52:54:00:77:00:01 -serial file:/run/rig/console.log "$@"
 }
@@ -55,7 +55,7 @@ module() { # DRAFT STORE: the kernel module for the guest's kernel, from the sto
 }
 
 system() { # DRAFT: the guest's root
-  bootstrap "$1" root linux-image-cloud-amd64,initramfs-tools,systemd-sysv,dbus,openssh-server,iproute2,kmod,udev,zfsutils-linux,procps,e2fsprogs,sudo,zlib1g,sanoid,mbuffer,strace,findutils,tzdata,rsync,nfs-kernel-server,nfs-common,acl,attr,time
+  bootstrap "$1" root linux-image-cloud-amd64,initramfs-tools,systemd-sysv,dbus,openssh-server,iproute2,kmod,udev,zfsutils-linux,procps,e2fsprogs,sudo,zlib1g,sanoid,mbuffer,strace,findutils,tzdata,rsync,nfs-kernel-server,nfs-common,acl,attr,time,fdisk,dmsetup
   ssh-keygen -q -t ed25519 -N '' -C infra-zfs-rig -f "$1/operator_ed25519"
   rm -f "$1"/root/etc/ssh/ssh_host_*
   ssh-keygen -q -t ed25519 -N '' -C infra-zfs-rig -f "$1/root/etc/ssh/ssh_host_ed25519_key"

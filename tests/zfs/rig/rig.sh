@@ -23,7 +23,7 @@ say() { echo "rig: $*" >&2; }
 guest() { # PORT COMMAND...
   port=$1
   shift
-  ssh -F none -i "$folder/operator_ed25519" -p "$port" -o BatchMode=yes -o ConnectTimeout=5 -o LogLevel=ERROR \
+  ssh -F none -i "$folder/operator_ed25519" -p "$port" -o BatchMode=yes -o ConnectTimeout=60 -o LogLevel=ERROR \
     -o StrictHostKeyChecking=yes -o UserKnownHostsFile="$folder/known_hosts" -o HostKeyAlias=infra-zfs-rig \
     root@127.0.0.1 "$@"
 }
@@ -67,7 +67,7 @@ up() { # FOLDER PORT
     </dev/null >"$1/emulator.log" 2>&1 9>&- 8>&-) &
   emulator=$!
   echo "$emulator" >"$1/pid"
-  await "$2" "$emulator" 60 || { cat "$1/emulator.log" >&2; exit 1; }
+  await "$2" "$emulator" 180 || { cat "$1/emulator.log" >&2; exit 1; }
   # The saved machine still has the clock of the day when it was saved.
   guest "$2" "date -u -s @$(date +%s)" >/dev/null
   echo "$emulator"
