@@ -96,6 +96,36 @@ fn every_code_has_a_sample() {
     assert!(silent.is_empty(), "no sample for {silent:?}");
 }
 
+/// Codes of the firewall, of templates and of playbooks have their samples with the tests of those: every code that the
+/// documents explain is in what some test expects to be said.
+#[test]
+fn every_code_that_is_explained_is_said_in_some_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("docs/diagnostics.md")).expect("readable");
+    let explained = text.lines().filter_map(|line| line.strip_prefix("### "));
+    let mut silent: BTreeSet<&str> = explained
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|code| code.ends_with(|c: char| c.is_ascii_digit()))
+        .collect();
+    assert!(silent.len() > 100, "the codes were not found");
+    let mut folders = vec![root.join("tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("readable") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path
+                .extension()
+                .is_some_and(|of| of == "snap" || of == "rs")
+            {
+                let text = std::fs::read_to_string(&path).expect("text");
+                silent.retain(|code| !text.contains(code));
+            }
+        }
+    }
+    assert!(silent.is_empty(), "no test says {silent:?}");
+}
+
 #[test]
 fn every_valid_sample_loads_without_a_word() {
     let samples = with_extension(&folder("valid"), "yaml");

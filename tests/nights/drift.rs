@@ -109,11 +109,16 @@ fn many_changes_by_hand_at_once_are_all_seen_and_repaired() {
     for drift in &sociable {
         lab.at(drift.hand.0, drift.hand.1);
     }
-    let wanted: BTreeSet<String> = sociable
+    let mut wanted: BTreeSet<String> = sociable
         .iter()
         .flat_map(|drift| drift.ids)
         .map(|id| (*id).to_owned())
         .collect();
+    for (state, file) in LOADED_FROM {
+        if wanted.contains(*file) {
+            wanted.remove(*state);
+        }
+    }
     let seen = unhashed(addresses(&lab.plan()));
     assert_eq!(seen, wanted, "{}", lab.plan_text());
     let begun = Instant::now();
@@ -131,11 +136,27 @@ fn many_changes_by_hand_at_once_are_all_seen_and_repaired() {
     );
 }
 
-/// Security groups are named by their content: the hash says nothing to a reader.
+/// What is loaded from a file, and the file: where that is written, loading it anew is part of the change.
+const LOADED_FROM: &[(&str, &str)] = &[
+    (
+        "extranet: docker firewall chain",
+        "extranet: file /etc/infra/docker-firewall.v4",
+    ),
+    (
+        "pve: nftables ip infra_router",
+        "pve: file /etc/infra/router.nft",
+    ),
+];
+
+/// Security groups are named by their content: the hash says nothing to a reader. Nor does the number of a firewall's change
+/// among several of one subject.
 fn unhashed(ids: BTreeSet<String>) -> BTreeSet<String> {
     let plain = |id: String| match id.split_once("group infra-") {
         Some((head, _)) => format!("{head}group infra-"),
-        None => id,
+        None => match id.split_once(" (") {
+            Some((head, _)) if id.contains(": firewall of ") => head.to_owned(),
+            Some(_) | None => id,
+        },
     };
     ids.into_iter().map(plain).collect()
 }
