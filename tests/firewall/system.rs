@@ -70,6 +70,7 @@ pub(crate) fn system(text: &str) -> Desired {
         stacks: BTreeMap::new(),
         checks: Vec::new(),
         nights: None,
+        sdn: BTreeMap::new(),
         secrets: BTreeMap::new(),
         authorized_keys: Vec::new(),
         timezone: "Etc/UTC".to_owned(),
