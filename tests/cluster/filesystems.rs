@@ -173,14 +173,15 @@ fn an_xfs_is_made_once_kept_and_grown() {
 
 #[test]
 fn a_disk_that_holds_anything_is_refused_and_untouched() {
-    let spoils: [(&str, fn(&Disk)); 5] = [
+    type Spoil = (&'static str, fn(&Disk));
+    let spoils: [Spoil; 5] = [
         ("another filesystem", |disk| {
             run(&["mkfs.ext4", "-q", &disk.device]).expect("made");
         }),
         ("a byte at its beginning", |disk| disk.write(4 * MIB, b"x")),
         ("a byte at its end", |disk| disk.write(512 * MIB - 1, b"x")),
         ("a byte in its middle", |disk| {
-            disk.write(256 * MIB + 77, b"x")
+            disk.write(256 * MIB + 77, b"x");
         }),
         ("swap", |disk| {
             run(&["mkswap", &disk.device]).expect("made");

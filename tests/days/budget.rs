@@ -69,5 +69,6 @@ fn a_look_costs_one_connection_and_a_handful_of_commands() {
         45,
         4,
     );
-    check("status", &cost_of(&lab, &["--lab", "status"]), 45, 2);
+    // The host that makes backups is asked what it remembers of them, all jobs in one command.
+    check("status", &cost_of(&lab, &["--lab", "status"]), 45, 3);
 }

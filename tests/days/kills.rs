@@ -45,6 +45,10 @@ pub(crate) const OPERATIONS: &[(&str, Met)] = &[
     ("empty_drive", Met::Never("of guests that HA may move")),
     ("apply_network", Met::Days),
     (
+        "apply_sdn",
+        Met::Never("no lab here has a software-defined network"),
+    ),
+    (
         "write_entry",
         Met::Never("HA and replication need rights beside the least"),
     ),
@@ -68,6 +72,14 @@ pub(crate) const OPERATIONS: &[(&str, Met)] = &[
     ("dataset_directories", Met::Flagship),
     ("install_packages", Met::Flagship),
     ("write_file", Met::Flagship),
+    (
+        "make_filesystem",
+        Met::Never("no disk of these labs gets a filesystem"),
+    ),
+    (
+        "grow_filesystem",
+        Met::Never("no disk of these labs gets a filesystem"),
+    ),
     ("make_directory", Met::Flagship),
     (
         "remove_file",

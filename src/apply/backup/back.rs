@@ -62,10 +62,10 @@ pub struct LoadBack {
     pub by_hand: Option<String>,
 }
 
-fn restore(what: &str, why: impl ToString) -> BackupError {
+fn restore(what: &str, why: impl std::convert::Into<String>) -> BackupError {
     BackupError::Restore {
         what: what.to_owned(),
-        why: why.to_string(),
+        why: why.into(),
     }
 }
 

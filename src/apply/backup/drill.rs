@@ -60,10 +60,10 @@ pub struct Drilled {
 /// The property that remembers a drill on a dataset.
 const PROVEN: &str = "org.infra:last-proven-restore";
 
-fn failed(what: &str, why: impl ToString) -> BackupError {
+fn failed(what: &str, why: impl std::convert::Into<String>) -> BackupError {
     BackupError::Restore {
         what: what.to_owned(),
-        why: why.to_string(),
+        why: why.into(),
     }
 }
 
@@ -179,12 +179,11 @@ async fn files(
 ) -> Result<(), BackupError> {
     let copies = back.program(exercise.job)?;
     let place = format!("{scratch}/{}", part.folder.replace('/', "+"));
-    let (folder, inner) = match &part.dataset {
-        Some(_) => (part.folder.clone(), part.inner.clone()),
-        None => {
-            let (parent, inner) = apart(part);
-            (parent, Some(inner))
-        }
+    let (folder, inner) = if part.dataset.is_some() {
+        (part.folder.clone(), part.inner.clone())
+    } else {
+        let (parent, inner) = apart(part);
+        (parent, Some(inner))
     };
     let returned = copies
         .restore(&part.snapshot, &folder, inner.as_deref(), &place)
@@ -320,7 +319,7 @@ pub async fn mark_proven(
         Zfs(shell)
             .set(dataset, &property)
             .await
-            .map_err(|error| failed(dataset.as_str(), error))?;
+            .map_err(|error| failed(dataset.as_str(), error.to_string()))?;
     }
     Ok(())
 }

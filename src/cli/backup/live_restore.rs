@@ -100,7 +100,7 @@ pub(crate) fn shown(session: &Session, decided: &Decided) -> String {
                 text,
                 "  {}  {}",
                 files.name,
-                from(decided, &files.job.to_string())
+                from(decided, files.job.as_str())
             );
             let guard = if files.dataset.is_some() {
                 "what is there is kept in a guard snapshot"
@@ -115,7 +115,7 @@ pub(crate) fn shown(session: &Session, decided: &Decided) -> String {
                 text,
                 "  {}  {}{}",
                 load.name,
-                from(decided, &load.job.to_string()),
+                from(decided, load.job.as_str()),
                 rows.unwrap_or_default()
             );
         }

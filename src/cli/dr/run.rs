@@ -21,7 +21,7 @@ use clap::Args;
 use std::{collections::BTreeMap, sync::atomic::AtomicBool, time::Duration};
 
 /// Services that have just been started get this long before a failing check counts.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Carry out the recovery: build everything, then bring everything back
 ///

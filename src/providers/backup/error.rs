@@ -136,10 +136,9 @@ impl BackupError {
             Self::Dump { why, .. } if why.contains("No space left") => {
                 Some("Free some space on that host, then run the command again.".to_owned())
             }
-            Self::Load { why, .. } if why.contains("o space left") => {
-                Some("Free some space on that host, then run the command again.".to_owned())
-            }
-            Self::Load { .. } => None,
+            Self::Load { why, .. } => why
+                .contains("o space left")
+                .then(|| "Free some space on that host, then run the command again.".to_owned()),
             Self::Dump { .. } => Some("The dump of the last run is still there.".to_owned()),
         }
     }

@@ -157,10 +157,8 @@ impl<S: Shell> CopiesWrite for Borg<'_, S> {
         mounts: &[(SnapshotId, String)],
         roots: &[String],
     ) -> Result<(Summary, Vec<(String, u64)>), BackupError> {
-        let stamp = jiff::Timestamp::now()
-            .strftime("%Y%m%dT%H%M%SZ")
-            .to_string();
-        let archive = format!("{}{stamp}", self.names.unproven);
+        // borg puts its own clock in.
+        let archive = format!("{}{{utcnow:%Y%m%dT%H%M%SZ}}", self.names.unproven);
         let mut invocation = self.around.then(command::create(self.job, &archive, roots));
         invocation.mounts = mounts.to_vec();
         invocation.needs = roots.to_vec();

@@ -75,13 +75,13 @@ impl Model {
             image,
             disk_bytes: guest.boot_disk_bytes(),
             shares,
-            disks: self.disks(&guest),
+            disks: Self::disks(&guest),
         };
         Ok((spec, log))
     }
 
     /// The disks that a guest knows by their serial numbers.
-    pub(crate) fn disks(&self, guest: &Guest) -> Vec<VmDisk> {
+    pub(crate) fn disks(guest: &Guest) -> Vec<VmDisk> {
         let mut drives: Vec<_> = guest.drives().into_values().collect();
         drives.retain(super::drive::Drive::is_disk);
         let disk = |drive: super::drive::Drive| {

@@ -10,7 +10,7 @@ impl Bench<'_> {
     pub(super) fn plug(&self, vmid: u32) {
         let disks = self.world.change(|model| {
             let guest = model.guest(vmid).ok()?.clone();
-            guest.running.is_some().then(|| model.disks(&guest))
+            guest.running.is_some().then(|| Model::disks(&guest))
         });
         if let (Some(disks), Ok(vmid)) = (disks, id(vmid)) {
             self.world.backend().plug(vmid, disks);
