@@ -26,7 +26,11 @@ pub(super) fn all() -> Vec<Drift> {
         Drift::new(
             "a dataset mounted elsewhere",
             (Node, "zfs set mountpoint=/mnt/elsewhere tank/backups"),
-            &["pve: dataset tank/backups"],
+            // What stacks know it by is not at its place either.
+            &[
+                "pve: dataset tank/backups",
+                "pve: dataset tank/backups directories",
+            ],
             &["mountpoint: /mnt/elsewhere → /mnt/tank/backups"],
             (
                 Node,
@@ -37,7 +41,10 @@ pub(super) fn all() -> Vec<Drift> {
         Drift::new(
             "a dataset that is not mounted",
             (Node, "zfs unmount tank/photos"),
-            &["pve: dataset tank/photos mount"],
+            &[
+                "pve: dataset tank/photos mount",
+                "pve: dataset tank/photos directories",
+            ],
             &["mounted: no → yes"],
             (
                 Node,
@@ -53,7 +60,11 @@ pub(super) fn all() -> Vec<Drift> {
                 Desk,
                 "pve POST /nodes/pve/qemu/110/status/stop | task; on_node zfs destroy tank/backups",
             ),
-            &["pve: dataset tank/backups", "pve: guest 110 intranet power"],
+            &[
+                "pve: dataset tank/backups",
+                "pve: dataset tank/backups directories",
+                "pve: guest 110 intranet power",
+            ],
             &["dataset tank/backups  profile backups"],
             (Node, "zfs list -H -o name tank/backups", "tank/backups"),
         )
