@@ -31,8 +31,6 @@ mount -t tmpfs tmpfs "$root/tmp"
 if [ ! -x "$root/usr/bin/redis-server" ] || [ ! -x "$root/usr/sbin/mariadbd" ]; then
 	rm -f "$root/etc/resolv.conf"
 	cp -L /etc/resolv.conf "$root/etc/resolv.conf"
-	mkdir -p "$root/etc/apt"
-	echo "deb http://deb.debian.org/debian trixie main" >"$root/etc/apt/sources.list"
 	printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
 	chmod 755 "$root/usr/sbin/policy-rc.d"
 	chroot "$root" sh -c 'apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends postgresql-17 mariadb-server redis-server python3' >"$folder/apt.log" 2>&1 || {

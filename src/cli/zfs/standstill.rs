@@ -31,34 +31,22 @@ pub(crate) fn users<'s>(
     session: &'s Session,
     dataset: &DatasetName,
 ) -> Result<Vec<User<'s>>, Failure> {
-    let mut out = Vec::new();
-    for stack in stacks_on(&session.desired, dataset) {
-        let Some(release) = session.compiled.releases.get(stack) else {
-            continue;
-        };
-        let shell = session.hosts.get(&release.host).ok_or_else(|| {
-            Failure::new(
-                exit::UNREACHABLE,
-                format!(
-                    "stack {stack} uses {dataset}, and the inventory gives no shell access to {}",
-                    release.host
-                ),
-            )
-        })?;
-        out.push(User {
-            stack,
-            host: &release.host,
-            unit: &release.unit.name,
-            shell,
-        });
-    }
-    Ok(out)
+    let stacks = stacks_on(&session.desired, dataset);
+    at_work(session, stacks, &format!("uses {dataset}"))
 }
 
 /// These stacks, as far as they have a release; in their order.
 pub(crate) fn named<'s>(
     session: &'s Session,
     stacks: &[StackName],
+) -> Result<Vec<User<'s>>, Failure> {
+    at_work(session, stacks, "would have to stand still")
+}
+
+fn at_work<'s, 'n>(
+    session: &'s Session,
+    stacks: impl IntoIterator<Item = &'n StackName>,
+    why: &str,
 ) -> Result<Vec<User<'s>>, Failure> {
     let mut out = Vec::new();
     for name in stacks {
@@ -69,7 +57,7 @@ pub(crate) fn named<'s>(
             Failure::new(
                 exit::UNREACHABLE,
                 format!(
-                    "stack {stack} would have to stand still, and the inventory gives no shell access to {}",
+                    "stack {stack} {why}, and the inventory gives no shell access to {}",
                     release.host
                 ),
             )
