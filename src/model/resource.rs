@@ -99,6 +99,8 @@ pub enum Reaction {
     DaemonReload,
     /// Apply sysctl files.
     Sysctl,
+    /// `systemctl unmask`.
+    Unmask(String),
     /// `systemctl reload-or-restart`.
     Reload(String),
     /// `systemctl restart`.

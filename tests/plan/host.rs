@@ -1,10 +1,12 @@
 //! Drifts of a host, and hosts that do not answer.
 
-use crate::world::{drift, facts, host};
+use crate::world::{System, drift, facts, host};
 use infra::model::{
     facts::{PathFact, UnitFact},
     observed::{Observed, Reading},
+    resource::Reaction,
 };
+use infra::plan::change::Operation;
 
 fn path<'a>(seen: &'a mut Observed, on: &str, path: &str) -> &'a mut PathFact {
     let paths = &mut facts(seen, on).paths;
@@ -121,6 +123,28 @@ fn a_masked_unit_is_enabled() {
         said,
         ["~ intranet: unit ssh.service [hot] at boot: masked -> enabled"]
     );
+}
+
+#[test]
+fn a_masked_unit_is_unmasked_before_its_new_file_restarts_it() {
+    let system = System::flagship();
+    let mut seen = system.settled();
+    unit(&mut seen, "intranet", "fail2ban.service").enabled = "masked".to_owned();
+    let path = "/etc/fail2ban/jail.d/infra.conf";
+    facts(&mut seen, "intranet")
+        .paths
+        .insert(path.to_owned(), None);
+    let plan = system.plan(&seen);
+    let then = plan
+        .changes
+        .iter()
+        .find_map(|change| match &change.operation {
+            Operation::WriteFile(file) if file.path == path => Some(&file.then),
+            _ => None,
+        });
+    let unit = || "fail2ban.service".to_owned();
+    let expected = vec![Reaction::Unmask(unit()), Reaction::Restart(unit())];
+    assert_eq!(then, Some(&expected));
 }
 
 #[test]

@@ -59,7 +59,12 @@ pub(super) fn diff(
             filesystem::diff(draft, inputs, host, wanted, facts, needs);
             continue;
         }
-        if let Some((subject, proposal, operation)) = one(draft, inputs, resource, facts) {
+        if let Some((subject, proposal, mut operation)) = one(draft, inputs, resource, facts) {
+            if let Operation::WriteFile(FileResource { then, .. })
+            | Operation::RemoveFile { then, .. } = &mut operation
+            {
+                unmask_first(then, resources, facts);
+            }
             draft.propose(
                 host,
                 &subject,
@@ -80,6 +85,26 @@ pub fn compare(
     let mut draft = Draft::default();
     diff(&mut draft, inputs, host, resources, facts, &[]);
     (draft.changes, draft.blocked.into_iter().collect())
+}
+
+/// A unit that is to run but is masked cannot be restarted for its new file, and its own turn comes after files.
+fn unmask_first(then: &mut Vec<Reaction>, resources: &[Resource], facts: &HostFacts) {
+    let is_masked = |unit: &String| {
+        let wanted = resources.iter().any(
+            |resource| matches!(resource, Resource::Unit { name, enabled: true, .. } if name == unit),
+        );
+        let seen = facts.units.get(unit);
+        wanted && seen.is_some_and(|seen| seen.enabled.starts_with("masked"))
+    };
+    *then = std::mem::take(then)
+        .into_iter()
+        .flat_map(|reaction| match &reaction {
+            Reaction::Reload(unit) | Reaction::Restart(unit) if is_masked(unit) => {
+                vec![Reaction::Unmask(unit.clone()), reaction]
+            }
+            _ => vec![reaction],
+        })
+        .collect();
 }
 
 /// Whether another change of the plan makes the unit load its table.
@@ -258,7 +283,7 @@ fn filled(state: &str) -> Option<&str> {
 fn file_impact(file: &FileResource) -> Impact {
     let restarts = file.then.iter().any(|reaction| match reaction {
         Reaction::Reload(_) | Reaction::Restart(_) => true,
-        Reaction::DaemonReload | Reaction::Sysctl | Reaction::Run(_) => false,
+        Reaction::DaemonReload | Reaction::Sysctl | Reaction::Unmask(_) | Reaction::Run(_) => false,
     });
     if restarts {
         Impact::Restart

@@ -67,8 +67,8 @@ const PACKAGES: &str = include_str!("scripts/packages.sh");
 pub const UNITS_NAME: &str = "infra-units";
 const UNITS: &str = include_str!("scripts/units.sh");
 
-/// `infra-react`: reactions as arguments, in order: `daemon-reload`, `sysctl`, `reload UNIT`, `restart UNIT`,
-/// `run COUNT WORD...`. A failure: exit 1, on standard output `failed REACTION`, then why.
+/// `infra-react`: reactions as arguments, in order: `daemon-reload`, `sysctl`, `unmask UNIT`, `reload UNIT`,
+/// `restart UNIT`, `run COUNT WORD...`. A failure: exit 1, on standard output `failed REACTION`, then why.
 pub const REACT_NAME: &str = "infra-react";
 const REACT: &str = include_str!("scripts/react.sh");
 
@@ -229,6 +229,7 @@ pub(super) fn react(reactions: &[Reaction]) -> Result<Command, Unspeakable> {
         command = match reaction {
             Reaction::DaemonReload => command.args(["daemon-reload"]),
             Reaction::Sysctl => command.args(["sysctl"]),
+            Reaction::Unmask(unit) => command.args(["unmask", word(unit)?]),
             Reaction::Reload(unit) => command.args(["reload", word(unit)?]),
             Reaction::Restart(unit) => command.args(["restart", word(unit)?]),
             Reaction::Run(argv) => command.args(["run", &argv.len().to_string()]).args(argv),

@@ -157,6 +157,11 @@ pub(super) fn react(machine: &mut Machine, arguments: &[String], call: &Call<'_>
                 load_sysctls(machine);
                 (verb.to_owned(), Ok(()))
             }
+            // No unit of a scripted host is ever masked.
+            "unmask" => {
+                let unit = words.next().unwrap_or_default();
+                (format!("{verb} {unit}"), Ok(()))
+            }
             "reload" | "restart" => {
                 let unit = words.next().unwrap_or_default();
                 (

@@ -16,9 +16,9 @@ while [ $# -gt 0 ]; do
     sysctl)
       said=$(/usr/lib/systemd/systemd-sysctl 2>&1 </dev/null) || fail sysctl
       ;;
-    reload | restart)
+    unmask | reload | restart)
       action=$verb
-      [ "$verb" = restart ] || action=reload-or-restart
+      [ "$verb" != reload ] || action=reload-or-restart
       said=$(systemctl "$action" -- "$1" 2>&1 </dev/null) || fail "$verb $1" "$1"
       shift
       ;;
