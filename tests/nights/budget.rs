@@ -76,9 +76,9 @@ fn a_run_with_nothing_to_do_is_cheap() {
         .and_then(|load| load.parse().ok())
         .expect("a number");
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    if load < f64::from(u32::try_from(cores).expect("few")) * 2.0 {
-        assert!(best < Duration::from_secs(3), "{best:?}");
-    } else {
+    if best >= Duration::from_secs(3) {
+        let busy = load >= f64::from(u32::try_from(cores).expect("few")) * 2.0;
+        assert!(busy, "{best:?} at load {load}");
         println!("the machine is busy with other work (load {load}): the time is not judged");
     }
     assert!(addresses(&lab.plan()).is_empty());
