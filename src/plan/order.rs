@@ -264,6 +264,11 @@ pub(super) fn complete_needs(changes: &mut [Change], desired: &Desired) {
             more.extend(firewall.iter().cloned());
             if let Some(guest) = desired.guests.get(guest) {
                 more.extend(baseline_of(&guest.node));
+                // virtiofsd holds the directory that it finds when it starts: a dataset that is mounted over it
+                // later stays hidden from the guest until the guest is stopped.
+                let mounts = guest.mounts.iter();
+                let of_node = mounts.filter(|mount| mount.via == MountVia::Virtiofs);
+                more.extend(behind(of_node.map(|mount| &mount.dataset), desired));
             }
         } else if is_on_host(change) {
             if let Some(guest) = desired.guests.get(&change.host) {
@@ -291,7 +296,7 @@ pub(super) fn complete_needs(changes: &mut [Change], desired: &Desired) {
                 );
             } else if let Operation::DeployStack(release) = &change.operation {
                 more.extend(in_lane(&format!("host/{}", change.host)));
-                more.extend(behind(&release.datasets, desired));
+                more.extend(behind(release.datasets.values(), desired));
             }
         }
         extra.push(more);
@@ -317,14 +322,12 @@ pub(super) fn complete_needs(changes: &mut [Change], desired: &Desired) {
     }
 }
 
-/// What happens to datasets before a stack works on them.
+/// What happens to datasets before a stack or a guest works on them.
 fn behind<'a>(
-    datasets: &'a BTreeMap<String, DatasetName>,
+    names: impl Iterator<Item = &'a DatasetName> + 'a,
     desired: &'a Desired,
 ) -> impl Iterator<Item = String> + 'a {
-    let known = datasets
-        .values()
-        .filter_map(|name| desired.datasets.get(name));
+    let known = names.filter_map(|name| desired.datasets.get(name));
     known.flat_map(|dataset| {
         ["", " mount", " directories"].map(|what| {
             let subject = diff::dataset_subject(&dataset.name);

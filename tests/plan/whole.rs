@@ -1,6 +1,6 @@
 //! The whole flagship: from nothing, with nothing left to do, and in between.
 
-use crate::world::{NOTHING, System, host, proxmox, reaches, sound, vmid, words};
+use crate::world::{NOTHING, System, dataset, facts, host, proxmox, reaches, sound, vmid, words};
 use infra::{
     model::{ids::StackName, observed::Reading},
     plan::{Plan, change::Operation, questions},
@@ -36,6 +36,25 @@ fn a_settled_system_has_an_empty_plan() {
     assert!(plan.is_empty());
     assert_eq!(plan.hosts, 3);
     assert!(plan.compared > 80, "{} things were compared", plan.compared);
+}
+
+#[test]
+fn a_guest_starts_on_the_datasets_that_are_made_again_and_not_on_their_bare_directories() {
+    let system = System::flagship();
+    let mut seen = system.settled();
+    let on_node = facts(&mut seen, "pve");
+    on_node.datasets.remove(&dataset("tank/backups"));
+    on_node.paths.remove("/mnt/tank/backups/.infra-dataset");
+    let guest = proxmox(&mut seen).guests.get_mut(&vmid(110));
+    guest.expect("there").status = "stopped".to_owned();
+    let plan = system.plan(&seen);
+    for what in ["", " directories"] {
+        let behind = format!("pve: dataset tank/backups{what}");
+        assert!(
+            waits(&plan, "pve: guest 110 intranet power", &behind),
+            "{what}"
+        );
+    }
 }
 
 #[test]
