@@ -4,6 +4,7 @@ use super::{
     addresses::Addresses,
     analysis::{contradictions, flaws},
     matrix::{End, Machine, MachineKind, Matrix, Row, api_port, covers, overlap, resolve, tcp},
+    ufw,
 };
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::{
@@ -32,6 +33,9 @@ pub(crate) const CLOSED_NAMESERVER: Code = Code("FW008");
 /// A guest may not fetch packages.
 pub(crate) const NO_PACKAGES: Code = Code("FW009");
 
+/// An external host may ask nobody for the time.
+pub(crate) const CLOSED_CLOCK: Code = Code("FW022");
+
 /// There is no flow at all.
 pub(crate) const EMPTY_MATRIX: Code = Code("FW013");
 
@@ -58,6 +62,9 @@ pub(crate) fn check(
     out.extend(flaws(desired, matrix));
     out.extend(contradictions(matrix));
     ways_out(desired, matrix, &mut out);
+    for machine in machines {
+        ways_out_of_external(matrix, machine, &mut out);
+    }
     super::shares::check(desired, matrix, &mut out);
     out
 }
@@ -454,6 +461,53 @@ fn ways_out(desired: &Desired, matrix: &Matrix, out: &mut Vec<Diagnostic>) {
                 guest.name
             )));
         }
+    }
+}
+
+/// One row that names an external host as its source closes everything else that it sends.
+fn ways_out_of_external(matrix: &Matrix, machine: &Machine<'_>, out: &mut Vec<Diagnostic>) {
+    if !ufw::closes_out(matrix, machine) {
+        return;
+    }
+    let name = machine.name;
+    let sends = |asked: &[Port]| {
+        let mine = |row: &&Row| {
+            row.from
+                .iter()
+                .any(|end| end.addresses.meets(&machine.addresses))
+        };
+        let mut ports = matrix.rows.iter().filter(mine).flat_map(|row| &row.ports);
+        ports.any(|port| asked.iter().any(|asked| covers(*port, *asked)))
+    };
+    let udp = |port| Port {
+        proto: Proto::Udp,
+        range: PortRange::one(port),
+    };
+    let why = "a flow names it as its source, so what it sends is dropped unless a flow allows it";
+    let mut warn = |code: Code, summary: String, flow: &str| {
+        out.push(
+            Diagnostic::warning(code, summary).help(format!("{why}: add one from `{name}` {flow}")),
+        );
+    };
+    if !sends(&[udp(53)]) {
+        let summary = format!("host `{name}` may ask no name server");
+        warn(
+            CLOSED_NAMESERVER,
+            summary,
+            "to its name server that allows 53/udp and 53/tcp",
+        );
+    }
+    if !sends(&[tcp(80), tcp(443)]) {
+        let summary = format!("host `{name}` may not fetch anything: no packages, no images");
+        warn(
+            NO_PACKAGES,
+            summary,
+            "to internet that allows 80/tcp and 443/tcp",
+        );
+    }
+    if !sends(&[udp(123)]) {
+        let summary = format!("host `{name}` may ask nobody for the time");
+        warn(CLOSED_CLOCK, summary, "to internet that allows 123/udp");
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     addresses::Addresses,
     comment::mark,
-    matrix::{Machine, MachineKind, Matrix, covers},
+    matrix::{Machine, MachineKind, Matrix, Row, covers},
     opening::{Opening, by_address, inbound, outbound, pieces, port_lists},
 };
 use crate::model::{
@@ -19,11 +19,7 @@ pub(crate) fn compile(matrix: &Matrix, machine: &Machine<'_>) -> Ufw {
     let openings = by_address(inbound(matrix, &machine.addresses), &machine.addresses);
     let mut rules = rules(matrix, machine, UfwDirection::In, &openings);
     let mut outgoing = UfwAction::Allow;
-    let named = matrix.rows.iter().any(|row| {
-        let is_machine = |endpoint: &Endpoint| *endpoint == Endpoint::Host(machine.name.clone());
-        row.place.is_some() && row.from.iter().any(|end| is_machine(&end.endpoint))
-    });
-    if machine.kind == MachineKind::External && named {
+    if closes_out(matrix, machine) {
         outgoing = UfwAction::Deny;
         let openings = by_address(outbound(matrix, &machine.addresses), &machine.addresses);
         rules.extend(self::rules(matrix, machine, UfwDirection::Out, &openings));
@@ -37,6 +33,18 @@ pub(crate) fn compile(matrix: &Matrix, machine: &Machine<'_>) -> Ufw {
         flushes_all: false,
         rules,
     }
+}
+
+/// Whether UFW drops what the machine sends and no row allows: an external host that a row names as its source. What a
+/// guest sends is Proxmox's matter.
+pub(crate) fn closes_out(matrix: &Matrix, machine: &Machine<'_>) -> bool {
+    let named = Endpoint::Host(machine.name.clone());
+    let names = |row: &Row| row.from.iter().any(|end| end.endpoint == named);
+    machine.kind == MachineKind::External
+        && matrix
+            .rows
+            .iter()
+            .any(|row| row.place.is_some() && names(row))
 }
 
 /// UFW has no sets, so "the Internet" is written last: what is in a zone and not allowed by another row is denied,

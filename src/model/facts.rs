@@ -65,6 +65,10 @@ pub struct HostFacts {
     pub mounts: BTreeMap<String, MountFact>,
     /// UFW, none when not installed or not asked for.
     pub ufw: Option<Ufw>,
+    /// Live rules that stand beside UFW's and Docker's and may let pass what those close, as commands (`iptables -A INPUT
+    /// -j ACCEPT`).
+    #[serde(default)]
+    pub beside_ufw: Vec<String>,
     /// Docker, none when not running or not asked for.
     pub docker: Option<DockerFacts>,
     /// Datasets of the pools that were asked for.

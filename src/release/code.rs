@@ -28,6 +28,8 @@ pub const UNSET: Code = Code("REL013");
 pub const YAML_SURPRISE: Code = Code("REL014");
 /// A top-level key that compose does not know.
 pub const UNKNOWN_KEY: Code = Code("REL015");
+/// A network that no firewall of the host sees.
+pub const UNSEEN_NETWORK: Code = Code("REL016");
 
 /// All of them.
 pub const ALL: &[Code] = &[
@@ -44,4 +46,5 @@ pub const ALL: &[Code] = &[
     UNSET,
     YAML_SURPRISE,
     UNKNOWN_KEY,
+    UNSEEN_NETWORK,
 ];

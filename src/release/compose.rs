@@ -70,10 +70,11 @@ impl Compose {
         })
     }
 
-    /// Services that start with the project, in the file's order. Those of a profile wait for somebody who names it.
+    /// Services that start with the project, in the file's order. Those of a profile wait for somebody who names it, and of
+    /// some there is to be no container at all.
     pub(super) fn services(&self) -> impl Iterator<Item = Entry<'_>> {
         self.every_service()
-            .filter(|entry| entry.list("profiles").is_empty())
+            .filter(|entry| entry.list("profiles").is_empty() && !entry.has_no_container())
     }
 
     /// All services, those of profiles too.
@@ -276,6 +277,16 @@ impl<'c> Entry<'c> {
         self.text("network_mode")?.strip_prefix("service:")
     }
 
+    /// `scale: 0` or `deploy: {replicas: 0}`.
+    fn has_no_container(&self) -> bool {
+        let deploy = self.value.get("deploy");
+        let replicas = deploy.and_then(|deploy| deploy.get("replicas"));
+        let is_none = |count: &Value| count.as_u64() == Some(0) || count.as_str() == Some("0");
+        replicas
+            .or_else(|| self.value.get("scale"))
+            .is_some_and(is_none)
+    }
+
     pub(super) fn uses_host_network(&self) -> bool {
         self.text("network_mode") == Some("host")
     }
@@ -330,6 +341,18 @@ mod tests {
             .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
             .collect();
         Compose::parse("compose.yaml", text, &texts).expect("readable")
+    }
+
+    #[test]
+    fn a_service_without_containers_is_waited_for_by_nobody() {
+        let compose = read(
+            "services:\n  web: {image: w, deploy: {replicas: 2}}\n  off: {image: o, deploy: {replicas: 0}}\n  \
+             none: {image: n, scale: 0}\n  later: {image: l, profiles: [debug]}\n",
+            &[],
+        );
+        let names: Vec<&str> = compose.services().map(|entry| entry.name).collect();
+        assert_eq!(names, ["web"]);
+        assert_eq!(compose.every_service().count(), 4);
     }
 
     #[test]

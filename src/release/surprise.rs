@@ -1,10 +1,10 @@
 //! What is valid and probably not meant: words that YAML readers disagree about, keys that compose does not know, variables
-//! without a value.
+//! without a value, networks past the firewall.
 
 use super::{
-    code::{UNKNOWN_KEY, UNSET, YAML_SURPRISE},
+    code::{UNKNOWN_KEY, UNSEEN_NETWORK, UNSET, YAML_SURPRISE},
     compose::Compose,
-    tree::Node,
+    tree::{Kind, Node},
     written::Written,
 };
 use crate::diagnostic::Diagnostic;
@@ -36,6 +36,7 @@ pub(super) fn check(written: &Written<'_>, compose: &Compose) -> Vec<Diagnostic>
         }
     }
     out.extend(words(written, root));
+    out.extend(unseen_networks(written, root));
     for name in compose.unset() {
         let problem = Diagnostic::warning(
             UNSET,
@@ -54,6 +55,28 @@ pub(super) fn check(written: &Written<'_>, compose: &Compose) -> Vec<Diagnostic>
             Some((at, length)) => written.label(problem, &(at..at + length), "nothing stands here"),
             None => problem,
         });
+    }
+    out
+}
+
+/// Networks whose containers no firewall of the host is asked about.
+fn unseen_networks(written: &Written<'_>, root: &Node) -> Vec<Diagnostic> {
+    let networks = root.get("networks").map(Node::entries).unwrap_or_default();
+    let mut out = Vec::new();
+    for (name, _, network) in networks {
+        let Some((_, driver)) = network.entry("driver") else {
+            continue;
+        };
+        if let Kind::Scalar { text, .. } = &driver.kind
+            && ["macvlan", "ipvlan"].contains(&text.as_str())
+        {
+            let problem = Diagnostic::warning(
+                UNSEEN_NETWORK,
+                format!("network `{name}` is a `{text}`: its containers stand in your network past UFW and Docker's rules"),
+            )
+            .help("use a bridge network and publish the ports; a Proxmox guest's firewall drops such containers' packets anyway");
+            out.push(written.label(problem, &driver.range, "the flow matrix does not hold here"));
+        }
     }
     out
 }

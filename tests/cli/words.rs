@@ -159,3 +159,15 @@ fn no_colour_reaches_a_pipe() {
         assert!(!said.out.contains('\u{1b}'), "{environment:?}");
     }
 }
+
+#[test]
+fn a_zone_whose_addresses_all_belong_to_a_set_can_be_asked_about() {
+    let folder = Folder::new();
+    let said = folder.run(&["init", "secure-homelab-server"]);
+    assert_eq!(said.code, 0, "{}", said.talk);
+    let said = folder.run(&["firewall", "explain", "tailnet", "server", "443/tcp"]);
+    assert_eq!(said.code, 0, "{}", said.talk);
+    assert!(said.out.contains("100.64.0.1 "), "{}", said.out);
+    let said = folder.run(&["firewall", "explain", "tailnett", "server", "443/tcp"]);
+    assert_eq!(said.code, 2, "{}", said.talk);
+}

@@ -9,7 +9,7 @@ use infra::{
     },
     providers::{
         shell::{Command, Output, Shell, ShellError},
-        ufw::{UfwClient, UfwError, UfwRead, UfwWrite, parse_facts},
+        ufw::{Facts, UfwClient, UfwError, UfwRead, UfwWrite, parse_facts},
     },
 };
 use std::sync::Mutex;
@@ -45,11 +45,32 @@ ufw|delete|allow|in|on|lo|from|any|to|any|port|3000
 ufw|delete|reject|in|proto|tcp|from|any|to|any|port|7
 ";
 
-fn captured(name: &str) -> Ufw {
+fn facts(name: &str) -> Facts {
     let path = format!("{}/tests/ufw/{name}.txt", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).expect("a capture");
-    let facts = parse_facts(&text).expect("understood");
-    facts.ufw.expect("installed")
+    parse_facts(&text).expect("understood")
+}
+
+fn captured(name: &str) -> Ufw {
+    facts(name).ufw.expect("installed")
+}
+
+#[test]
+fn rules_that_let_packets_pass_ufw_or_docker_by_are_told_and_bans_are_not() {
+    let seen = facts("beside");
+    assert_eq!(
+        seen.beside,
+        [
+            "iptables -A INPUT -p tcp -m tcp --dport 5432 -j ACCEPT",
+            "iptables -A FORWARD -s 192.0.2.7/32 -j ACCEPT",
+        ]
+    );
+    // Forwarded packets meet the second one before Docker's hook, and IPv6 has no hook at all.
+    let docker = seen.docker_user.expect("its chain is there");
+    let is_jump = |line: &String| line.ends_with("-A DOCKER-USER -j INFRA-DOCKER");
+    assert!(!docker.iter().any(is_jump), "{docker:#?}");
+    assert!(seen.ufw.expect("installed").enabled);
+    assert_eq!(facts("applied").beside, [""; 0]);
 }
 
 fn rule(action: UfwAction, from: &str, ports: &str, comment: &str) -> UfwRule {
@@ -250,7 +271,8 @@ fn a_step_without_effect_is_an_error() {
 
 #[test]
 fn docker_rules_are_live_only_behind_the_hook() {
-    let text = "live4 -A DOCKER-USER -j INFRA-DOCKER\nlive4 -A INFRA-DOCKER -i docker0 -j RETURN\n\
+    let text = "live4 -A FORWARD -j DOCKER-USER\nlive6 -A FORWARD -j DOCKER-USER\n\
+                live4 -A DOCKER-USER -j INFRA-DOCKER\nlive4 -A INFRA-DOCKER -i docker0 -j RETURN\n\
                 live6 -A DOCKER-USER -j RETURN\nlive6 -A DOCKER-USER -j INFRA-DOCKER\n";
     let facts = parse_facts(text).expect("understood");
     let lines = [

@@ -283,6 +283,20 @@ fn a_ufw_rule_removed_comes_back() {
 }
 
 #[test]
+fn a_kernel_rule_beside_ufw_is_told() {
+    let said = drift(|_, seen| {
+        let rule = "iptables -A INPUT -p tcp -m tcp --dport 5432 -j ACCEPT";
+        facts(seen, "intranet").beside_ufw = vec![rule.to_owned()];
+    });
+    assert_eq!(
+        said,
+        [
+            "? intranet: kernel rule `iptables -A INPUT -p tcp -m tcp --dport 5432 -j ACCEPT`, which may let pass what UFW closes"
+        ]
+    );
+}
+
+#[test]
 fn ufw_switched_off_is_switched_on() {
     let said = drift(|_, seen| {
         ufw(seen, "extranet").enabled = false;

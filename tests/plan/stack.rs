@@ -110,6 +110,29 @@ fn a_paused_container_runs_again() {
 }
 
 #[test]
+fn a_container_in_the_network_of_another_is_made_anew_when_that_one_was_restarted() {
+    let at = |parent: &str, child: &str| {
+        drift(|system, seen| {
+            let mut releases = system.releases.values_mut();
+            let immich = releases.find(|r| r.stack.as_str() == "immich");
+            let mut services = immich.expect("there").services.iter_mut();
+            let server = services.find(|service| service.name == "immich-server");
+            server.expect("there").shares_network_of = Some("redis".to_owned());
+            parent.clone_into(&mut container(seen, "intranet", "redis").started_at);
+            child.clone_into(&mut container(seen, "intranet", "immich-server").started_at);
+        })
+    };
+    let (before, after) = ("2026-11-30T10:00:00Z", "2026-11-30T10:00:00.5Z");
+    assert_eq!(at(before, after), NOTHING);
+    assert_eq!(
+        at(after, before),
+        [
+            "~ intranet: stack immich [restarts] service immich-server network: gone: the container it belongs to was started after it -> joined"
+        ]
+    );
+}
+
+#[test]
 fn a_removed_container_is_made_again() {
     let said = drift(|_, seen| {
         docker(seen, "intranet")

@@ -122,6 +122,15 @@ fn addresses(
         let addresses = set.cidrs.iter().map(ipnet::IpNet::addr);
         return Ok(addresses.collect());
     }
+    // Nor has a zone whose addresses all belong to sets or machines.
+    let zone = desired
+        .zones
+        .values()
+        .find(|zone| zone.name.as_str() == text);
+    if let Some(zone) = zone {
+        let first = |net: &ipnet::IpNet| net.hosts().next();
+        return Ok(zone.cidrs.iter().filter_map(first).collect());
+    }
     let mut names: Vec<&str> = places.iter().map(|place| place.label.as_str()).collect();
     names.sort_unstable();
     names.dedup();

@@ -33,6 +33,10 @@ pub fn live(desired: &Desired, observed: &Observed) -> Live {
     for host in desired.all_hosts() {
         match observed.hosts.get(host) {
             Some(Reading::Seen(facts)) => {
+                let beside = facts.beside_ufw.iter();
+                unseen.extend(beside.map(|rule| {
+                    format!("{host}: `{rule}` stands beside UFW and may let pass what it closes")
+                }));
                 if let Some(found) = &facts.ufw {
                     ufw.insert(host.clone(), found.clone());
                 }

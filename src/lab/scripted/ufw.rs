@@ -54,10 +54,14 @@ impl Ufw {
             let rules = text
                 .lines()
                 .filter(|line| line.starts_with("-A INFRA-DOCKER "));
-            std::iter::once("-A DOCKER-USER -j INFRA-DOCKER")
-                .chain(rules)
-                .map(str::to_owned)
-                .collect()
+            [
+                "-A FORWARD -j DOCKER-USER",
+                "-A DOCKER-USER -j INFRA-DOCKER",
+            ]
+            .into_iter()
+            .chain(rules)
+            .map(str::to_owned)
+            .collect()
         };
         (self.docker4, self.docker6) = (lines(4), lines(6));
     }

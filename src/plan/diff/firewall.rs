@@ -310,6 +310,11 @@ pub(super) fn diff_ufw(
                 draft.leave_alone(format!("{host}: ufw {}", ufw_words(rule)));
             }
         }
+        for rule in &facts.beside_ufw {
+            draft.leave_alone(format!(
+                "{host}: kernel rule `{rule}`, which may let pass what UFW closes"
+            ));
+        }
         if !found.steps.is_empty() {
             let reason = firewall_reason::of_ufw(&found.steps.0, facts.ufw.as_ref());
             let proposal = if facts.ufw.is_some() {

@@ -220,6 +220,16 @@ fn containers(release: &Release, mine: &[&ContainerFact], fields: &mut Vec<Field
                 Some(&service.image),
             ));
         }
+        let parent = service.shares_network_of.as_ref();
+        let parent = parent.and_then(|of| mine.iter().find(|other| other.service == *of));
+        if container.state == "running" && parent.is_some_and(|of| started(of) > started(container))
+        {
+            fields.push(Field::new(
+                &format!("{name} network"),
+                Some("gone: the container it belongs to was started after it"),
+                Some("joined"),
+            ));
+        }
         let ended_well =
             service.one_shot && container.state == "exited" && container.exit_code == 0;
         if container.state != "running" && !ended_well {
@@ -236,4 +246,9 @@ fn containers(release: &Release, mine: &[&ContainerFact], fields: &mut Vec<Field
             ));
         }
     }
+}
+
+/// Docker cuts the zeros off the end of a second's fraction, and of a whole second the point as well.
+fn started(container: &ContainerFact) -> &str {
+    container.started_at.trim_end_matches('Z')
 }

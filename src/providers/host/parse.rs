@@ -41,6 +41,7 @@ pub fn parse_facts(request: &FactsRequest, text: &str) -> Result<HostFacts, Stri
         disks: disks(request, section("disks"))?,
         mounts: mounts::parse(section("mounts"))?,
         ufw: firewall.ufw.filter(|_| request.ufw),
+        beside_ufw: firewall.beside,
         docker: docker.map(|docker| DockerFacts {
             docker_user: firewall.docker_user,
             ..docker

@@ -11,8 +11,11 @@ pub struct Facts {
     /// UFW, none when it is not installed.
     pub ufw: Option<Ufw>,
     /// `DockerFacts::docker_user`: the live rules of `INFRA-DOCKER` after `4 ` or `6 `, before them the jump of each
-    /// family when it is the first rule of `DOCKER-USER`; none when there is neither chain nor jump.
+    /// family when it is the first rule of `DOCKER-USER`, and that chain of `FORWARD`; none when there is neither chain
+    /// nor jump.
     pub docker_user: Option<Vec<String>>,
+    /// `HostFacts::beside_ufw`.
+    pub beside: Vec<String>,
 }
 
 /// Understands a whole section.
@@ -43,9 +46,21 @@ pub fn parse_facts(text: &str) -> Result<Facts, String> {
         }
     }
     let [v4, v6] = &families;
+    let ufw = conf.contains_key("ENABLED").then(|| ufw(&conf, v4, v6));
+    let closes_out = ufw.as_ref().map(|ufw| ufw.outgoing != UfwAction::Allow);
+    let beside = [("iptables", v4), ("ip6tables", v6)]
+        .into_iter()
+        .filter_map(|(program, family)| Some((program, family.beside(closes_out?))))
+        .flat_map(|(program, lines)| {
+            lines
+                .into_iter()
+                .map(move |line| format!("{program} {line}"))
+        })
+        .collect();
     Ok(Facts {
-        ufw: conf.contains_key("ENABLED").then(|| ufw(&conf, v4, v6)),
+        ufw,
         docker_user: docker_user(v4, v6),
+        beside,
     })
 }
 
@@ -111,6 +126,51 @@ impl Family<'_> {
             && (leads("ufw") || leads("ufw6"))
             && rules(&self.stored) == rules(&self.live)
     }
+}
+
+impl Family<'_> {
+    fn chain(&self, name: &str) -> impl Iterator<Item = &str> {
+        let rules = self.live.iter().copied();
+        rules.filter(move |line| line.split(' ').nth(1) == Some(name) && line.starts_with("-A "))
+    }
+
+    /// Whether every forwarded packet is asked by `DOCKER-USER` before another rule could let it pass.
+    fn asks_docker_user(&self) -> bool {
+        let mut rules = self.chain("FORWARD");
+        rules.find(|line| !is_known(line)) == Some(HOOK)
+    }
+
+    /// Rules that stand beside UFW's and Docker's and may let pass what those close.
+    fn beside(&self, closes_out: bool) -> Vec<&str> {
+        // What stands behind Docker's hook was asked by it.
+        let forward = self.chain("FORWARD").take_while(|line| *line != HOOK);
+        let of_docker = |line: &&str| {
+            let mut words = line.split([' ', '!']);
+            words.any(|word| {
+                word.starts_with("DOCKER") || word == "docker0" || word.starts_with("br-")
+            })
+        };
+        let out = self.chain("OUTPUT").filter(|_| closes_out);
+        self.chain("INPUT")
+            .chain(out)
+            .chain(forward.filter(|line| !of_docker(line)))
+            .filter(|line| !is_known(line))
+            .collect()
+    }
+}
+
+/// How Docker has forwarded packets asked by the chain that belongs to the owner.
+const HOOK: &str = "-A FORWARD -j DOCKER-USER";
+
+/// Whether a rule of a base chain opens nothing beside UFW: one of UFW's own jumps, or a ban.
+fn is_known(line: &str) -> bool {
+    let target = target(line);
+    is_ban(line) || target.starts_with("ufw-") || target.starts_with("ufw6-")
+}
+
+fn target(line: &str) -> &str {
+    let rest = line.split(" -j ").nth(1).unwrap_or("");
+    rest.split_whitespace().next().unwrap_or("")
 }
 
 /// What a rule matches and does, however it is printed: the file says `-p tcp --dport 22 -s 10.0.0.1`, the kernel
@@ -194,8 +254,7 @@ fn open(rule: &UfwRule) -> UfwRule {
 
 /// Whether a rule can only drop packets or hand them on: what fail2ban and CrowdSec put before ours.
 fn is_ban(line: &str) -> bool {
-    let target = line.split(" -j ").nth(1).unwrap_or("");
-    let target = target.split_whitespace().next().unwrap_or("");
+    let target = target(line);
     matches!(target, "DROP" | "REJECT" | "LOG")
         || target.starts_with("f2b-")
         || target.to_lowercase().starts_with("crowdsec")
@@ -211,7 +270,7 @@ fn docker_user(v4: &Family<'_>, v6: &Family<'_>) -> Option<Vec<String>> {
         // The script takes the same view: what stands before ours must not let a packet pass it by.
         let jump = hook
             .find(|line| !is_ban(line))
-            .filter(|line| **line == "-A DOCKER-USER -j INFRA-DOCKER");
+            .filter(|line| **line == "-A DOCKER-USER -j INFRA-DOCKER" && family.asks_docker_user());
         let rules = family
             .live
             .iter()

@@ -141,5 +141,13 @@ pub(super) fn all() -> Vec<Drift> {
             &["live rules: other → as in the inventory"],
             (Extranet, "iptables -S DOCKER-USER | sed -n 2p", "-A DOCKER-USER -j INFRA-DOCKER"),
         ),
+        Drift::new(
+            "forwarded packets that are not asked for published ports",
+            (Intranet, "iptables -D FORWARD -j DOCKER-USER"),
+            &["intranet: docker firewall chain"],
+            &["live rules: other → as in the inventory"],
+            (Intranet, "iptables -S FORWARD | sed -n 2p", "-A FORWARD -j DOCKER-USER"),
+        )
+        .apart(),
     ]
 }

@@ -8,17 +8,29 @@ nftables_backend() {
     tr -d ' \n\t' <"$daemon" 2>/dev/null | grep -q '"firewall-backend":"nftables"'
 }
 
-# Whether our jump stands before everything in DOCKER-USER that could let a packet pass it by. Bans may stand before it:
-# what fail2ban and CrowdSec put there drops packets or hands them back.
+# Whether the jump from chain $2 to chain $3 stands before everything there that could let a packet pass it by. Bans may
+# stand before it: what fail2ban and CrowdSec put there drops packets or hands them back; UFW's chains ask its own rules.
 leads() {
-    "$1" -w 10 -S DOCKER-USER | while read -r flag _ rule; do
+    "$1" -w 10 -S "$2" | while read -r flag _ rule; do
         [ "$flag" = -A ] || continue
         case " $rule" in
-            " -j INFRA-DOCKER") echo yes && break ;;
+            " -j $3") echo yes && break ;;
             *" -j DROP"* | *" -j REJECT"* | *" -j f2b-"* | *" -j crowdsec"* | *" -j CROWDSEC"* | *" -j LOG"*) ;;
+            " -j ufw-"* | " -j ufw6-"*) ;;
             *) break ;;
         esac
     done | grep -q yes
+}
+
+# Puts that jump first, and takes away those that came too late to matter.
+lead() {
+    leads "$1" "$2" "$3" && return
+    "$1" -w 10 -I "$2" 1 -j "$3"
+    "$1" -w 10 -S "$2" | grep -n -x -e "-A $2 -j $3" | cut -d: -f1 | sort -rn |
+        while read -r line; do
+            # The first line names the chain, the second is the new one.
+            [ "$line" -le 2 ] || "$1" -w 10 -D "$2" $((line - 1))
+        done
 }
 
 if nftables_backend; then
@@ -38,12 +50,7 @@ for family in 4 6; do
     "$tables-restore" -w 10 --noflush <"/etc/infra/docker-firewall.v$family"
     # DOCKER-USER is made here when Docker has not done so yet: Docker uses the one it finds and never empties it.
     "$tables" -w 10 -N DOCKER-USER 2>/dev/null || true
-    leads "$tables" && continue
-    "$tables" -w 10 -I DOCKER-USER 1 -j INFRA-DOCKER
-    # The jumps that came too late to matter.
-    "$tables" -w 10 -S DOCKER-USER | grep -n -x -e '-A DOCKER-USER -j INFRA-DOCKER' | cut -d: -f1 | sort -rn |
-        while read -r line; do
-            # The first line names the chain, the second is ours.
-            [ "$line" -le 2 ] || "$tables" -w 10 -D DOCKER-USER $((line - 1))
-        done
+    lead "$tables" DOCKER-USER INFRA-DOCKER
+    # Docker's own doing, which somebody may have undone.
+    lead "$tables" FORWARD DOCKER-USER
 done
