@@ -14,6 +14,7 @@ use super::{
 };
 use crate::model::{
     cluster::EntryKind,
+    dataset::Dataset,
     desired::Desired,
     guest::{Guest, MountVia},
     ids::{DatasetName, HostName},
@@ -286,6 +287,13 @@ pub(super) fn complete_needs(changes: &mut [Change], desired: &Desired) {
                 && let Some(guest) = desired.guests.get(&change.host)
             {
                 more.extend(shared_with(guest, desired));
+                // What it mounts over the network it must be let through to, at both ends.
+                if matches!(&change.operation, Operation::SetUnit { unit, .. } if unit.ends_with(".mount"))
+                {
+                    more.extend(servers(guest, desired).map(|server| id(&server.host, "ufw")));
+                    more.push(id(&change.host, "ufw"));
+                    more.extend(firewall.iter().cloned());
+                }
             }
             if is_baseline(change) {
                 // Resources are listed in the order in which they must be true.
@@ -338,13 +346,17 @@ fn behind<'a>(
 
 /// What a guest mounts over NFS must be shared first.
 fn shared_with<'a>(guest: &'a Guest, desired: &'a Desired) -> impl Iterator<Item = String> + 'a {
+    servers(guest, desired).map(|dataset| id(&dataset.host, &diff::dataset_subject(&dataset.name)))
+}
+
+/// The datasets of other hosts that a guest mounts over NFS.
+fn servers<'a>(guest: &'a Guest, desired: &'a Desired) -> impl Iterator<Item = &'a Dataset> + 'a {
     guest
         .mounts
         .iter()
         .filter(|mount| mount.via == MountVia::Nfs)
         .filter_map(|mount| desired.datasets.get(&mount.dataset))
         .filter(|dataset| dataset.host != guest.name)
-        .map(|dataset| id(&dataset.host, &diff::dataset_subject(&dataset.name)))
 }
 
 /// Drops the needs that no change of the list answers.

@@ -5,6 +5,7 @@ use infra::model::{
     facts::{PathFact, PropertyFact},
     observed::Observed,
 };
+use infra::plan::fingerprint;
 
 fn set(seen: &mut Observed, name: &str, property: &str, value: &str, source: &str) {
     let datasets = &mut facts(seen, "pve").datasets;
@@ -102,6 +103,22 @@ fn a_dataset_without_its_file_gets_it_again() {
         said,
         [
             "~ pve: dataset tank/photos directories [hot] /mnt/tank/photos/.infra-dataset: nothing -> tank/photos"
+        ]
+    );
+}
+
+#[test]
+fn a_dataset_whose_file_names_another_gets_its_own() {
+    let said = drift(|_, seen| {
+        let paths = &mut facts(seen, "pve").paths;
+        let marker = paths.get_mut("/mnt/tank/photos/.infra-dataset");
+        let marker = marker.and_then(Option::as_mut).expect("there");
+        marker.sha256 = Some(fingerprint(b"tank/photos-old\n"));
+    });
+    assert_eq!(
+        said,
+        [
+            "~ pve: dataset tank/photos directories [hot] /mnt/tank/photos/.infra-dataset: names something else -> tank/photos"
         ]
     );
 }

@@ -2,7 +2,7 @@
 
 use crate::world::{NOTHING, System, dataset, facts, host, proxmox, reaches, sound, vmid, words};
 use infra::{
-    model::{ids::StackName, observed::Reading},
+    model::{guest::MountVia, ids::StackName, observed::Reading},
     plan::{Plan, change::Operation, questions},
 };
 use std::collections::BTreeSet;
@@ -54,6 +54,25 @@ fn a_guest_starts_on_the_datasets_that_are_made_again_and_not_on_their_bare_dire
             waits(&plan, "pve: guest 110 intranet power", &behind),
             "{what}"
         );
+    }
+}
+
+#[test]
+fn what_is_mounted_over_nfs_is_let_through_first() {
+    let mut system = System::flagship();
+    let guest = system.desired.guests.get_mut(&host("intranet"));
+    for mount in &mut guest.expect("there").mounts {
+        mount.via = MountVia::Nfs;
+    }
+    let system = System::compile(system.desired, system.secrets);
+    let plan = system.plan(&system.fresh());
+    sound(&plan);
+    let mount = "intranet: unit mnt-tank-media.mount";
+    let firewall = ids(&plan)
+        .into_iter()
+        .filter(|id| id.contains("firewall of"));
+    for needed in firewall.chain(["intranet: ufw"]) {
+        assert!(waits(&plan, mount, needed), "{needed}");
     }
 }
 

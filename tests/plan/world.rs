@@ -46,7 +46,7 @@ pub(crate) struct System {
     firewall: CompiledFirewall,
     pub(crate) resources: BTreeMap<HostName, Vec<Resource>>,
     pub(crate) releases: BTreeMap<StackName, Release>,
-    secrets: SecretValues,
+    pub(crate) secrets: SecretValues,
 }
 
 pub(crate) fn host(name: &str) -> HostName {
@@ -88,7 +88,7 @@ impl System {
     }
 
     /// Compiles as `cli` does.
-    fn compile(desired: Desired, secrets: SecretValues) -> Self {
+    pub(crate) fn compile(desired: Desired, secrets: SecretValues) -> Self {
         let (firewall, _) = firewall::compile(&desired);
         let mut resources = baseline::resources(&desired);
         for (host, rules) in &firewall.docker {
@@ -292,7 +292,9 @@ impl System {
                 && self.desired.is_worked_on(&wanted.name)
             {
                 let marker = format!("{mountpoint}/{MARKER}");
-                facts.paths.insert(marker, Some(entry("file", 0, 0, 0o444)));
+                let mut seen = entry("file", 0, 0, 0o444);
+                seen.sha256 = Some(fingerprint(format!("{}\n", wanted.name).as_bytes()));
+                facts.paths.insert(marker, Some(seen));
             }
         }
         if let Some(chain) = self.firewall.docker.get(host) {

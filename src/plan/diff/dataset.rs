@@ -295,13 +295,17 @@ fn directories(
         .cloned()
         .collect();
     let marker = path(mountpoint, MARKER);
+    let seen = facts.paths.get(&marker).and_then(Option::as_ref);
+    // A clone or a renamed dataset brings the file of another name along.
+    let named = crate::plan::fingerprint(format!("{}\n", dataset.name).as_bytes());
     let is_marked = !mountpoint.starts_with('/')
         || !desired.is_worked_on(&dataset.name)
-        || matches!(facts.paths.get(&marker), Some(Some(seen)) if seen.kind == "file");
+        || seen.is_some_and(|seen| seen.kind == "file" && seen.sha256.as_ref() == Some(&named));
     if differing.is_empty() && is_marked {
         return;
     }
-    let mark = (!is_marked).then(|| Field::new(&marker, None, Some(dataset.name.as_str())));
+    let other = seen.map(|_| "names something else");
+    let mark = (!is_marked).then(|| Field::new(&marker, other, Some(dataset.name.as_str())));
     let reason = if differing.is_empty() {
         "stacks know the dataset by a file in it"
     } else {

@@ -361,8 +361,8 @@ pub(super) fn zfs_directories(machine: &mut Machine, arguments: &[String], input
     };
     let mut out = String::new();
     let marker = format!("{root}/.infra-dataset");
-    if !machine.tree.exists(&marker) {
-        let name = format!("{dataset}\n");
+    let name = format!("{dataset}\n");
+    if machine.tree.text(&marker).as_deref() != Some(name.as_str()) {
         if let Err(why) = machine.tree.write(&marker, name.as_bytes(), 0, 0, 0o444) {
             return Reply::failed(1, why);
         }
