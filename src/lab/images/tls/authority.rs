@@ -2,8 +2,8 @@
 
 use crate::lab::images::error::ImagesError;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, date_time_ymd,
 };
 use rustls::{
     crypto::ring::sign::any_ecdsa_type,
@@ -67,6 +67,10 @@ impl Authority {
             .push(DnType::CommonName, "infra lab");
         leaf.not_before = date_time_ymd(2024, 1, 1);
         leaf.not_after = date_time_ymd(2100, 1, 1);
+        // Without these Python 3.13 and OpenSSL's strict checks take it for no server's.
+        leaf.use_authority_key_identifier_extension = true;
+        leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let certificate = leaf.signed_by(&key, &self.issuer)?;
         let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let chain: Vec<CertificateDer<'static>> = vec![certificate.der().clone()];
@@ -117,6 +121,23 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_certificate_says_whose_it_is_and_what_for() {
+        let folder = tempfile::tempdir().expect("folder");
+        let authority = Authority::load_or_make(folder.path()).expect("made");
+        let certified = authority.certify("example.org").expect("a name");
+        let (_, leaf) = x509_parser::parse_x509_certificate(&certified.cert[0]).expect("DER");
+        let is_named = |extension: &x509_parser::prelude::X509Extension<'_>| {
+            matches!(
+                extension.parsed_extension(),
+                x509_parser::extensions::ParsedExtension::AuthorityKeyIdentifier(of) if of.key_identifier.is_some()
+            )
+        };
+        assert!(leaf.extensions().iter().any(is_named));
+        let usage = leaf.extended_key_usage().expect("readable").expect("there");
+        assert!(usage.value.server_auth);
     }
 
     #[test]
