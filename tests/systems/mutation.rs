@@ -3,9 +3,10 @@
 use serde::Deserialize;
 use std::{fs, path::Path};
 
-/// The systems that this suite brings up. The flagship has its own: the demo, the drills and the nights.
+/// The systems that this suite brings up.
 pub(crate) const SYSTEMS: &[&str] = &[
     "gateway-sso-booxstream",
+    "media-server-home",
     "mediatheque-raspberry-pi",
     "personal-cloud-stack",
     "secure-homelab-server",

@@ -214,6 +214,11 @@ fn sees_mistakes(lab: &Lab) {
 }
 
 #[test]
+fn the_media_server_at_home() {
+    comes_up_and_sees_mistakes("media-server-home");
+}
+
+#[test]
 fn the_mediatheque_on_a_raspberry_pi() {
     comes_up_and_sees_mistakes("mediatheque-raspberry-pi");
 }
