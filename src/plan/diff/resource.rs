@@ -98,11 +98,14 @@ fn unmask_first(then: &mut Vec<Reaction>, resources: &[Resource], facts: &HostFa
     };
     *then = std::mem::take(then)
         .into_iter()
-        .flat_map(|reaction| match &reaction {
-            Reaction::Reload(unit) | Reaction::Restart(unit) if is_masked(unit) => {
+        .flat_map(|reaction| {
+            if let Reaction::Reload(unit) | Reaction::Restart(unit) = &reaction
+                && is_masked(unit)
+            {
                 vec![Reaction::Unmask(unit.clone()), reaction]
+            } else {
+                vec![reaction]
             }
-            _ => vec![reaction],
         })
         .collect();
 }
