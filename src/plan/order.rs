@@ -288,7 +288,7 @@ pub(super) fn complete_needs(changes: &mut [Change], desired: &Desired) {
             {
                 more.extend(shared_with(guest, desired));
                 // What it mounts over the network it must be let through to, at both ends.
-                if matches!(&change.operation, Operation::SetUnit { unit, .. } if unit.ends_with(".mount"))
+                if matches!(&change.operation, Operation::SetUnit { unit, .. } if unit.strip_suffix(".mount").is_some())
                 {
                     more.extend(servers(guest, desired).map(|server| id(&server.host, "ufw")));
                     more.push(id(&change.host, "ufw"));

@@ -135,13 +135,13 @@ fn a_masked_unit_is_unmasked_before_its_new_file_restarts_it() {
         .paths
         .insert(path.to_owned(), None);
     let plan = system.plan(&seen);
-    let then = plan
-        .changes
-        .iter()
-        .find_map(|change| match &change.operation {
-            Operation::WriteFile(file) if file.path == path => Some(&file.then),
-            _ => None,
-        });
+    let then = plan.changes.iter().find_map(|change| {
+        if let Operation::WriteFile(file) = &change.operation {
+            (file.path == path).then_some(&file.then)
+        } else {
+            None
+        }
+    });
     let unit = || "fail2ban.service".to_owned();
     let expected = vec![Reaction::Unmask(unit()), Reaction::Restart(unit())];
     assert_eq!(then, Some(&expected));
