@@ -204,9 +204,16 @@ redis)
 		[ "$(head -c 5 "$kept")" = REDIS ] || fail 78 "what is there cannot be kept"
 		docker exec -i "$container" sh -c 'umask 077; mkdir "$1" && cat >"$1/infra.rdb"' sh "/tmp/infra-$stamp" <"$dump" 2>"$work/said" || fail 73 "the dump does not fit into the container: $(last)"
 		beside="docker exec '$container' sh -c 'redis-cli -p 16379 SHUTDOWN NOSAVE; rm -rf \"\$1\"' sh '/tmp/infra-$stamp'"
-		docker exec --detach "$container" redis-server --port 16379 --bind 127.0.0.1 --dir "/tmp/infra-$stamp" --dbfilename infra.rdb --appendonly no --save '' --repl-diskless-sync yes --repl-diskless-sync-delay 0 >/dev/null 2>"$work/said" ||
-			fail 76 "no second server starts: $(last)"
-		await docker exec "$container" sh -c 'test "$(redis-cli -p 16379 PING)" = PONG'
+		tries=0
+		# Not detached: a server that cannot read the file ends, and says why.
+		docker exec "$container" redis-server --port 16379 --bind 127.0.0.1 --dir "/tmp/infra-$stamp" --dbfilename infra.rdb --appendonly no --save '' --repl-diskless-sync yes --repl-diskless-sync-delay 0 >"$work/second" 2>&1 </dev/null &
+		second=$!
+		until docker exec "$container" sh -c 'test "$(redis-cli -p 16379 PING)" = PONG' >/dev/null 2>&1; do
+			kill -0 "$second" 2>/dev/null || fail 73 "redis cannot read the dump: $(tail -n 3 "$work/second" | tr '\n' ' ')"
+			tries=$((tries + 1))
+			[ "$tries" -lt 300 ] || fail 76 "the second server does not answer: $(tail -n 3 "$work/second" | tr '\n' ' ')"
+			sleep 1
+		done
 		items=$(docker exec "$container" redis-cli -p 16379 DBSIZE 2>"$work/said" | tr -dc 0-9)
 		[ "${items:-0}" -gt 0 ] || fail 75 "no key came back: $(last)"
 		inside REDISCLI_AUTH redis-cli REPLICAOF 127.0.0.1 16379 </dev/null >/dev/null 2>"$work/said" || fail 73 "it does not take the dump over: $(last)"
