@@ -64,10 +64,12 @@ nightly-drills:
 # The reference systems up from nothing, and every mistake in them red.
 nightly-systems:
 	INFRA_SYSTEMS=1 cargo test --locked --test systems real:: -- --nocapture --test-threads=1
-# Backups with the real restic and borg: what comes back is equal, and whatever is broken loses no good backup.
+# Backups with the real restic and borg: what comes back is equal, whatever is broken loses no good backup, and a system
+# that is lost comes back as a whole.
 nightly-restore:
 	sh tests/backup/databases.sh target/nightly-databases
 	sh tests/backup/night.sh $(INFRA) target/nightly-restore
+	sh tests/backup/disaster.sh $(INFRA) target/nightly-disaster
 # The suite for a real Proxmox, rehearsed in the lab.
 nightly-live:
 	tests/live/rehearsal/rehearsal.sh $(INFRA) target/rehearsal

@@ -289,7 +289,7 @@ fn proof(out: &mut String, desired: &Desired, words: &Words<'_>) {
     if !desired.backups.is_empty() {
         let _ = writeln!(
             out,
-            "3. `{} backup run`, then `{} backup drill`: the next disaster may come tonight.",
+            "3. `{} backup run` (with `--anew` when you brought it back by hand), then `{} backup drill`: the next disaster may come tonight.",
             words.infra, words.infra
         );
     }

@@ -1,9 +1,10 @@
 //! What lies where files have come back, and was not there when they were copied.
 
+use crate::model::dataset::MARKER;
 use std::collections::BTreeSet;
 
-/// Paths that a place holds and a copy does not, deepest first. Neither what the job leaves out of its copies nor what is
-/// in such a directory is among them. None where a pattern is one that only the program understands: then all of it stays.
+/// Paths that a dataset or a directory of one holds and a copy does not, deepest first. Neither what the job leaves out of its copies nor what is
+/// in such a directory is among them, nor the mark of the dataset, by which its stacks know it. None where a pattern is one that only the program understands: then all of it stays.
 pub fn extra(live: &[String], copied: &[String], excludes: &[String]) -> Option<Vec<String>> {
     if excludes.iter().any(|pattern| !is_plain(pattern)) {
         return None;
@@ -11,7 +12,7 @@ pub fn extra(live: &[String], copied: &[String], excludes: &[String]) -> Option<
     let copied: BTreeSet<&str> = copied.iter().map(String::as_str).collect();
     let mut out: Vec<String> = live
         .iter()
-        .filter(|path| !copied.contains(path.as_str()))
+        .filter(|path| !copied.contains(path.as_str()) && path.as_str() != MARKER)
         .filter(|path| !excludes.iter().any(|pattern| is_left_out(pattern, path)))
         .cloned()
         .collect();
@@ -73,6 +74,8 @@ mod tests {
             "immich/model-cache/m",
             "x.tmp",
             "immich",
+            // A copy that was made before there were any does not have it.
+            ".infra-dataset",
         ]);
         let copied = of(&["a", "a/b", "immich"]);
         let found = extra(&live, &copied, &of(&["immich/model-cache", "*.tmp"]));

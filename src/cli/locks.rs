@@ -15,14 +15,37 @@ use std::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What keeps another run away: a file here, and a directory on the system's first host.
+/// What keeps another run away: a file here, and a directory on the system's first host, for each thing that is locked.
 pub(crate) struct Locks {
     holder: Holder,
-    state: PathBuf,
-    system: String,
+    things: Vec<Thing>,
     first: Option<SshHost>,
     /// What Ctrl-C meant, and what to do then.
     interrupted: (&'static str, String),
+}
+
+/// What is locked.
+struct Thing {
+    /// The folder of the file here.
+    state: PathBuf,
+    /// The name of the directory over there.
+    system: String,
+}
+
+impl Thing {
+    fn system(session: &Session) -> Self {
+        Self {
+            state: session.state.clone(),
+            system: session.desired.system.to_string(),
+        }
+    }
+
+    fn part(session: &Session, folder: &str, kind: &str, name: &str) -> Self {
+        Self {
+            state: session.state.join(folder).join(name),
+            system: format!("{}.{kind}.{name}", session.desired.system),
+        }
+    }
 }
 
 impl Locks {
@@ -31,8 +54,7 @@ impl Locks {
         let first = session.desired.all_hosts().next();
         Self {
             holder: holder(context, session, why),
-            state: session.state.clone(),
-            system: session.desired.system.to_string(),
+            things: vec![Thing::system(session)],
             first: first.and_then(|host| session.hosts.get(host)).cloned(),
             interrupted: (
                 "interrupted while only looking",
@@ -48,8 +70,7 @@ impl Locks {
     pub(crate) fn of_replica(context: &Context, session: &Session, replica: &str) -> Self {
         let all = Self::of(context, session, &format!("infra zfs replicate {replica}"));
         Self {
-            state: all.state.join("replicas").join(replica),
-            system: format!("{}.replica.{replica}", all.system),
+            things: vec![Thing::part(session, "replicas", "replica", replica)],
             interrupted: (
                 "interrupted",
                 "What arrived is kept over there. The same command goes on from it.".to_owned(),
@@ -62,8 +83,7 @@ impl Locks {
     pub(crate) fn of_backup(context: &Context, session: &Session, job: &str) -> Self {
         let all = Self::of(context, session, &format!("infra backup run {job}"));
         Self {
-            state: all.state.join("backups").join(job),
-            system: format!("{}.backup.{job}", all.system),
+            things: vec![Thing::part(session, "backups", "backup", job)],
             interrupted: (
                 "interrupted",
                 "The last good backup is untouched. What the run left is removed by the next one."
@@ -86,12 +106,24 @@ impl Locks {
         }
     }
 
+    /// Those of bringing back over what lives: `up` must not start what stands still, and a backup of what is half back would
+    /// count as a good one.
+    pub(crate) fn of_restore(context: &Context, session: &Session, why: &str) -> Self {
+        let mut all = Self::of(context, session, why);
+        let jobs = session.desired.backups.keys();
+        all.things
+            .extend(jobs.map(|job| Thing::part(session, "backups", "backup", job.as_str())));
+        all
+    }
+
     /// Those of a night: two of them would tell everything twice. Its jobs take the locks of their own verbs.
     pub(crate) fn of_night(context: &Context, session: &Session) -> Self {
         let all = Self::of(context, session, "infra nightly");
         Self {
-            state: all.state.join("night"),
-            system: format!("{}.night", all.system),
+            things: vec![Thing {
+                state: session.state.join("night"),
+                system: format!("{}.night", session.desired.system),
+            }],
             interrupted: (
                 "interrupted",
                 "The job that ran is safe to run again.".to_owned(),
@@ -100,7 +132,7 @@ impl Locks {
         }
     }
 
-    /// Does the work while both are held. Ctrl-C ends it at once unless it is `walking`.
+    /// Does the work while all are held. Ctrl-C ends it at once unless it is `walking`.
     pub(crate) async fn hold(
         self,
         context: &Context,
@@ -109,43 +141,49 @@ impl Locks {
     ) -> Result<u8, Failure> {
         // From here on: a signal between taking the lock and the first look would leave the lock behind.
         let mut interrupts = signal(SignalKind::interrupt()).map_err(|e| failed(&e))?;
-        let _local = lock::take_local(&self.state, &self.holder).map_err(|e| locked(&e))?;
-        let remote = match &self.first {
-            Some(shell) => Some(
-                lock::take_remote(shell, &self.system, &self.holder, is_alive)
-                    .await
-                    .map_err(|e| locked(&e))?,
-            ),
-            None => None,
-        };
-        if let Some(dead) = remote.as_ref().and_then(lock::RemoteLock::replaced) {
-            context.terminal.tell(&format!(
-                "The last run did not end by itself: process {} of {}, since {}, is gone or has been silent for minutes. Its lock is taken over.",
-                dead.pid, dead.who, dead.since
-            ));
-        }
-        let lost = async {
-            match &remote {
-                Some(lock) => beat(lock).await,
-                None => std::future::pending().await,
+        let (mut local, mut remote) = (Vec::new(), Vec::new());
+        let result = match self.take(&mut local, &mut remote).await {
+            Ok(()) => {
+                if let Some(dead) = remote.iter().find_map(lock::RemoteLock::replaced) {
+                    context.terminal.tell(&format!(
+                        "The last run did not end by itself: process {} of {}, since {}, is gone or has been silent for minutes. Its lock is taken over.",
+                        dead.pid, dead.who, dead.since
+                    ));
+                }
+                tokio::select! {
+                    result = work => result,
+                    lost = beat(&remote) => Err(lost),
+                    () = stopped(&mut interrupts, walking) => {
+                        let (what, hint) = &self.interrupted;
+                        Err(Failure::new(exit::INTERRUPTED, *what).hint(hint.clone()))
+                    }
+                }
             }
+            Err(error) => Err(locked(&error)),
         };
-        let result = tokio::select! {
-            result = work => result,
-            lost = lost => Err(lost),
-            () = stopped(&mut interrupts, walking) => {
-                let (what, hint) = self.interrupted;
-                Err(Failure::new(exit::INTERRUPTED, what).hint(hint))
+        for lock in remote {
+            if let Err(error) = lock.release().await {
+                context
+                    .terminal
+                    .tell(&format!("The lock goes stale by itself: {error}."));
             }
-        };
-        if let Some(lock) = remote
-            && let Err(error) = lock.release().await
-        {
-            context
-                .terminal
-                .tell(&format!("The lock goes stale by itself: {error}."));
         }
         result
+    }
+
+    /// Takes one after the other; what was taken before a failure is in the lists.
+    async fn take<'s>(
+        &'s self,
+        local: &mut Vec<lock::LocalLock>,
+        remote: &mut Vec<lock::RemoteLock<'s, SshHost>>,
+    ) -> Result<(), LockError> {
+        for thing in &self.things {
+            local.push(lock::take_local(&thing.state, &self.holder)?);
+            if let Some(shell) = &self.first {
+                remote.push(lock::take_remote(shell, &thing.system, &self.holder, is_alive).await?);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -161,17 +199,19 @@ async fn stopped(interrupts: &mut Signal, walking: &AtomicBool) {
     }
 }
 
-/// Says that we live until the lock is lost.
-async fn beat(lock: &lock::RemoteLock<'_, SshHost>) -> Failure {
+/// Says that we live until a lock is lost.
+async fn beat(locks: &[lock::RemoteLock<'_, SshHost>]) -> Failure {
     loop {
         tokio::time::sleep(BEAT).await;
-        // One missed beat is no loss: the lock goes stale after several.
-        if let Ok(false) = lock.beat().await {
-            return Failure::new(
-                exit::LOCKED,
-                "another run took over the lock while this one was silent",
-            )
-            .hint("Run the command again when the other one has ended.");
+        for lock in locks {
+            // One missed beat is no loss: the lock goes stale after several.
+            if let Ok(false) = lock.beat().await {
+                return Failure::new(
+                    exit::LOCKED,
+                    "another run took over the lock while this one was silent",
+                )
+                .hint("Run the command again when the other one has ended.");
+            }
         }
     }
 }

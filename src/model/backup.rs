@@ -41,6 +41,9 @@ pub struct BackupJob {
     pub excludes: Vec<String>,
     /// When it runs.
     pub schedule: Calendar,
+    /// When a night proves that it comes back; none where only `infra backup drill` by hand does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Calendar>,
     /// What is kept.
     pub keep: Retention,
     /// Restored in this order, smallest first.

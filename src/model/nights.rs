@@ -24,6 +24,8 @@ pub enum Job {
     Replicate,
     /// Run the backups that are due.
     Backup,
+    /// Prove that the backups whose drill is due come back.
+    Drill,
     /// Ask the system's own checks.
     Check,
     /// Look for what differs from the inventory.
@@ -36,11 +38,12 @@ pub enum Job {
 
 impl Job {
     /// All of them, in the order of a night.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Snapshot,
         Self::Prune,
         Self::Replicate,
         Self::Backup,
+        Self::Drill,
         Self::Check,
         Self::Drift,
         Self::Certificates,
@@ -54,6 +57,7 @@ impl Job {
             Self::Prune => "prune",
             Self::Replicate => "replicate",
             Self::Backup => "backup",
+            Self::Drill => "drill",
             Self::Check => "check",
             Self::Drift => "drift",
             Self::Certificates => "certificates",

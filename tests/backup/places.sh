@@ -65,6 +65,13 @@ for job in box sftp bucket; do
 	kept=$(sql "SELECT datname FROM pg_database WHERE datname LIKE 'immich_before_%' ORDER BY datname DESC LIMIT 1")
 	sql "DROP DATABASE $kept" template1
 done
+# What can be had comes back, and nobody is told that it was all.
+node "mv /home/box/sftp /home/box/away"
+code=0
+lab backup restore host/intranet --live --confirm intranet >said 2>&1 || code=$?
+node "mv /home/box/away /home/box/sftp"
+[ "$code" = 6 ] && grep -q "Nothing came back from sftp" said || wrong "one of five places is gone: exit $code: $(cat said)"
+[ "$(sql "$question")" = "$lives" ] || wrong "with one place gone the database did not come back"
 lab backup keys --export >sheet
 grep -q 'OPENSSH PRIVATE KEY' sheet || wrong "the sheet has no key for the box"
 grep -q night-secret sheet || wrong "the sheet has no key for the bucket"

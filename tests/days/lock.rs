@@ -2,7 +2,11 @@
 
 use crate::lab::{Lab, ended, told};
 use rustix::process::{Pid, Signal, kill_process};
-use std::{fs, process::Child};
+use std::{
+    fs::{self, File},
+    path::PathBuf,
+    process::Child,
+};
 
 fn signal(child: &Child, signal: Signal) {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
@@ -98,4 +102,75 @@ fn ctrl_c_lets_running_steps_end_and_a_rerun_converges() {
         "the lock was given back:\n{}",
         ran.text
     );
+}
+
+/// The lock files in the lab's own state whose folder has this name.
+fn locks(lab: &Lab, folder: &str) -> Vec<PathBuf> {
+    let mut out = Vec::new();
+    let mut left = vec![lab.path("")];
+    while let Some(at) = left.pop() {
+        for entry in fs::read_dir(at)
+            .expect("a folder")
+            .map(|one| one.expect("an entry").path())
+        {
+            if entry.is_dir() {
+                left.push(entry);
+            } else if entry.ends_with(format!("{folder}/lock")) {
+                out.push(entry);
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn a_backup_a_drill_and_a_restore_keep_each_other_out() {
+    let lab = Lab::new();
+    let restore = [
+        "--lab",
+        "backup",
+        "restore",
+        "appdata",
+        "--live",
+        "--confirm",
+        "appdata",
+    ];
+    // A scripted host has no restic: whatever begins ends there, behind its locks.
+    for verb in [
+        &restore[..],
+        &["--lab", "backup", "run"],
+        &["--lab", "backup", "drill"],
+    ] {
+        lab.run(verb).says(1, &["error: failed to"]);
+    }
+    for job in ["appdata", "library"] {
+        let held = locks(&lab, job);
+        let [path] = held.as_slice() else {
+            panic!("{held:?}");
+        };
+        let file = File::open(path).expect("opened");
+        file.lock().expect("nobody has it");
+        let busy = [
+            "has been running `infra backup",
+            "Wait until that run has ended",
+        ];
+        // Of another job as well: both may hold what comes back.
+        lab.run(&restore).says(7, &busy);
+        lab.run(&[
+            "--lab",
+            "backup",
+            "restore",
+            "host/intranet",
+            "--live",
+            "--confirm",
+            "intranet",
+        ])
+        .says(7, &busy);
+        lab.run(&["--lab", "backup", "run", job]).says(7, &busy);
+        lab.run(&["--lab", "backup", "drill", job]).says(7, &busy);
+        lab.run(&["--lab", "nightly", "--job", "backup", "--wait", "0"])
+            .says(1, &["FAILED backup", "has been running `infra backup"]);
+    }
+    // Nothing that was refused left a lock behind.
+    lab.run(&restore).says(1, &["error: failed to"]);
 }

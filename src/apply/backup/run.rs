@@ -14,8 +14,8 @@ use crate::model::{
 };
 use crate::providers::{
     backup::{
-        BackupError, CopiesRead as _, CopiesWrite as _, Manifest, Record, Snapshot, Source, last,
-        remember,
+        BackupError, CopiesRead as _, CopiesWrite as _, Counted, Manifest, Record, Snapshot,
+        Source, last, remember,
     },
     program::Program,
     shell::{Command, Shell as _},
@@ -37,6 +37,8 @@ pub struct Work<'a> {
     pub hosts: &'a BTreeMap<HostName, SshHost>,
     /// Values of secrets.
     pub secrets: &'a SecretValues,
+    /// Copies of before do not matter, where the host remembers none.
+    pub anew: bool,
     /// Hears of each step before it is taken.
     pub say: &'a (dyn Fn(&str) + Sync),
 }
@@ -182,6 +184,7 @@ async fn ready(
     copies.ready().await?;
     let before = last(shell, work.job.name.as_str()).await?;
     match copies.open().await {
+        Ok(()) if before.is_none() && !work.anew => known(work, copies).await.map(|()| before),
         Ok(()) => Ok(before),
         Err(BackupError::NoRepository { .. }) if before.is_none() => {
             place(work, shell).await?;
@@ -190,6 +193,19 @@ async fn ready(
             Ok(before)
         }
         Err(error) => Err(error),
+    }
+}
+
+/// A host that remembers nothing makes the first copies of a job. Where there are some already it was built anew, and what it
+/// holds may be nothing: the newest copy is what comes back.
+async fn known(work: &Work<'_>, copies: &Program<'_, SshHost>) -> Result<(), BackupError> {
+    match copies.snapshots().await?.len() {
+        0 => Ok(()),
+        copies => Err(BackupError::Anew {
+            job: work.job.name.to_string(),
+            host: work.job.host.to_string(),
+            copies,
+        }),
     }
 }
 
@@ -449,14 +465,13 @@ fn plan_sources<'p>(plan: &'p Night, work: &'p Work<'_>) -> impl Iterator<Item =
 }
 
 /// Datasets and paths with how many files each holds.
-fn sources(work: &Work<'_>, plan: &Night, counts: &[(String, u64)]) -> Vec<Source> {
+fn sources(work: &Work<'_>, plan: &Night, counts: &[Counted]) -> Vec<Source> {
     plan_sources(plan, work)
         .map(|source| {
-            let counted = counts.iter().find(|(at, _)| *at == source.path);
-            let files = counted.map(|(_, files)| *files);
+            let counted = counts.iter().find(|one| one.path == source.path);
             Source {
-                is_empty: files == Some(0),
-                files,
+                is_empty: counted.is_some_and(|one| one.owners == 0),
+                files: counted.map(|one| one.files),
                 ..source
             }
         })

@@ -66,6 +66,7 @@ pub(super) fn told(error: &BackupError) -> Failure {
     let code = match error {
         BackupError::Shell(_) => exit::UNREACHABLE,
         BackupError::Busy { .. } | BackupError::Locked { .. } => exit::LOCKED,
+        BackupError::Anew { .. } => exit::REFUSED,
         BackupError::Program { .. }
         | BackupError::Source { .. }
         | BackupError::NoRepository { .. }
@@ -191,6 +192,30 @@ pub(crate) async fn standings<S: Shell>(
                 .map_or(Standing::Never, |job| standing(&job.schedule, at, now));
             (name, stands)
         })
+        .collect()
+}
+
+/// The jobs of which a night holds a drill, in their order: those whose proof is older than their `drill` allows. One that
+/// has never succeeded has nothing to prove; one whose host gives no answer is among them: its failure is then told.
+pub(crate) async fn due_drills<S: Shell>(
+    desired: &Desired,
+    hosts: &BTreeMap<HostName, S>,
+) -> Vec<String> {
+    let jobs: Vec<&BackupJob> = in_order(&desired.backups)
+        .into_iter()
+        .filter(|job| job.drill.is_some())
+        .collect();
+    let now = jiff::Timestamp::now().as_second();
+    let mut records = records(&jobs, hosts).await;
+    jobs.into_iter()
+        .filter(|job| match (&job.drill, records.remove(&job.name)) {
+            (Some(drill), Some(Ok(Some(record)))) => {
+                is_due(drill, record.proven.map(|proven| proven.at), now)
+            }
+            (_, Some(Ok(None))) => false,
+            (_, Some(Err(_)) | None) | (None, _) => true,
+        })
+        .map(|job| job.name.to_string())
         .collect()
 }
 

@@ -53,28 +53,63 @@ pub(crate) async fn drills(
     }
     let (mut code, mut rows) = (exit::DONE, Vec::new());
     for job in jobs {
-        let mut row = None;
-        let work = async {
-            let (ended, said) = one(context, session, job, args).await?;
-            row = Some(said);
-            Ok(ended)
-        };
-        let walking = AtomicBool::new(false);
-        let locks = Locks::of_drill(context, session, job.name.as_str());
-        let ended = match locks.hold(context, &walking, work).await {
-            Ok(ended) => ended,
+        let (ended, row) = match locked(context, session, job, args).await {
+            Ok(done) => done,
             Err(failure) if failure.code() == exit::INTERRUPTED => return Err(failure),
-            Err(failure) => failure.tell(context.terminal),
+            Err(failure) => {
+                let ended = failure.tell(context.terminal);
+                (
+                    ended,
+                    serde_json::json!({ "job": job.name, "exit": ended, "errors": [failure.text()] }),
+                )
+            }
         };
         if code == exit::DONE {
             code = ended;
         }
-        rows.push(row.unwrap_or_else(|| serde_json::json!({ "job": job.name, "exit": ended })));
+        rows.push(row);
     }
     if context.global.json {
         context.terminal.json(&serde_json::json!({ "jobs": rows }));
     }
     Ok(code)
+}
+
+/// A drill of one job of the inventory as a night holds it.
+pub(crate) async fn of_night(
+    context: &Context,
+    session: &Session,
+    name: &str,
+) -> Result<u8, Failure> {
+    let args = DrillArgs {
+        jobs: vec![name.to_owned()],
+        part: Vec::new(),
+        keep: false,
+    };
+    let mut code = exit::DONE;
+    for job in chosen(&session.desired, &args.jobs)? {
+        code = locked(context, session, job, &args).await?.0;
+    }
+    Ok(code)
+}
+
+/// A drill while neither a run of the job nor a restore goes on.
+async fn locked(
+    context: &Context,
+    session: &Session,
+    job: &BackupJob,
+    args: &DrillArgs,
+) -> Result<(u8, serde_json::Value), Failure> {
+    let mut row = serde_json::Value::Null;
+    let work = async {
+        let (ended, said) = one(context, session, job, args).await?;
+        row = said;
+        Ok(ended)
+    };
+    let walking = AtomicBool::new(false);
+    let locks = Locks::of_drill(context, session, job.name.as_str());
+    let ended = locks.hold(context, &walking, work).await?;
+    Ok((ended, row))
 }
 
 async fn one(

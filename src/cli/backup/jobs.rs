@@ -18,6 +18,9 @@ pub(crate) struct RunArgs {
     /// Jobs of the inventory; all of them unless given
     #[arg(value_name = "JOB")]
     pub(crate) jobs: Vec<String>,
+    /// What is there now is right, also on a host that remembers none of the copies in the repository
+    #[arg(long)]
+    pub(crate) anew: bool,
 }
 
 /// What came of one job.
@@ -32,7 +35,7 @@ pub(crate) struct Came {
 pub(crate) fn run(context: &Context, args: &RunArgs) -> Result<u8, Failure> {
     live::with(context, |session| {
         Box::pin(async move {
-            let came = run_jobs(context, &session, &args.jobs).await?;
+            let came = run_jobs(context, &session, &args.jobs, args.anew).await?;
             Ok(show(context, &came))
         })
     })
@@ -43,16 +46,22 @@ pub(crate) async fn run_jobs(
     context: &Context,
     session: &Session,
     named: &[String],
+    anew: bool,
 ) -> Result<Vec<Came>, Failure> {
     let mut out = Vec::new();
     for job in chosen(&session.desired, named)? {
-        let came = one(context, session, job).await?;
+        let came = one(context, session, job, anew).await?;
         out.push(came);
     }
     Ok(out)
 }
 
-async fn one(context: &Context, session: &Session, job: &BackupJob) -> Result<Came, Failure> {
+async fn one(
+    context: &Context,
+    session: &Session,
+    job: &BackupJob,
+    anew: bool,
+) -> Result<Came, Failure> {
     let locks = Locks::of_backup(context, session, job.name.as_str());
     let walking = AtomicBool::new(false);
     let mut finished = None;
@@ -63,6 +72,7 @@ async fn one(context: &Context, session: &Session, job: &BackupJob) -> Result<Ca
             job,
             hosts: &session.hosts,
             secrets: &session.world.secrets,
+            anew,
             say: &say,
         };
         finished = Some(run_job(&work).await);

@@ -2,16 +2,17 @@
 //! stacks start in their order.
 
 use super::{
-    choice::{short, told},
+    choice::{shell, short, told},
     copies::{Found, found, stamp},
 };
 use crate::apply::backup::{Back, FilesBack, LoadBack, files_back, load_back};
-use crate::backup::{Files, Goal, Group, Load, Restoration, restoration};
+use crate::backup::{Files, Goal, Group, Held, Load, Restoration, restoration};
 use crate::cli::{context::Context, exit, failure::Failure, session::Session, zfs::standstill};
 use crate::model::{
     backup::{BackupJob, in_order},
     ids::StackName,
 };
+use crate::providers::backup::{Record, Source, remember};
 use crate::view::words::{count, list, size};
 use std::{
     collections::BTreeMap,
@@ -23,6 +24,22 @@ use std::{
 pub(crate) struct Decided {
     pub(crate) restoration: Restoration,
     copies: Vec<Found>,
+    /// Jobs whose copies could not be looked at.
+    unseen: Vec<String>,
+}
+
+impl Decided {
+    /// The code for what came back: it is not everything while a job's copies could not even be looked at.
+    pub(crate) fn code(&self, context: &Context) -> u8 {
+        if self.unseen.is_empty() {
+            return exit::DONE;
+        }
+        context.terminal.complain(&format!(
+            "Nothing came back from {}: what is wrong with its copies is said above. The command is safe to run again.",
+            list(&self.unseen)
+        ));
+        exit::PARTIAL
+    }
 }
 
 /// Looks at the copies that a goal may need, and decides.
@@ -44,14 +61,17 @@ pub(crate) async fn decide(
         );
     }
     let mut copies = Vec::new();
-    let mut failures = Vec::new();
+    let (mut failures, mut unseen) = (Vec::new(), Vec::new());
     for job in jobs {
         context
             .terminal
             .tell(&format!("Looking at the copies of {}.", job.name));
         match found(session, job, id).await {
             Ok(one) => copies.push(one),
-            Err(failure) => failures.push(failure),
+            Err(failure) => {
+                failures.push(failure);
+                unseen.push(job.name.to_string());
+            }
         }
     }
     // One job of several may have no copy: what it alone holds is then named among what does not come back.
@@ -77,6 +97,7 @@ pub(crate) async fn decide(
     Ok(Decided {
         restoration: made,
         copies,
+        unseen,
     })
 }
 
@@ -84,6 +105,38 @@ pub(crate) async fn decide(
 pub(super) fn no_such(wrong: Vec<String>) -> Failure {
     let failure = Failure::new(exit::USAGE, "there is no such thing in the backup");
     wrong.into_iter().fold(failure, Failure::because)
+}
+
+/// After everything of a system has come back: hosts that were built anew remember the copies that it came from, so that
+/// their backups go on.
+pub(crate) async fn remember_copies(session: &Session, decided: &Decided) -> Result<(), Failure> {
+    for one in decided.copies.iter().filter(|one| one.record.is_none()) {
+        let Some(job) = session.desired.backups.get(&one.copy.job) else {
+            continue;
+        };
+        let source = |held: &Held| Source {
+            name: held.name.clone(),
+            path: held.path.clone(),
+            // Nobody counted what it held: that it is empty next time says nothing.
+            is_empty: true,
+            rows: held.rows,
+            sha256: held.sha256.clone(),
+            extensions: held.extensions.clone(),
+            ..Source::default()
+        };
+        let record = Record {
+            job: job.name.to_string(),
+            snapshot: one.copy.snapshot.clone(),
+            at: one.copy.at,
+            sources: one.copy.sources.iter().map(source).collect(),
+            ..Record::default()
+        };
+        let shell = shell(session, job)?;
+        remember(shell, &record)
+            .await
+            .map_err(|error| told(&error))?;
+    }
+    Ok(())
 }
 
 /// What comes back, for a person.

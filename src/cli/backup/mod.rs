@@ -17,4 +17,4 @@ pub(crate) mod live_restore;
 mod restore;
 
 pub(crate) use args::{BackupVerb, run};
-pub(crate) use choice::{due, lines, standings, stands};
+pub(crate) use choice::{due, due_drills, lines, standings, stands};

@@ -69,8 +69,7 @@ pub(crate) fn run(context: &Context, args: &RestoreArgs) -> Result<u8, Failure> 
                 context.terminal.answer(&shown(&session, &decided));
                 return Ok(exit::DONE);
             }
-            // `up` must not deploy what stands still.
-            let locks = Locks::of(context, &session, "infra backup restore");
+            let locks = Locks::of_restore(context, &session, "infra backup restore");
             let work = in_place(context, args, &session, &goal, &name, &walking);
             locks.hold(context, &walking, work).await
         })
@@ -147,7 +146,7 @@ async fn in_place(
         context.terminal.answer(&shown(session, &decided));
     }
     agree(context, name, args.confirm.as_deref())?;
-    let (code, rows) = carry_out(context, session, &decided, walking).await?;
+    let (mut code, rows) = carry_out(context, session, &decided, walking).await?;
     if context.global.json {
         context.terminal.json(&serde_json::json!({
             "restored": rows, "left": decided.restoration.left,
@@ -157,6 +156,9 @@ async fn in_place(
             "{name} is back. Ask the system: `{}`.",
             context.again("verify")
         ));
+    }
+    if code == exit::DONE {
+        code = decided.code(context);
     }
     Ok(code)
 }

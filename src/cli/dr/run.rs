@@ -2,7 +2,7 @@
 
 use crate::backup::Goal;
 use crate::cli::{
-    backup::live_restore::{agree, carry_out, decide, shown},
+    backup::live_restore::{agree, carry_out, decide, remember_copies, shown},
     context::Context,
     exit,
     failure::Failure,
@@ -63,7 +63,7 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<u8, Failure> {
     live::with(context, |session| {
         Box::pin(async move {
             let walking = AtomicBool::new(false);
-            let locks = Locks::of(context, &session, "infra dr run");
+            let locks = Locks::of_restore(context, &session, "infra dr run");
             let work = back(context, &session, &walking);
             locks.hold(context, &walking, work).await
         })
@@ -155,5 +155,8 @@ async fn back(context: &Context, session: &Session, walking: &AtomicBool) -> Res
     if code != exit::DONE {
         return Ok(code);
     }
-    verify::show(context, session, PATIENCE).await
+    remember_copies(session, &decided).await?;
+    let code = decided.code(context);
+    let proven = verify::show(context, session, PATIENCE).await?;
+    Ok(if proven == exit::DONE { code } else { proven })
 }

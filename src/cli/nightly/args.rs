@@ -10,7 +10,7 @@ use clap::{
 
 /// Run the night: every job in order, with one summary.
 ///
-/// Snapshots, prune, replicas, backups, checks, drift, certificates, images. A job that fails stops no other one and is told
+/// Snapshots, prune, replicas, backups, drills, checks, drift, certificates, images. A job that fails stops no other one and is told
 /// at once to those whom `nights:` names; the summary comes at the end. The timers of `infra timers install` call this.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct NightlyArgs {

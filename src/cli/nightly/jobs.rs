@@ -57,7 +57,7 @@ pub(super) async fn run(
     inner.global.json = false;
     inner.global.on = None;
     let came = loop {
-        match one(&inner, record, session, job).await {
+        match one(&inner, record, session, job, begun + patience).await {
             Err(failure) if failure.code() == exit::LOCKED && begun.elapsed() < patience => {
                 tokio::time::sleep(PAUSE).await;
             }
@@ -83,6 +83,10 @@ fn idle(session: &Session, job: Job) -> Option<&'static str> {
         Job::Snapshot | Job::Prune => (no_schedule(), "no dataset has a snapshot schedule"),
         Job::Replicate => (desired.replicas.is_empty(), "the inventory has no replicas"),
         Job::Backup => (desired.backups.is_empty(), "the inventory has no backups"),
+        Job::Drill => (
+            desired.backups.values().all(|job| job.drill.is_none()),
+            "no backup says `drill:`",
+        ),
         Job::Check => (desired.checks.is_empty(), "the inventory has no checks"),
         Job::Images => (desired.stacks.is_empty(), "the inventory has no stacks"),
         Job::Drift | Job::Certificates => (false, ""),
@@ -95,15 +99,22 @@ async fn one(
     record: &Record,
     session: &Session,
     job: Job,
+    deadline: Instant,
 ) -> Result<Came, Failure> {
     let code = match job {
         Job::Snapshot => zfs::nightly::snapshot(context, session).await?,
         Job::Prune => zfs::nightly::prune(context, session).await?,
         Job::Replicate => zfs::nightly::replicate(context, session).await?,
         Job::Backup => {
-            let code = backups(context, session).await?;
+            let code = backups(context, session, deadline).await?;
             let mut came = said(record, code);
-            came.gauges = proofs(session).await;
+            came.gauges = proofs(session, job).await;
+            return Ok(came);
+        }
+        Job::Drill => {
+            let code = drills(context, session, deadline).await?;
+            let mut came = said(record, code);
+            came.gauges = proofs(session, job).await;
             return Ok(came);
         }
         Job::Check => return check(session).await,
@@ -114,19 +125,61 @@ async fn one(
     Ok(said(record, code))
 }
 
-/// Runs the backup jobs that are due.
-async fn backups(context: &Context, session: &Session) -> Result<u8, Failure> {
-    let due = backup::due(&session.desired, &session.hosts).await;
+/// Runs the backup jobs that are due. One that another run has is tried again until the deadline; the others do not wait.
+async fn backups(context: &Context, session: &Session, deadline: Instant) -> Result<u8, Failure> {
+    let mut due = backup::due(&session.desired, &session.hosts).await;
     if due.is_empty() {
         context.terminal.answer("No backup job is due.\n");
         return Ok(exit::DONE);
     }
-    let came = backup::jobs::run_jobs(context, session, &due).await?;
-    Ok(backup::jobs::show(context, &came))
+    let mut all = Vec::new();
+    loop {
+        let came = backup::jobs::run_jobs(context, session, &due, false).await?;
+        let (busy, done): (Vec<_>, Vec<_>) = came
+            .into_iter()
+            .partition(|came| came.code == exit::LOCKED && came.finished.is_none());
+        all.extend(done);
+        if busy.is_empty() || Instant::now() >= deadline {
+            all.extend(busy);
+            return Ok(backup::jobs::show(context, &all));
+        }
+        due = busy.into_iter().map(|came| came.job).collect();
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
-/// When each backup last succeeded, and when a restore of it was last proven; 0 for never.
-async fn proofs(session: &Session) -> Vec<Gauge> {
+/// Holds the drills that are due, each as soon as nobody else has the job.
+async fn drills(context: &Context, session: &Session, deadline: Instant) -> Result<u8, Failure> {
+    let due = backup::due_drills(&session.desired, &session.hosts).await;
+    if due.is_empty() {
+        context.terminal.answer("No drill is due.\n");
+    }
+    let mut code = exit::DONE;
+    for name in due {
+        let ended = loop {
+            match backup::drill::of_night(context, session, &name).await {
+                Err(failure) if failure.code() == exit::LOCKED && Instant::now() < deadline => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(failure) if failure.code() == exit::INTERRUPTED => return Err(failure),
+                Err(failure) => break failure.tell(context.terminal),
+                Ok(ended) => break ended,
+            }
+        };
+        if code == exit::DONE {
+            code = ended;
+        }
+    }
+    Ok(code)
+}
+
+/// When each backup last succeeded, and when a restore of it was last proven; 0 for never. Each is told by the job that
+/// changes it: drills by hand are seen by the job `backup`, where no night holds any.
+async fn proofs(session: &Session, job: Job) -> Vec<Gauge> {
+    let (of_copies, of_proofs) = match idle(session, Job::Drill) {
+        Some(_) => (true, true),
+        None => (job == Job::Backup, job == Job::Drill),
+    };
     let stands = backup::stands(&session.desired, &session.hosts).await;
     let mut out = Vec::new();
     for (name, stand) in stands {
@@ -138,21 +191,25 @@ async fn proofs(session: &Session) -> Vec<Gauge> {
                 value,
             });
         };
-        put(
-            "late",
-            "Whether a backup has not succeeded within its schedule.",
-            i64::from(stand.is_late),
-        );
-        put(
-            "last_success_timestamp_seconds",
-            "When the last proven backup began; 0 for never.",
-            stand.succeeded,
-        );
-        put(
-            "last_proven_restore_timestamp_seconds",
-            "When a restore was last proven by a drill; 0 for never.",
-            stand.proven,
-        );
+        if of_copies {
+            put(
+                "late",
+                "Whether a backup has not succeeded within its schedule.",
+                i64::from(stand.is_late),
+            );
+            put(
+                "last_success_timestamp_seconds",
+                "When the last proven backup began; 0 for never.",
+                stand.succeeded,
+            );
+        }
+        if of_proofs {
+            put(
+                "last_proven_restore_timestamp_seconds",
+                "When a restore was last proven by a drill; 0 for never.",
+                stand.proven,
+            );
+        }
     }
     out
 }

@@ -90,7 +90,10 @@ impl Memory {
         let mut add = |name, help, labels: &[(String, String)], value: String| {
             let all: Vec<(String, String)> = own.iter().chain(labels).cloned().collect();
             let row = (labelled(&all), value);
-            rows.entry((name, help)).or_default().push(row);
+            let rows = rows.entry((name, help)).or_default();
+            // One value each: a job that told it before another one was given it has the older one.
+            rows.retain(|(labels, _)| *labels != row.0);
+            rows.push(row);
         };
         let nights = self.night.iter().map(|last| ("night", Vec::new(), last));
         let jobs = self.jobs.iter().map(|(job, last)| {

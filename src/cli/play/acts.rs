@@ -123,7 +123,7 @@ impl Doing<'_> {
             Act::Backup => {
                 let mut whole = context.in_folder(&session.world.folder);
                 whole.global.on = None;
-                let came = backup::jobs::run_jobs(&whole, session, &[]).await?;
+                let came = backup::jobs::run_jobs(&whole, session, &[], false).await?;
                 Ok(backup::jobs::show(&whole, &came))
             }
             Act::Confirm(text) => self.confirm(text),

@@ -31,6 +31,8 @@ pub(crate) struct Backup {
     pub(crate) exclude: May<Vec<At<String>>>,
     /// `hourly`, `daily 02:30`, `weekly sun 03:00`, `monthly 1 04:00` or `yearly 01-31 04:00`.
     pub(crate) schedule: At<Text<Calendar>>,
+    /// When a night proves that the newest copy comes back, in the words of `schedule`; never by itself unless given.
+    pub(crate) drill: May<Text<Calendar>>,
     /// How many are kept; two weeks of days, two months of weeks, a year of months and two years unless given.
     pub(crate) keep: May<Retention>,
     /// Its place when everything is restored, smallest first; 100 unless given.

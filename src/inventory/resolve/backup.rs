@@ -49,6 +49,7 @@ pub(super) fn backups(
         let host: Option<HostName> = scope.refer(Noun::Host, &raw.host);
         let password: Option<SecretName> = scope.refer(Noun::Secret, &raw.password);
         let schedule = scope.parse(&raw.schedule);
+        let drill = scope.parse_may(&raw.drill);
         let keep = keep(&raw.keep, scope);
         let engine = match or(&raw.engine, BackupEngine::Restic) {
             BackupEngine::Restic => Engine::Restic,
@@ -95,6 +96,7 @@ pub(super) fn backups(
                 .filter(|pattern| !pattern.is_empty())
                 .collect(),
             schedule,
+            drill,
             keep,
             order: or(&raw.order, ORDER),
             scratch: scope

@@ -1,7 +1,7 @@
 //! A repository in words that no backup program owns. Reading and writing are separate, so that what only looks cannot
 //! touch.
 
-use super::error::BackupError;
+use super::{engine::Counted, error::BackupError};
 use crate::model::{retention::Retention, snapshot::SnapshotId};
 use serde::{Deserialize, Serialize};
 use std::future::Future;
@@ -151,7 +151,7 @@ pub trait CopiesWrite: CopiesRead {
         &self,
         mounts: &[(SnapshotId, String)],
         roots: &[String],
-    ) -> impl Future<Output = Result<(Summary, Vec<(String, u64)>), BackupError>> + Send;
+    ) -> impl Future<Output = Result<(Summary, Vec<Counted>), BackupError>> + Send;
 
     /// Looks the copy up in the repository, makes it a good one, and looks again. It as it is found then.
     ///

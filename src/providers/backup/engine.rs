@@ -32,13 +32,24 @@ pub struct Invocation {
     pub within: Option<String>,
 }
 
+/// The files of a needed path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// The path.
+    pub path: String,
+    /// All of them.
+    pub files: u64,
+    /// Those that somebody else made: neither dumps nor the mark of a dataset.
+    pub owners: u64,
+}
+
 /// What came of it.
 #[derive(Debug, Clone)]
 pub struct Ran {
     /// The program's output; standard error without our own lines.
     pub output: Output,
     /// Files in each needed path.
-    pub counts: Vec<(String, u64)>,
+    pub counts: Vec<Counted>,
 }
 
 impl Invocation {
@@ -127,8 +138,15 @@ fn ran(mut output: Output) -> Ran {
         text.lines().partition(|line| line.starts_with(COUNT));
     let counts = own
         .iter()
-        .filter_map(|line| line.strip_prefix(COUNT)?.split_once(' '))
-        .filter_map(|(count, path)| Some((path.to_owned(), count.parse().ok()?)))
+        .filter_map(|line| {
+            let (files, rest) = line.strip_prefix(COUNT)?.split_once(' ')?;
+            let (owners, path) = rest.split_once(' ')?;
+            Some(Counted {
+                path: path.to_owned(),
+                files: files.parse().ok()?,
+                owners: owners.parse().ok()?,
+            })
+        })
         .collect();
     output.stderr = rest.join("\n").into_bytes();
     Ran { output, counts }

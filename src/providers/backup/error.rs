@@ -40,6 +40,18 @@ pub enum BackupError {
         /// Where.
         place: String,
     },
+    /// Copies of before, on a host that remembers nothing of them.
+    #[error(
+        "begin {job} on {host}: the repository holds {copies} of its proven copies and {host} remembers none of them, as a machine that was built anew"
+    )]
+    Anew {
+        /// Job.
+        job: String,
+        /// Host.
+        host: String,
+        /// How many.
+        copies: usize,
+    },
     /// Somebody else uses it.
     #[error("open the repository: it is locked: {said}")]
     Locked {
@@ -123,6 +135,9 @@ impl BackupError {
             Self::NoRepository { .. } => Some(
                 "If its disk is not mounted, mount it. A job that has never succeeded makes its repository itself.".to_owned(),
             ),
+            Self::Anew { job, .. } => Some(format!(
+                "Bring the data back first: `infra dr run`, or `infra backup restore`. A copy of an empty machine would be the newest one. When what is there now is right: `infra backup run {job} --anew`."
+            )),
             Self::Locked { .. } => Some(
                 "Wait until the other program has ended. A lock whose program is dead is removed by itself.".to_owned(),
             ),

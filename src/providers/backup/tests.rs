@@ -198,6 +198,32 @@ fn what_cannot_be_mounted_or_is_missing_is_no_run() {
 }
 
 #[test]
+fn dumps_and_the_mark_of_a_dataset_are_no_files_of_the_owners() {
+    let stand = Stand::new(&[("restic", "exit 0")]);
+    let kept = [(".infra-dataset", "tank/photos"), (".infra-dumps/a/d", "1")];
+    let emptied = laid(&stand, "emptied", &kept);
+    let full = laid(&stand, "full", &kept);
+    laid(
+        &stand,
+        "full",
+        &[("2024/.infra-dataset", "a photo"), ("b", "2")],
+    );
+    let invocation = Invocation {
+        argv: vec!["restic".to_owned()],
+        needs: vec![emptied.clone(), full.clone()],
+        ..Invocation::default()
+    };
+    let counts = block_on(invocation.run(&stand, "nightly"))
+        .expect("run")
+        .counts;
+    let all: Vec<_> = counts
+        .iter()
+        .map(|one| (one.path.as_str(), one.files, one.owners))
+        .collect();
+    assert_eq!(all, [(emptied.as_str(), 2, 0), (full.as_str(), 4, 2)]);
+}
+
+#[test]
 fn a_record_is_read_as_it_was_kept() {
     let stand = Stand::new(&[]);
     fs::create_dir(stand.path().join("metrics")).expect("made");

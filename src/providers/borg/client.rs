@@ -10,8 +10,8 @@ use crate::model::{
 };
 use crate::providers::{
     backup::{
-        BackupError, CopiesRead, CopiesWrite, Damage, Forgotten, Invocation, Returned, Snapshot,
-        Summary,
+        BackupError, CopiesRead, CopiesWrite, Counted, Damage, Forgotten, Invocation, Returned,
+        Snapshot, Summary,
     },
     shell::{Output, Shell},
 };
@@ -156,7 +156,7 @@ impl<S: Shell> CopiesWrite for Borg<'_, S> {
         &self,
         mounts: &[(SnapshotId, String)],
         roots: &[String],
-    ) -> Result<(Summary, Vec<(String, u64)>), BackupError> {
+    ) -> Result<(Summary, Vec<Counted>), BackupError> {
         // borg puts its own clock in.
         let archive = format!("{}{{utcnow:%Y%m%dT%H%M%SZ}}", self.names.unproven);
         let mut invocation = self.around.then(command::create(self.job, &archive, roots));

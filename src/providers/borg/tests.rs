@@ -44,6 +44,7 @@ fn job() -> BackupJob {
         },
         order: 1,
         scratch: "/var/lib/infra/scratch".to_owned(),
+        drill: None,
         same_zpool: None,
     }
 }

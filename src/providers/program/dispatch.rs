@@ -9,7 +9,8 @@ use crate::model::{
 };
 use crate::providers::{
     backup::{
-        BackupError, CopiesRead, CopiesWrite, Damage, Forgotten, Returned, Snapshot, Summary,
+        BackupError, CopiesRead, CopiesWrite, Counted, Damage, Forgotten, Returned, Snapshot,
+        Summary,
     },
     borg::Borg,
     restic::Restic,
@@ -93,7 +94,7 @@ impl<S: Shell> CopiesWrite for Program<'_, S> {
         &self,
         mounts: &[(SnapshotId, String)],
         roots: &[String],
-    ) -> Result<(Summary, Vec<(String, u64)>), BackupError> {
+    ) -> Result<(Summary, Vec<Counted>), BackupError> {
         both!(self, one => one.backup(mounts, roots))
     }
 

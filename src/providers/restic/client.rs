@@ -10,8 +10,8 @@ use crate::model::{
 };
 use crate::providers::{
     backup::{
-        BackupError, CopiesRead, CopiesWrite, Damage, Forgotten, Invocation, Ran, Returned,
-        Snapshot, Summary,
+        BackupError, CopiesRead, CopiesWrite, Counted, Damage, Forgotten, Invocation, Ran,
+        Returned, Snapshot, Summary,
     },
     shell::{Output, Shell},
 };
@@ -155,7 +155,7 @@ impl<S: Shell> CopiesWrite for Restic<'_, S> {
         &self,
         mounts: &[(SnapshotId, String)],
         roots: &[String],
-    ) -> Result<(Summary, Vec<(String, u64)>), BackupError> {
+    ) -> Result<(Summary, Vec<Counted>), BackupError> {
         let place = self.job.repository.to_string();
         let mut invocation = self
             .around
@@ -256,6 +256,7 @@ pub(in crate::providers::restic) mod tests {
             },
             order: 1,
             scratch: "/var/lib/infra/scratch".to_owned(),
+            drill: None,
             same_zpool: None,
         }
     }

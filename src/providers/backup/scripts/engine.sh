@@ -2,8 +2,8 @@
 # Runs a backup program once, with secrets in its environment and snapshots mounted at stable paths. Standard input holds
 # `env NAME=VALUE`, `file BYTES NAME` with exactly so many bytes behind it (written into a folder of its own), `mount
 # SNAPSHOT PATH`, `need PATH`, `in PATH` for the directory to run in, and `end`. Whatever a dead run left mounted is
-# unmounted first; at the end nothing is left. The files of a needed path are counted: `==backup files COUNT PATH` on
-# standard error.
+# unmounted first; at the end nothing is left. The files of a needed path are counted: `==backup files ALL OWNERS
+# PATH` on standard error; OWNERS are those that infra did not make: neither dumps nor the mark of a dataset.
 # Exit 65 input is cut; 66 a needed path is missing; 67 a snapshot cannot be mounted; 68 the program is missing;
 # 75 another run has the job; else what the program returned.
 set -u
@@ -66,7 +66,9 @@ while IFS= read -r line; do
 			exit 66
 		fi
 		# Whether it may be empty is decided by who knows what it held before. A dot for each file: names hold newlines.
-		echo "==backup files $(find "$at" \( -type f -o -type l \) -printf . | wc -c) $at" >&2
+		all=$(find "$at" \( -type f -o -type l \) -printf . | wc -c)
+		owners=$(find "$at" -path "$at/.infra-dumps" -prune -o -path "$at/.infra-dataset" -o \( -type f -o -type l \) -printf . | wc -c)
+		echo "==backup files $all $owners $at" >&2
 		;;
 	'in '*)
 		at=${line#in }
