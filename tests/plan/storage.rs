@@ -183,6 +183,22 @@ fn a_degraded_zpool_is_named() {
     );
 }
 
+/// It answers no question about its datasets, so that none was seen does not mean that there are none.
+#[test]
+fn a_suspended_zpool_blocks_and_nothing_is_created() {
+    let said = drift(|_, seen| {
+        let facts = facts(seen, "pve");
+        facts.zpools.get_mut("tank").expect("known").health = "SUSPENDED".to_owned();
+        facts.datasets.clear();
+    });
+    assert_eq!(
+        said,
+        [
+            "! zpool tank: host pve: zpool tank is suspended: it answers nothing until its disks are back"
+        ]
+    );
+}
+
 #[test]
 fn a_dataset_that_left_the_inventory_keeps_its_data() {
     let said = drift(|system, _| {

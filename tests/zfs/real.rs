@@ -28,6 +28,10 @@ use std::fmt::Write as _;
 pub(crate) fn rig() -> Option<Rig> {
     let rig = Rig::up();
     if rig.is_none() {
+        assert!(
+            !is_nightly(),
+            "no machine in the cache: tests/zfs/rig/rig.sh build"
+        );
         tell("SKIPPED real OpenZFS: no machine in the cache; `make nightly SUITE=zfs` builds one");
     }
     rig

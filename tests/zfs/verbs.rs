@@ -35,7 +35,7 @@ fn a_rollback_loses_nothing_and_lets_nobody_write_meanwhile() {
 
     // A stack that does not stop stops everything, though systemd ends well.
     rig.sh("touch /run/app.stuck");
-    let words = ["stack app on nas did not stop", "Nothing was rolled back"];
+    let words = ["stack app on nas did not stop", "Nothing was changed"];
     bench.says(&["zfs", "rollback", &old, "--yes"], 1, &words);
     assert_eq!(rig.sh("cat /mnt/tank/photos/changed"), "now-longer\n");
     assert_eq!(
@@ -112,6 +112,16 @@ fn replicas_of_the_inventory_are_brought_up_to_date_and_count_as_copies() {
     bench.says(&["zfs", "snapshot"], 0, &[]);
     let words = ["tank/photos has no backup: its replica `offsite` has never arrived"];
     bench.says(&["zfs", "coverage"], 12, &words);
+
+    // A far side that does not answer is told as that, by the exit code too.
+    let text = fs::read_to_string(bench.inventory().join("system.yaml")).expect("written");
+    let own = format!("127.0.0.2, ssh: {{port: {}", rig.port());
+    bench.write(
+        "inventory/system.yaml",
+        &text.replace(&own, "127.0.0.2, ssh: {port: 9"),
+    );
+    bench.says(&["zfs", "replicate"], 5, &["tank/photos", "vault"]);
+    bench.write("inventory/system.yaml", &text);
 
     // Killed in the middle; the lock of the dead run is taken over, and what arrived is not sent again.
     let mut first = bench
@@ -355,6 +365,10 @@ fn a_pool_that_is_not_well_is_told_and_nothing_of_others_is_touched() {
     assert_eq!(said.status.code(), Some(12), "{text}");
     assert!(text.contains("SUSPENDED"), "{text}");
     bench.says(&["zfs", "snapshot", "--all"], 1, &["zpool clear cellar"]);
+    let plan = bench.infra(&["zfs", "plan"]);
+    let text = String::from_utf8_lossy(&plan.stdout).into_owned();
+    assert!(text.contains("zpool cellar is suspended"), "{text}");
+    assert!(!text.contains("dataset cellar"), "{text}");
     rig.sh(&format!(
         "{}; zpool clear cellar",
         disk("linear /dev/vde 0")

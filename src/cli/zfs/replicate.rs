@@ -363,8 +363,8 @@ async fn one(context: &Context, job: &Job<'_>, plan: bool) -> Row {
         is_current: false,
         gone: Vec::new(),
     };
-    let stopped = |failure: Failure, code: u8, what: &str, steps: Vec<String>| Row {
-        code,
+    let stopped = |failure: Failure, what: &str, steps: Vec<String>| Row {
+        code: failure.code(),
         failure: Some(failure),
         ..row(what.to_owned(), steps)
     };
@@ -380,7 +380,7 @@ async fn one(context: &Context, job: &Job<'_>, plan: bool) -> Row {
                     ..row(shown(&step), Vec::new())
                 }
             }
-            Err(error) => stopped(failed(&error), exit::UNREACHABLE, "not known", Vec::new()),
+            Err(error) => stopped(failed(&error), "not known", Vec::new()),
         };
     }
     match replicate(job, &|step| context.terminal.tell(step)).await {
@@ -391,23 +391,21 @@ async fn one(context: &Context, job: &Job<'_>, plan: bool) -> Row {
             },
             End::NoSnapshot => stopped(
                 no_snapshot(job.source, job.system),
-                exit::FAILED,
                 "nothing to send",
                 report.steps,
             ),
             End::Diverged(how) => {
-                stopped(diverged(&target, &how), exit::REFUSED, "diverged", report.steps)
+                stopped(diverged(&target, &how), "diverged", report.steps)
             }
             End::Refused { step, said } => stopped(
                 Failure::new(exit::FAILED, format!("{target} did not take {step}"))
                     .because(said)
                     .hint("Nothing over there was changed but what had arrived before. Mend it there and run the same command again."),
-                exit::FAILED,
                 "refused",
                 report.steps,
             ),
         },
-        Err(error) => stopped(failed(&error), exit::FAILED, "not known", Vec::new()),
+        Err(error) => stopped(failed(&error), "not known", Vec::new()),
     }
 }
 

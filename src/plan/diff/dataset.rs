@@ -3,7 +3,7 @@
 use crate::model::{
     dataset::{Dataset, MARKER, Zpool},
     desired::Desired,
-    facts::{DatasetFact, HostFacts},
+    facts::{DatasetFact, HostFacts, ZpoolFact},
     ids::{DatasetName, HostName},
     property,
     snapshot::{STOPPED, stopped},
@@ -34,6 +34,11 @@ pub(super) fn diff(draft: &mut Draft, desired: &Desired, host: &HostName, facts:
                 format!("Import it (`zpool import {}`), or create it: infra makes a zpool only with `create:`, of disks that are empty.", pool.name),
             ),
             Some(found) if found.health == "ONLINE" => {}
+            Some(found) if is_suspended(found) => draft.block(
+                format!("zpool {}", pool.name),
+                format!("host {host}: zpool {} is suspended: it answers nothing until its disks are back", pool.name),
+                format!("Bring the disks back, then `zpool clear {0}`; `zpool status {0}` names them.", pool.name),
+            ),
             Some(found) => draft.leave_alone(format!(
                 "{host}: zpool {} is {}; see `zpool status {}`",
                 pool.name, found.health, pool.name
@@ -49,8 +54,11 @@ pub(super) fn diff(draft: &mut Draft, desired: &Desired, host: &HostName, facts:
         let mut pools = desired.zpools.values();
         let is_made =
             pools.any(|pool| pool.name.as_str() == dataset.name.zpool() && !pool.create.is_empty());
-        if !facts.zpools.contains_key(dataset.name.zpool()) && !is_made {
-            continue;
+        match facts.zpools.get(dataset.name.zpool()) {
+            None if !is_made => continue,
+            // Nobody was asked about its datasets: that none was seen means nothing.
+            Some(found) if is_suspended(found) => continue,
+            _ => {}
         }
         draft.saw(host);
         match facts.datasets.get(&dataset.name) {
@@ -60,6 +68,11 @@ pub(super) fn diff(draft: &mut Draft, desired: &Desired, host: &HostName, facts:
         directories(draft, desired, host, dataset, facts);
     }
     report_unmanaged(draft, desired, host, facts);
+}
+
+/// It lost its disks, and every question to it would wait for them.
+fn is_suspended(zpool: &ZpoolFact) -> bool {
+    zpool.health == "SUSPENDED"
 }
 
 fn create_pool(draft: &mut Draft, host: &HostName, pool: &Zpool) {

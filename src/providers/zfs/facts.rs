@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 /// ==zfs exit 0
 /// ```
 ///
-/// or `==zfs not-installed`. A failed command leaves its exit code and its words on the `exit` line.
+/// or `==zfs not-installed`. Of a suspended pool there are no datasets. A failed command leaves its exit code and its words on the `exit` line.
 pub const FACTS: &str = include_str!("scripts/facts.sh");
 
 /// Datasets and zpools, as in [`HostFacts`](crate::model::facts::HostFacts).
@@ -27,7 +27,7 @@ pub type ZfsFacts = (
     BTreeMap<String, ZpoolFact>,
 );
 
-/// Reads the output of [`FACTS`]. A pool that is not imported is absent.
+/// Reads the output of [`FACTS`]. A pool that is not imported is absent; one that is suspended has no datasets.
 ///
 /// # Errors
 /// The line that makes no sense, or the words of a command that failed for another reason than a missing pool.

@@ -14,7 +14,12 @@ facts_zfs() (
 	}
 	for pool in "$@"; do
 		printf '==zfs pool %s\n' "$pool"
-		framed zpool list -Hp -o name,health,size,free "$pool"
+		state=$(framed zpool list -Hp -o name,health,size,free "$pool")
+		printf '%s\n' "$state"
+		# A suspended pool answers `zfs get` when somebody brings its disks back, perhaps never.
+		case $state in
+		"$pool	SUSPENDED	"*) continue ;;
+		esac
 		printf '==zfs datasets %s\n' "$pool"
 		framed zfs get -Hp -r -t filesystem,volume -o name,property,value,source all "$pool"
 	done

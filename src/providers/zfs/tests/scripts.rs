@@ -121,6 +121,20 @@ async fn facts_say_why_when_zfs_cannot_answer() {
     assert!(error.to_string().contains(text), "{error}");
 }
 
+/// `zfs get` of a suspended pool waits for its disks: asked, it would hold up every look at the host.
+#[tokio::test]
+async fn a_suspended_pool_is_not_asked_about_its_datasets() {
+    let stand = Stand::new(
+        r#"printf '%s\n' "$*" >> "$folder/log"; exit 1"#,
+        r"printf 'tank\tSUSPENDED\t-\t-\n'",
+    );
+    let pools = [ZpoolName::new("tank").expect("valid")];
+    let (datasets, zpools) = Zfs(&stand).facts(&pools).await.expect("well formed");
+    assert_eq!(zpools["tank"].health, "SUSPENDED");
+    assert!(datasets.is_empty());
+    assert!(!stand.path().join("log").exists(), "{}", stand.log());
+}
+
 const MOUNTED_AT_FOLDER: &str = r#"printf '%s\n' "$*" >> "$folder/log"
 case "$*" in
 *"value mounted "*) echo yes ;;
