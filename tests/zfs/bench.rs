@@ -79,8 +79,10 @@ impl Bench {
             "inventory/templates/app/compose.yaml",
             "services:\n  app:\n    image: docker.io/library/busybox:1.36\n    volumes: [\"{{ mounts.files }}:/data\"]\n",
         );
+        // On a machine that is short of time the new partition's name may come too late for the first attempt.
         bench.rig.sh(&format!(
-            "zpool create -O mountpoint=none tank /dev/vdg; zpool create -O mountpoint=none cellar /dev/vdh; \
+            "set -e; make() {{ zpool create -O mountpoint=none \"$@\"; }}; \
+             for pool in 'tank /dev/vdg' 'cellar /dev/vdh'; do make $pool || {{ udevadm settle; make -f $pool; }}; done; \
              cat >/etc/systemd/system/infra-stack-app.service <<'E'\n{UNIT}E\nsystemctl daemon-reload; systemctl start infra-stack-app"
         ));
         Some(bench)
