@@ -58,7 +58,7 @@ pub(super) fn diff(draft: &mut Draft, desired: &Desired, host: &HostName, facts:
             None if !is_made => continue,
             // Nobody was asked about its datasets: that none was seen means nothing.
             Some(found) if is_suspended(found) => continue,
-            _ => {}
+            Some(_) | None => {}
         }
         draft.saw(host);
         match facts.datasets.get(&dataset.name) {
