@@ -50,7 +50,7 @@ password=$(lab backup keys --export 2>/dev/null | sed -n 's/^Password: *//p' | h
 restic() { node "RESTIC_PASSWORD='$password' RESTIC_REPOSITORY=/mnt/tank/backups/restic restic --no-cache $*"; }
 node "rm -rf /var/tmp/night && mkdir /var/tmp/night"
 restic "restore 'latest:/run/infra/backup/library/data/tank/photos/@' --tag infra:media-server-home/library --target /var/tmp/night/photos" >/dev/null
-sums="sh -c 'cd \$0 && find . -type f ! -path \"./.infra-dumps/*\" -print0 | sort -z | xargs -0 sha256sum | sha256sum'"
+sums="sh -c 'cd \$0 && find . -type f ! -path \"./.infra-dumps/*\" ! -name .immich -print0 | sort -z | xargs -0 sha256sum | sha256sum'"
 live=$(node "$sums /mnt/tank/photos")
 back=$(node "$sums /var/tmp/night/photos")
 [ -n "$live" ] && [ "$live" = "$back" ] || wrong "files differ: $live, $back"
