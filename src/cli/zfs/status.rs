@@ -132,7 +132,8 @@ async fn show(context: &Context, args: &StatusArgs, session: Session) -> Result<
     } else {
         context.terminal.answer(&table(&report));
     }
-    Ok(failed.unwrap_or(code))
+    // What could not be seen is among the findings: that a zpool is stuck is what was asked, not a failure to ask.
+    Ok(failed.filter(|own| *own != exit::FAILED).unwrap_or(code))
 }
 
 pub(super) fn report(desired: &Desired, seen: &Seen, choice: &Choice<'_>) -> Report {
