@@ -15,6 +15,7 @@ use crate::model::{
     desired::{ApiAuth, Desired},
     ids::HostName,
     observed::Observed,
+    resource::Resource,
     secret::SecretValues,
 };
 use crate::observe::{Eyes, observe};
@@ -210,7 +211,7 @@ pub(crate) fn key_files(context: &Context) -> Vec<PathBuf> {
     named.chain([own, of_sops]).collect()
 }
 
-/// The secrets that this run fills in somewhere: the API's, and those of the templates.
+/// The secrets that this run fills in somewhere: the API's, those of the templates and of the hosts' own files.
 fn needed(desired: &Desired) -> Vec<crate::model::ids::SecretName> {
     let (compiled, _) = compile(desired, &SecretValues::default());
     let mut names: Vec<_> = compiled
@@ -219,6 +220,18 @@ fn needed(desired: &Desired) -> Vec<crate::model::ids::SecretName> {
         .flat_map(|release| &release.files)
         .flat_map(|file| file.content.secrets().cloned())
         .collect();
+    let resources = compiled.resources.values().flatten();
+    let files = resources.filter_map(|resource| match resource {
+        Resource::File(file) => Some(&file.content),
+        Resource::Package(_)
+        | Resource::Directory { .. }
+        | Resource::NoFile { .. }
+        | Resource::Unit { .. }
+        | Resource::Filesystem(_)
+        | Resource::Sysctl { .. }
+        | Resource::NftTable { .. } => None,
+    });
+    names.extend(files.flat_map(|content| content.secrets().cloned()));
     names.extend(desired.datasets.values().filter_map(|d| d.key.clone()));
     names.extend(desired.backups.values().flat_map(BackupJob::secrets));
     names.extend(desired.nights.iter().flat_map(|n| n.secrets().cloned()));

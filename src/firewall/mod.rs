@@ -35,6 +35,7 @@ mod rules_diff;
 mod shares;
 mod ufw;
 mod ufw_diff;
+mod ways_out;
 
 pub use compile::{CompiledFirewall, compile};
 pub use docker::{DOCKER_UNIT, DockerUser, docker_resources};

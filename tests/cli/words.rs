@@ -171,3 +171,19 @@ fn a_zone_whose_addresses_all_belong_to_a_set_can_be_asked_about() {
     let said = folder.run(&["firewall", "explain", "tailnett", "server", "443/tcp"]);
     assert_eq!(said.code, 2, "{}", said.talk);
 }
+
+#[test]
+fn passwords_of_mounts_are_asked_for_with_the_other_secrets() {
+    let folder = Folder::new();
+    let said = folder.run(&["init", "secure-homelab-server"]);
+    assert_eq!(said.code, 0, "{}", said.talk);
+    let said = folder.run(&["plan"]);
+    assert_ne!(said.code, 0, "{}", said.talk);
+    for variable in [
+        "STORAGEBOX_PASSWORD",
+        "BACKUPBOX_PASSWORD",
+        "TAILSCALE_AUTH_KEY",
+    ] {
+        assert!(said.talk.contains(variable), "{variable}: {}", said.talk);
+    }
+}
