@@ -2,7 +2,7 @@
 
 use super::{hands::World, walk::StepFailure};
 use crate::model::{
-    ids::DatasetName,
+    ids::{DatasetName, HostName, SnapshotName},
     release::Release,
     snapshot::{GUARD, MARK, RUN, SnapshotId, mark, our_name},
 };
@@ -43,18 +43,38 @@ pub(super) fn of<'w, P>(
 }
 
 impl ZfsGuard<'_> {
-    async fn snapshot(&self, shell: &SshHost, id: &SnapshotId, run: &str) -> Result<(), DataError> {
+    async fn snapshot(
+        &self,
+        shell: &SshHost,
+        datasets: &BTreeSet<DatasetName>,
+        name: &SnapshotName,
+        run: &str,
+    ) -> Result<(), DataError> {
         let properties = BTreeMap::from([
-            (MARK.to_owned(), mark(&self.release.system, &id.name)),
+            (MARK.to_owned(), mark(&self.release.system, name)),
             (
                 RUN.to_owned(),
                 format!("{run} of stack {}", self.release.stack),
             ),
         ]);
-        let one: BTreeSet<DatasetName> = BTreeSet::from([id.dataset.clone()]);
-        zfs::take(shell, &one, &id.name, &properties).await?;
+        zfs::take(shell, datasets, name, &properties).await?;
         Ok(())
     }
+}
+
+/// Datasets of one zpool are of one moment: a database's files and its log must not be parted.
+fn moments<'i>(
+    parts: impl IntoIterator<Item = (&'i HostName, &'i DatasetName)>,
+) -> Vec<(&'i HostName, BTreeSet<DatasetName>)> {
+    let mut pools: BTreeMap<(&HostName, &str), BTreeSet<DatasetName>> = BTreeMap::new();
+    for (host, dataset) in parts {
+        let pool = pools.entry((host, dataset.zpool())).or_default();
+        pool.insert(dataset.clone());
+    }
+    pools
+        .into_iter()
+        .map(|((host, _), datasets)| (host, datasets))
+        .collect()
 }
 
 impl DataGuard for ZfsGuard<'_> {
@@ -63,8 +83,13 @@ impl DataGuard for ZfsGuard<'_> {
     }
 
     async fn take(&self) -> Result<(), DataError> {
-        for (shell, id) in &self.parts {
-            self.snapshot(shell, id, "before a release").await?;
+        let guarded = &self.release.guarded;
+        for (host, datasets) in moments(guarded.iter().map(|one| (&one.host, &one.dataset))) {
+            let mut parts = self.release.guarded.iter().zip(&self.parts);
+            let part = parts.find(|(one, _)| one.host == *host);
+            let (_, (shell, id)) = part.ok_or("the guard's host is not known")?;
+            self.snapshot(shell, &datasets, &id.name, "before a release")
+                .await?;
         }
         Ok(())
     }
@@ -78,7 +103,8 @@ impl DataGuard for ZfsGuard<'_> {
                 dataset: id.dataset.clone(),
                 name,
             };
-            self.snapshot(shell, &left, "what was left by a failed release")
+            let one = BTreeSet::from([id.dataset.clone()]);
+            self.snapshot(shell, &one, &left.name, "what was left by a failed release")
                 .await?;
             let changed = Zfs(*shell).roll_forward(id).await?;
             told.push(format!(
@@ -103,5 +129,37 @@ impl DataGuard for ZfsGuard<'_> {
                 .await?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::moments;
+    use crate::model::ids::{DatasetName, HostName};
+
+    #[test]
+    fn datasets_of_one_zpool_are_of_one_moment() {
+        let host = |name: &str| -> HostName { name.parse().expect("valid") };
+        let dataset = |name: &str| DatasetName::new(name).expect("valid");
+        let (pve, nas) = (host("pve"), host("nas"));
+        let all = ["tank/db", "fast/wal", "tank/app"].map(dataset);
+        let far = dataset("tank/db");
+        let parts = all.iter().map(|one| (&pve, one)).chain([(&nas, &far)]);
+        let found: Vec<(&str, Vec<String>)> = moments(parts)
+            .into_iter()
+            .map(|(host, names)| {
+                let names = names.iter().map(ToString::to_string);
+                (host.as_str(), names.collect())
+            })
+            .collect();
+        let of = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        assert_eq!(
+            found,
+            [
+                ("nas", of(&["tank/db"])),
+                ("pve", of(&["fast/wal"])),
+                ("pve", of(&["tank/app", "tank/db"])),
+            ]
+        );
     }
 }
