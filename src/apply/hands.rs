@@ -5,7 +5,7 @@ use super::{
     failure::plain,
     guard::GuardPolicy,
     host_keys::HostKeys,
-    login::{is_login, login_before, prove_login},
+    login::{fresh, is_login, login_before, prove_login, settings_before},
     walk::{Hands, Notes, StepFailure},
 };
 use crate::model::{
@@ -107,6 +107,7 @@ impl<P> World<P> {
         };
         let shell = self.shell(&first.host)?;
         let (mut writes, mut directories, mut reactions) = (Vec::new(), Vec::new(), Vec::new());
+        let mut removes = Vec::new();
         let mut react = |then: &[Reaction]| {
             for reaction in then {
                 if !reactions.contains(reaction) {
@@ -132,30 +133,45 @@ impl<P> World<P> {
                     mode: *mode,
                 });
             } else if let Operation::RemoveFile { path, then } = &change.operation {
-                shell.remove_file(path).await?;
+                removes.push(path.as_str());
                 react(then);
             } else {
                 return Err(misplaced(&change.operation));
             }
         }
-        if !directories.is_empty() {
-            shell.make_directories(&directories).await?;
-        }
-        let keys = writes.iter().find(|file| is_login(&file.path));
-        let before = match keys {
-            Some(file) => login_before(shell, &file.path).await,
-            None => None,
+        let settings = settings_before(shell, &writes, &removes).await?;
+        let work = async {
+            for path in removes {
+                shell.remove_file(path).await?;
+            }
+            if !directories.is_empty() {
+                shell.make_directories(&directories).await?;
+            }
+            let keys = writes.iter().find(|file| is_login(&file.path));
+            let before = match keys {
+                Some(file) => login_before(shell, &file.path).await,
+                None => None,
+            };
+            if !writes.is_empty() {
+                shell.write_files(&writes).await?;
+            }
+            if let Some(file) = keys {
+                prove_login(shell, file, before).await?;
+            }
+            if !reactions.is_empty() {
+                shell.react(&reactions).await?;
+            }
+            Ok::<(), StepFailure>(())
         };
-        if !writes.is_empty() {
-            shell.write_files(&writes).await?;
+        let written = work.await;
+        match settings {
+            None => written,
+            Some(settings) => {
+                settings
+                    .prove(shell, written, self.pause, || fresh(shell))
+                    .await
+            }
         }
-        if let Some(file) = keys {
-            prove_login(shell, file, before).await?;
-        }
-        if !reactions.is_empty() {
-            shell.react(&reactions).await?;
-        }
-        Ok(())
     }
 
     async fn units(&self, changes: &[Change]) -> Result<(), StepFailure> {

@@ -30,8 +30,10 @@ const RUN_SECONDS: u64 = 600;
 pub struct Compared {
     /// The changes of each task, by its place in the list; a task that is as it should be has none.
     pub changes: Vec<(usize, Vec<Change>)>,
-    /// Handlers that follow, in their order.
-    pub handlers: Vec<Change>,
+    /// Handlers that follow, by name and in their order.
+    pub handlers: Vec<(String, Change)>,
+    /// Which change calls which handlers, by the change's id.
+    pub calls: Vec<(String, Vec<String>)>,
     /// What could not be compared.
     pub blocked: Vec<Blocked>,
     /// The host asks for a reboot.
@@ -47,7 +49,8 @@ pub(super) fn home(name: &str, seen: Option<&UserFact>) -> String {
     }
 }
 
-/// Compares the tasks of a host with what was seen on it. Every change waits for the ones before it on the same host.
+/// Compares the tasks of a host with what was seen on it. Every change waits for the ones before it on the same host. The
+/// handlers in `owed` were called by an earlier run and have not run.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "every other kind is resources or a command, which `resources` tells"
@@ -57,6 +60,7 @@ pub fn compare(
     host: &HostName,
     tasks: &[Task],
     handlers: &[(String, Task)],
+    owed: &BTreeSet<String>,
     facts: &HostFacts,
 ) -> Compared {
     let mut out = Compared {
@@ -67,13 +71,18 @@ pub fn compare(
         ..Compared::default()
     };
     let mut seen_texts = facts.texts.clone();
-    let mut called: BTreeSet<&str> = BTreeSet::new();
+    let mut called: BTreeSet<&str> = owed.iter().map(String::as_str).collect();
     let mut before: Option<String> = None;
     for (at, task) in tasks.iter().enumerate() {
         let mut changes = match &task.kind {
             Kind::Line { path, line, starts } => {
-                let text = seen_texts.get(path).cloned().flatten().unwrap_or_default();
-                match line::with(&text, line, starts.as_deref()) {
+                let text = seen_texts.get(path).cloned().flatten();
+                let seen = facts.paths.get(path).and_then(Option::as_ref);
+                if let Some(blocked) = line::no_text(host, path, seen, text.as_deref()) {
+                    out.blocked.push(blocked);
+                    continue;
+                }
+                match line::with(&text.unwrap_or_default(), line, starts.as_deref()) {
                     None => Vec::new(),
                     Some(new) => {
                         // The next step that touches the file finds this one's work in it.
@@ -105,6 +114,8 @@ pub fn compare(
         }
         if !changes.is_empty() {
             called.extend(task.notify.iter().map(String::as_str));
+            let own = changes.iter().map(|change| change.id.clone());
+            out.calls.extend(own.map(|id| (id, task.notify.clone())));
             out.changes.push((at, changes));
         }
     }
@@ -115,7 +126,7 @@ pub fn compare(
         let mut change = follow(host, name, task);
         change.needs = before.iter().cloned().collect();
         before = Some(change.id.clone());
-        out.handlers.push(change);
+        out.handlers.push((name.clone(), change));
     }
     out
 }
@@ -261,7 +272,11 @@ fn then(path: &str) -> Vec<Reaction> {
         vec![Reaction::DaemonReload]
     } else if path.starts_with("/etc/ssh/sshd_config") {
         let check = ["/usr/sbin/sshd", "-t"].map(str::to_owned);
-        vec![Reaction::Run(check.to_vec())]
+        // At once, while whoever writes it can still put the former file back.
+        vec![
+            Reaction::Run(check.to_vec()),
+            Reaction::Reload("ssh.service".to_owned()),
+        ]
     } else {
         Vec::new()
     }

@@ -1,5 +1,6 @@
 //! Some hosts of a playbook at once: one look, one plan.
 
+use super::owed::Owed;
 use crate::cli::{
     exit,
     failure::{Failure, failed},
@@ -33,7 +34,7 @@ pub(super) struct Part {
 }
 
 /// Looks at all hosts at once, in one exec each.
-pub(super) async fn look(session: &Session, works: &[Work]) -> Result<Seen, Failure> {
+pub(super) async fn look(session: &Session, works: &[Work], owed: &Owed) -> Result<Seen, Failure> {
     let looks = works.iter().map(|work| async move {
         let name = &work.host.name;
         let Some(shell) = session.hosts.get(name) else {
@@ -66,7 +67,8 @@ pub(super) async fn look(session: &Session, works: &[Work]) -> Result<Seen, Fail
     for answer in join_all(looks).await {
         let (work, facts) = answer?;
         let name = work.host.name.clone();
-        let found = compare(&inputs, &name, &work.tasks, &work.handlers, &facts);
+        let owed = owed.of(&name);
+        let found = compare(&inputs, &name, &work.tasks, &work.handlers, &owed, &facts);
         compared.insert(name, found);
     }
     Ok(Seen { compared })
@@ -92,6 +94,48 @@ impl Seen {
     /// As a plan.
     pub(super) fn plan(&self, session: &Session, works: &[Work]) -> Result<Plan, Failure> {
         plan(session, self.changes(works), self.blocked())
+    }
+
+    /// Handlers that are called though the batch has ended before its last part: those that an earlier run owes, and those
+    /// whose callers are `done`. None that was `tried`.
+    pub(super) fn called(&self, owed: &Owed, done: &[String], tried: &[String]) -> Vec<Change> {
+        let mut out: Vec<Change> = Vec::new();
+        for (host, found) in &self.compared {
+            let before = owed.of(host);
+            let is_called = |name: &String| {
+                let mut calls = found.calls.iter();
+                before.contains(name)
+                    || calls.any(|(id, names)| done.contains(id) && names.contains(name))
+            };
+            let mut last: Option<String> = None;
+            for (name, change) in &found.handlers {
+                if is_called(name) && !tried.contains(&change.id) {
+                    let mut change = change.clone();
+                    change.needs = last.iter().cloned().collect();
+                    last = Some(change.id.clone());
+                    out.push(change);
+                }
+            }
+        }
+        out
+    }
+
+    /// Whether a handler has been called, by an earlier run or by what is `done`, and is not done itself.
+    pub(super) fn is_owed(
+        &self,
+        before: &Owed,
+        done: &[String],
+        host: &HostName,
+        name: &str,
+    ) -> bool {
+        self.compared.get(host).is_some_and(|found| {
+            let mut calls = found.calls.iter();
+            let is_called = before.of(host).contains(name)
+                || calls
+                    .any(|(id, names)| done.contains(id) && names.iter().any(|one| one == name));
+            let mut own = found.handlers.iter().filter(|(one, _)| one == name);
+            is_called && own.any(|(_, change)| !done.contains(&change.id))
+        })
     }
 
     /// The batch in parts: all hosts go up to an act, then it is done for those that have it.
@@ -131,7 +175,7 @@ impl Seen {
             }
         }
         let handlers = self.compared.values().flat_map(|found| &found.handlers);
-        changes.extend(handlers.cloned());
+        changes.extend(handlers.map(|(_, change)| change.clone()));
         parts.push(Part {
             changes,
             act: None,

@@ -9,6 +9,7 @@ mod acts;
 mod args;
 mod batch;
 mod choose;
+mod owed;
 mod run;
 mod stacks;
 

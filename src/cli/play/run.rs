@@ -5,7 +5,9 @@ use super::{
     args::PlayArgs,
     batch::{self, Seen, Work},
     choose,
+    owed::Owed,
 };
+use crate::apply::event::StepOutcome;
 use crate::cli::{
     context::Context,
     exit,
@@ -17,7 +19,7 @@ use crate::cli::{
 };
 use crate::diagnostic::Diagnostic;
 use crate::model::playbook::Playbook;
-use crate::plan::Plan;
+use crate::plan::{Plan, change::Change};
 use crate::playbook::tasks;
 use crate::view::human;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -75,7 +77,8 @@ async fn check(
     playbook: &Playbook,
     works: &[Work],
 ) -> Result<u8, Failure> {
-    let seen = batch::look(session, works).await?;
+    let owed = Owed::read(session, &playbook.name)?;
+    let seen = batch::look(session, works, &owed).await?;
     let plan = seen.plan(session, works)?;
     let todo = todo(context, session, works, &seen).await?;
     if context.global.json {
@@ -133,7 +136,8 @@ async fn play(
     works: Vec<Work>,
     walking: &AtomicBool,
 ) -> Result<u8, Failure> {
-    let seen = batch::look(session, &works).await?;
+    let owed = Owed::read(session, &playbook.name)?;
+    let seen = batch::look(session, &works, &owed).await?;
     let plan = seen.plan(session, &works)?;
     let todo = todo(context, session, &works, &seen).await?;
     if let Some(failure) = up::blocked(&plan) {
@@ -189,7 +193,7 @@ async fn batches(
                 names.join(", ")
             ));
         }
-        let code = one(&doing, works, &mut receipts).await?;
+        let code = one(&doing, playbook, works, &mut receipts).await?;
         if code != exit::DONE {
             if number + 1 < count {
                 context
@@ -202,49 +206,119 @@ async fn batches(
     Ok((exit::DONE, receipts))
 }
 
-/// One batch: its parts in order, then a last look.
+/// One batch: its parts in order, then a last look. Whatever ends it early, handlers that were called by then run.
 async fn one(
     doing: &Doing<'_>,
+    playbook: &Playbook,
     works: &[Work],
     receipts: &mut Vec<serde_json::Value>,
 ) -> Result<u8, Failure> {
     let (context, session) = (doing.context, doing.session);
-    let seen = batch::look(session, works).await?;
+    let before = Owed::read(session, &playbook.name)?;
+    let seen = batch::look(session, works, &before).await?;
+    let mut owed = before.clone();
+    owed.call(&seen)?;
+    let mut went = Went::default();
+    let mut ended = parts(doing, works, &seen, receipts, &mut went).await;
+    let is_whole = matches!(ended, Ok(exit::DONE));
+    if !is_whole && !matches!(ended, Ok(exit::INTERRUPTED)) {
+        let called = seen.called(&before, &went.done, &went.tried);
+        if !called.is_empty() {
+            context
+                .terminal
+                .tell("Handlers that were called by then run all the same.");
+            if let Err(failure) = changes(doing, called, receipts, &mut went).await {
+                // What ended the batch is the story to tell; this is told beside it.
+                failure.tell(context.terminal);
+            }
+        }
+    }
+    owed.settle(&seen, |host, name| {
+        !is_whole && seen.is_owed(&before, &went.done, host, name)
+    })?;
+    if !matches!(ended, Ok(exit::DONE)) {
+        return ended;
+    }
+    let again = batch::look(session, works, &owed)
+        .await?
+        .plan(session, works)?;
+    if !again.changes.is_empty() {
+        context.terminal.complain(&human::plan(&again, true));
+        ended = Err(Failure::new(
+            exit::PARTIAL,
+            "everything was carried out, and something still differs",
+        )
+        .hint("A command whose `creates` or `unless` does not hold afterwards would run every time: look at its step."));
+    }
+    ended
+}
+
+/// What has become of changes, by id.
+#[derive(Default)]
+struct Went {
+    done: Vec<String>,
+    tried: Vec<String>,
+}
+
+/// The parts of a batch, until one fails.
+async fn parts(
+    doing: &Doing<'_>,
+    works: &[Work],
+    seen: &Seen,
+    receipts: &mut Vec<serde_json::Value>,
+    went: &mut Went,
+) -> Result<u8, Failure> {
     for part in seen.parts(works) {
         if !part.changes.is_empty() {
-            let plan = batch::plan(session, part.changes, Vec::new())?;
-            let (receipt, file) = up::carry_out(context, session, &plan).await?;
-            if !context.global.json {
-                let name = doing.args.name.as_deref().unwrap_or_default();
-                let again = context.again(&format!("play {name}"));
-                let text = human::receipt(&receipt, Some(&file), &format!("`{again}`"));
-                context.terminal.tell(text.trim_end());
-            }
-            let is_complete = receipt.is_complete();
-            let code = up::ended(&receipt);
-            receipts.push(serde_json::to_value(&receipt).map_err(|e| failed(&e))?);
-            if !is_complete {
+            let code = changes(doing, part.changes, receipts, went).await?;
+            if code != exit::DONE {
                 return Ok(code);
             }
         }
         if let Some(act) = &part.act {
             let code = doing.act(act, &part.hosts).await?;
             if code != exit::DONE {
-                context
+                doing
+                    .context
                     .terminal
                     .complain(&format!("failed: {}", words(act, &part.hosts)));
                 return Ok(code);
             }
         }
     }
-    let again = batch::look(session, works).await?.plan(session, works)?;
-    if again.changes.is_empty() {
-        return Ok(exit::DONE);
+    Ok(exit::DONE)
+}
+
+/// Changes as a plan of their own, carried out and told.
+async fn changes(
+    doing: &Doing<'_>,
+    changes: Vec<Change>,
+    receipts: &mut Vec<serde_json::Value>,
+    went: &mut Went,
+) -> Result<u8, Failure> {
+    let (context, session) = (doing.context, doing.session);
+    let plan = batch::plan(session, changes, Vec::new())?;
+    let (receipt, file) = up::carry_out(context, session, &plan).await?;
+    if !context.global.json {
+        let name = doing.args.name.as_deref().unwrap_or_default();
+        let again = context.again(&format!("play {name}"));
+        let text = human::receipt(&receipt, Some(&file), &format!("`{again}`"));
+        context.terminal.tell(text.trim_end());
     }
-    context.terminal.complain(&human::plan(&again, true));
-    Err(Failure::new(
-        exit::PARTIAL,
-        "everything was carried out, and something still differs",
-    )
-    .hint("A command whose `creates` or `unless` does not hold afterwards would run every time: look at its step."))
+    for change in &receipt.changes {
+        match change.outcome {
+            StepOutcome::Done => {
+                went.done.push(change.id.clone());
+                went.tried.push(change.id.clone());
+            }
+            StepOutcome::Failed { .. } => went.tried.push(change.id.clone()),
+            StepOutcome::Skipped { .. } => {}
+        }
+    }
+    receipts.push(serde_json::to_value(&receipt).map_err(|e| failed(&e))?);
+    Ok(if receipt.is_complete() {
+        exit::DONE
+    } else {
+        up::ended(&receipt)
+    })
 }

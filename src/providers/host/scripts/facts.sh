@@ -97,7 +97,8 @@ texts=$(asked text)
 if [ -n "$texts" ]; then
   section texts
   printf '%s\n' "$texts" | while IFS= read -r path; do
-    [ -f "$path" ] && printf '%s\t%s\n' "$path" "$(base64 -w 0 <"$path")"
+    # A text that cannot be read to its end is no line.
+    [ -f "$path" ] && coded=$(base64 -w 0 <"$path") && printf '%s\t%s\n' "$path" "$coded"
   done
 fi
 users=$(asked user)
