@@ -8,6 +8,7 @@
 mod facts;
 mod night;
 mod order;
+mod recovery;
 mod restoration;
 mod runbook;
 mod target;
@@ -16,6 +17,7 @@ mod tidy;
 pub use facts::{Backed, Standing, backed, is_due, standing};
 pub use night::{Dump, DumpOf, Night, label, leftovers, night};
 pub use order::hosts_in_order;
+pub use recovery::{concerns, is_the_machines};
 pub use restoration::{Copy, Files, Goal, Group, Held, Load, Restoration, restoration};
 pub use runbook::{Words, runbook};
 pub use target::{Wanted, lives, wanted};

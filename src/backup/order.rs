@@ -5,8 +5,10 @@ use super::{
     target::is_below,
 };
 use crate::model::{
+    backup::ExportOf,
     desired::Desired,
-    ids::{HostName, StackName},
+    ids::{DatasetName, HostName, StackName},
+    release::STACKS_ROOT,
     stack::Stack,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,9 +110,21 @@ fn users(
         places.push((&job.host, format!("{live}{inner}")));
     }
     if let Some(dataset) = &files.dataset {
+        // One that nobody declared is mounted below one that somebody did.
+        let rest = |top: &DatasetName| dataset.as_str().strip_prefix(top.as_str());
+        let known = desired.datasets.values();
+        for top in known.filter(|top| dataset.is_within(&top.name)) {
+            let at = top.properties.get("mountpoint");
+            if let (Some(at), Some(rest)) = (at.filter(|at| at.starts_with('/')), rest(&top.name)) {
+                places.push((&top.host, format!("{at}{rest}{inner}")));
+            }
+        }
         for guest in desired.guests.values() {
-            let mounts = guest.mounts.iter().filter(|one| one.dataset == *dataset);
-            places.extend(mounts.map(|one| (&guest.name, format!("{}{inner}", one.at))));
+            let mounts = guest.mounts.iter();
+            for mount in mounts.filter(|one| dataset.is_within(&one.dataset)) {
+                let rest = rest(&mount.dataset).unwrap_or_default();
+                places.push((&guest.name, format!("{}{rest}{inner}", mount.at)));
+            }
         }
     }
     let meets = |stack: &Stack, path: &str| {
@@ -121,16 +135,23 @@ fn users(
     let touches = |stack: &Stack| {
         let none = Vec::new();
         let own = directories.get(&stack.name).unwrap_or(&none);
-        let mut mounts = stack.mounts.values().chain(&stack.needs_mounts);
+        let mounts: Vec<&String> = stack.mounts.values().chain(&stack.needs_mounts).collect();
         // Of a mount that several stacks share, each uses its own directories.
-        mounts.any(|mount| {
+        let on_mount = mounts.iter().any(|mount| {
             let mut inside = own.iter().filter(|path| is_below(path, mount)).peekable();
             if inside.peek().is_none() {
                 meets(stack, mount)
             } else {
                 inside.any(|path| meets(stack, path))
             }
-        })
+        });
+        // What lies on no mount is its own wherever it lies.
+        let mut elsewhere = own
+            .iter()
+            .filter(|path| !mounts.iter().any(|mount| is_below(path, mount)));
+        on_mount
+            || elsewhere.any(|path| meets(stack, path))
+            || own_files(stack).iter().any(|path| meets(stack, path))
     };
     desired
         .stacks
@@ -138,4 +159,19 @@ fn users(
         .filter(|stack| touches(stack))
         .map(|stack| stack.name.clone())
         .collect()
+}
+
+/// Paths of a stack's host that its containers use beside its mounts and directories: the folder of its releases and their
+/// data, files of databases, what it exports.
+pub(super) fn own_files(stack: &Stack) -> Vec<String> {
+    let mut out = vec![format!("{STACKS_ROOT}/{}", stack.name)];
+    let databases = stack.backup.databases.iter();
+    let names = databases.map(|database| database.name.clone());
+    out.extend(names.filter(|name| name.starts_with('/')));
+    for export in &stack.backup.exports {
+        if let ExportOf::Paths(paths) = &export.what {
+            out.extend(paths.iter().cloned());
+        }
+    }
+    out
 }

@@ -3,7 +3,7 @@
 
 use super::{
     night::{DumpOf, dataset_at, file},
-    order::{finished, hosts_in_order, stacks_in_order},
+    order::finished,
     target::is_below,
 };
 use crate::model::{
@@ -12,7 +12,7 @@ use crate::model::{
     ids::{BackupName, DatasetName, HostName, StackName},
     stack::Stack,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What shall come back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,8 +111,10 @@ pub struct Group {
 pub struct Restoration {
     /// Groups, one after the other.
     pub groups: Vec<Group>,
-    /// What does not come back, and why.
+    /// What should come back and does not, and why.
     pub left: Vec<String>,
+    /// What stays as it is by the owner's word, or because only a person can put it back.
+    pub stays: Vec<String>,
 }
 
 /// Decides it. `directories` are those of stacks, as their releases have them.
@@ -130,6 +132,7 @@ pub fn restoration(
         copies,
         directories,
         left: Vec::new(),
+        stays: Vec::new(),
     };
     let groups = match goal {
         Goal::Parts(job, names) => vec![planner.parts(job, names)?],
@@ -139,30 +142,32 @@ pub fn restoration(
                 ..Group::default()
             };
             if let Some(stack) = desired.stacks.get(name) {
-                planner.stack(stack, true, &mut group);
+                planner.stack(stack, false, &mut group);
             }
             vec![group]
         }
         Goal::Host(host) => vec![planner.host(host)],
-        Goal::All => hosts_in_order(desired)
-            .into_iter()
-            .map(|host| planner.host(host))
-            .collect(),
+        Goal::All => planner.all(),
     };
-    let left = planner.left;
+    let Planner { left, stays, .. } = planner;
     let groups = groups
         .into_iter()
         .filter(|group| !group.files.is_empty() || !group.loads.is_empty())
         .map(|group| finished(desired, directories, group))
         .collect();
-    Ok(Restoration { groups, left })
+    Ok(Restoration {
+        groups,
+        left,
+        stays,
+    })
 }
 
-struct Planner<'a> {
-    desired: &'a Desired,
-    copies: &'a [Copy],
+pub(super) struct Planner<'a> {
+    pub(super) desired: &'a Desired,
+    pub(super) copies: &'a [Copy],
     directories: &'a BTreeMap<StackName, Vec<String>>,
-    left: Vec<String>,
+    pub(super) left: Vec<String>,
+    pub(super) stays: Vec<String>,
 }
 
 impl Planner<'_> {
@@ -227,7 +232,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn files(
+    pub(super) fn files(
         &self,
         copy: &Copy,
         job: &BackupJob,
@@ -261,7 +266,7 @@ impl Planner<'_> {
         }
     }
 
-    fn load(&self, copy: &Copy, held: &Held) -> Option<Load> {
+    pub(super) fn load(&self, copy: &Copy, held: &Held) -> Option<Load> {
         let (stack, name) = held.name.split_once('/')?;
         let stack = self
             .desired
@@ -282,8 +287,12 @@ impl Planner<'_> {
         })
     }
 
-    /// The copy that holds a name, the newest one.
-    fn newest(&self, name: &str) -> Option<(&Copy, &BackupJob, &Held)> {
+    /// The copy that holds a name, the newest one; a path is one of a certain host.
+    pub(super) fn newest(
+        &self,
+        name: &str,
+        host: Option<&HostName>,
+    ) -> Option<(&Copy, &BackupJob, &Held)> {
         self.copies
             .iter()
             .filter_map(|copy| {
@@ -291,24 +300,22 @@ impl Planner<'_> {
                 let held = copy.sources.iter().find(|held| held.name == name)?;
                 Some((copy, job, held))
             })
+            .filter(|(_, job, _)| host.is_none_or(|host| job.host == *host))
             .max_by_key(|(copy, ..)| copy.at)
     }
 
-    fn stack(&mut self, stack: &Stack, with_files: bool, group: &mut Group) {
+    /// A stack's exports and databases, and its files. `whole`: its datasets come back as a whole beside it.
+    pub(super) fn stack(&mut self, stack: &Stack, whole: bool, group: &mut Group) {
         let mut from: Vec<BackupName> = Vec::new();
         group.stacks.push(stack.name.clone());
-        if with_files {
-            for path in self.own_paths(stack) {
-                match self.path_of(stack, &path) {
-                    Some(files) => {
-                        from.push(files.job.clone());
-                        group.files.push(files);
-                    }
-                    None if self.is_repository(stack, &path) => {}
-                    None => self
-                        .left
-                        .push(format!("{path} of stack {} is in no backup", stack.name)),
+        for path in self.own_paths(stack, whole) {
+            match self.path_of(stack, &path) {
+                Some(files) => {
+                    from.push(files.job.clone());
+                    group.files.push(files);
                 }
+                None if self.is_repository(stack, &path) => {}
+                None => self.lacks_path(stack, &path),
             }
         }
         let databases = stack.backup.databases.iter().cloned().map(DumpOf::Database);
@@ -332,13 +339,13 @@ impl Planner<'_> {
             });
             match load {
                 Some(load) => group.loads.push(load),
-                None => self.left.push(format!("{name} is in no backup")),
+                None => self.lacks(&name, |job| job.stacks.contains(&stack.name)),
             }
         }
     }
 
     /// The directories of a stack, and the mounts that are its alone.
-    fn own_paths(&mut self, stack: &Stack) -> Vec<String> {
+    fn own_paths(&mut self, stack: &Stack, whole: bool) -> Vec<String> {
         let none = Vec::new();
         let directories = self.directories.get(&stack.name).unwrap_or(&none);
         let mut out: Vec<String> = Vec::new();
@@ -360,8 +367,9 @@ impl Planner<'_> {
             });
             match shared {
                 None => out.push(mount.clone()),
-                Some(other) => self.left.push(format!(
-                    "{mount} of stack {} stays as it is: {} uses it too",
+                Some(_) if whole => {}
+                Some(other) => self.stays.push(format!(
+                    "{mount} of stack {}: {} uses it too",
                     stack.name, other.name
                 )),
             }
@@ -376,7 +384,7 @@ impl Planner<'_> {
             .max_by_key(|at| at.len())
             .and_then(|at| Some((at, dataset_at(self.desired, &stack.on, at)?)));
         if let Some((at, dataset)) = on_dataset {
-            let (copy, job, held) = self.newest(dataset.as_str())?;
+            let (copy, job, held) = self.newest(dataset.as_str(), None)?;
             let inner = path
                 .strip_prefix(at.as_str())
                 .filter(|inner| !inner.is_empty());
@@ -395,46 +403,11 @@ impl Planner<'_> {
             .flat_map(|job| &job.paths)
             .filter(|top| is_below(path, top))
             .max_by_key(|top| top.len())?;
-        let (copy, job, held) = self.newest(top)?;
+        let (copy, job, held) = self.newest(top, Some(&stack.on))?;
         let inner = path
             .strip_prefix(top.as_str())
             .filter(|inner| !inner.is_empty());
         Some(self.files(copy, job, held, inner.map(str::to_owned), path))
-    }
-
-    /// All datasets that are mounted into a host or are its own, its stacks' directories, exports and databases.
-    fn host(&mut self, host: &HostName) -> Group {
-        let mut group = Group {
-            title: format!("host {host}"),
-            ..Group::default()
-        };
-        let mounted = self.desired.guests.get(host).into_iter();
-        let mounted = mounted.flat_map(|guest| guest.mounts.iter().map(|one| &one.dataset));
-        for dataset in mounted {
-            if let Some((copy, job, held)) = self.newest(dataset.as_str()) {
-                let files = self.files(copy, job, held, None, dataset.as_str());
-                group.files.push(files);
-            } else if !self.holds_repository(dataset) {
-                self.left.push(format!("{dataset} is in no backup"));
-            }
-        }
-        let names: BTreeSet<StackName> = self
-            .desired
-            .stacks
-            .values()
-            .filter(|stack| stack.on == *host)
-            .map(|stack| stack.name.clone())
-            .collect();
-        for name in stacks_in_order(self.desired, &names) {
-            if let Some(stack) = self.desired.stacks.get(name) {
-                let mut own = Group::default();
-                self.stack(stack, true, &mut own);
-                group.files.extend(own.files);
-                group.loads.extend(own.loads);
-                group.stacks.extend(own.stacks);
-            }
-        }
-        group
     }
 
     /// Whether a stack's path is where the backups are.
@@ -445,7 +418,7 @@ impl Planner<'_> {
             .is_some_and(|dataset| self.holds_repository(&dataset))
     }
 
-    fn holds_repository(&self, dataset: &DatasetName) -> bool {
+    pub(super) fn holds_repository(&self, dataset: &DatasetName) -> bool {
         use crate::model::backup::Repository;
         self.desired.backups.values().any(|job| {
             matches!(&job.repository, Repository::Path { dataset: Some(at), .. } if at == dataset)

@@ -1,11 +1,12 @@
 //! Where something may be restored to: beside what lives, never over it.
 
-use crate::model::ids::HostName;
+use super::order::own_files;
 use crate::model::{
     backup::{BackupJob, Repository},
     desired::Desired,
-    ids::DatasetName,
+    ids::{DatasetName, HostName, StackName},
 };
+use std::collections::BTreeMap;
 
 /// Something that is restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,8 +75,14 @@ pub fn wanted(
     ))
 }
 
-/// What lives at a path of a job's host, or around or inside it; none where nothing of the inventory does.
-pub fn lives(desired: &Desired, job: &BackupJob, path: &str) -> Option<String> {
+/// What lives at a path of a job's host, or around or inside it; none where nothing of the inventory does. `directories` are
+/// those of stacks, as their releases have them.
+pub fn lives(
+    desired: &Desired,
+    directories: &BTreeMap<StackName, Vec<String>>,
+    job: &BackupJob,
+    path: &str,
+) -> Option<String> {
     let touches = |top: &str| is_below(path, top) || is_below(top, path);
     let mut all: Vec<(String, String)> = Vec::new();
     for dataset in desired.datasets.values().filter(|one| one.host == job.host) {
@@ -95,8 +102,10 @@ pub fn lives(desired: &Desired, job: &BackupJob, path: &str) -> Option<String> {
     }
     all.extend(mounted(desired, &job.host));
     for stack in desired.stacks.values().filter(|stack| stack.on == job.host) {
-        let own = stack.mounts.values();
-        all.extend(own.map(|at| (at.clone(), format!("the stack {}", stack.name))));
+        let mounts = stack.mounts.values().chain(&stack.needs_mounts).cloned();
+        let own = directories.get(&stack.name).into_iter().flatten().cloned();
+        let every = mounts.chain(own).chain(own_files(stack));
+        all.extend(every.map(|at| (at, format!("the stack {}", stack.name))));
     }
     all.extend(job.paths.iter().map(|at| (at.clone(), format!("`{at}`"))));
     if let Repository::Path { path, .. } = &job.repository {

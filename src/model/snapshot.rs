@@ -18,8 +18,8 @@ pub const SCHEDULES: &str = "org.infra:schedules";
 /// The user property that names the run that took a snapshot; for people.
 pub const RUN: &str = "org.infra:run";
 
-/// The user property of a dataset whose stacks stand still for a rollback: their names with commas between, a space, and
-/// the guard. It goes when they run again, so one that is there tells of a rollback that did not come to its end.
+/// The user property of a dataset whose stacks stand still for a rollback or a restore: their names with commas between, a
+/// space, and the guard. It goes when they run again, so one that is there tells of one that did not come to its end.
 pub const STOPPED: &str = "org.infra:stopped";
 
 /// What [`STOPPED`] says. None when nothing stands still.

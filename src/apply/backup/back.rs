@@ -2,13 +2,14 @@
 //!
 //! What is there is kept first, by a guard snapshot or under another name. Whoever calls makes the stacks stand still.
 
+use super::guards::Guards;
 use crate::backup::{DumpOf, Files, Load, extra};
 use crate::model::{
     backup::{BackupJob, ExportOf, STAGE},
     desired::Desired,
     ids::{BackupName, DatasetName, HostName},
     secret::SecretValues,
-    snapshot::{GUARD, MARK, RUN, SnapshotId, mark, our_name},
+    snapshot::SnapshotId,
 };
 use crate::providers::{
     backup::{
@@ -18,9 +19,8 @@ use crate::providers::{
     program::Program,
     shell::{Command, Shell as _},
     ssh::{SshHost, carry},
-    zfs::{Zfs, ZfsWrite as _},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What bringing back needs.
 pub struct Back<'a> {
@@ -62,7 +62,7 @@ pub struct LoadBack {
     pub by_hand: Option<String>,
 }
 
-fn restore(what: &str, why: impl std::convert::Into<String>) -> BackupError {
+pub(super) fn restore(what: &str, why: impl std::convert::Into<String>) -> BackupError {
     BackupError::Restore {
         what: what.to_owned(),
         why: why.into(),
@@ -118,14 +118,18 @@ pub(super) async fn mountpoint(
     }
 }
 
-/// Brings files into the place of live ones.
+/// Brings files into the place of live ones; the guards of their datasets are taken.
 ///
 /// # Errors
 /// Anything but all of them; the former ones are kept then as well.
-pub async fn files_back(back: &Back<'_>, part: &Files) -> Result<FilesBack, BackupError> {
+pub async fn files_back(
+    back: &Back<'_>,
+    part: &Files,
+    guards: &Guards,
+) -> Result<FilesBack, BackupError> {
     let job = back.job(&part.job)?;
     match &part.dataset {
-        Some(dataset) => into_dataset(back, job, part, dataset).await,
+        Some(dataset) => into_dataset(back, job, part, dataset, &guards.id(dataset)).await,
         None => into_directory(back, job, part).await,
     }
 }
@@ -135,16 +139,11 @@ async fn into_dataset(
     job: &BackupJob,
     part: &Files,
     dataset: &DatasetName,
+    guard: &SnapshotId,
 ) -> Result<FilesBack, BackupError> {
     let shell = back.shell(&job.host)?;
     let at = mountpoint(shell, dataset).await?;
-    let guard = guard(back, shell, dataset).await?;
-    let told = |error: BackupError| {
-        restore(
-            &part.name,
-            format!("{error}; what was there before is in {guard}"),
-        )
-    };
+    let told = |error: BackupError| half(&part.name, &error, Some(guard.to_string()));
     let copies = back.program(job)?;
     let inner = part.inner.as_deref();
     let returned = copies
@@ -182,36 +181,19 @@ async fn into_dataset(
     })
 }
 
-async fn guard(
-    back: &Back<'_>,
-    shell: &SshHost,
-    dataset: &DatasetName,
-) -> Result<SnapshotId, BackupError> {
-    let name = our_name(GUARD, jiff::Timestamp::now())
-        .ok_or_else(|| restore(dataset.as_str(), "the guard has no name"))?;
-    let id = SnapshotId {
-        dataset: dataset.clone(),
-        name: name.clone(),
-    };
-    let properties = BTreeMap::from([
-        (MARK.to_owned(), mark(&back.desired.system, &name)),
-        (RUN.to_owned(), "before a restore".to_owned()),
-    ]);
-    let one = BTreeSet::from([dataset.clone()]);
-    Zfs(shell)
-        .snapshot(&one, &name, &properties)
-        .await
-        .map_err(|error| {
-            let mut why = error.to_string();
-            if let Some(source) = std::error::Error::source(&error) {
-                why = format!("{why}: {source}");
-            }
-            restore(
-                dataset.as_str(),
-                format!("no guard snapshot: {why}; nothing was touched"),
-            )
-        })?;
-    Ok(id)
+/// Something came back in part, or may have.
+fn half(what: &str, error: &BackupError, kept: Option<String>) -> BackupError {
+    let mut why = error.to_string();
+    if let Some(source) = std::error::Error::source(error) {
+        why = format!("{why}: {source}");
+    }
+    BackupError::Half {
+        what: what.to_owned(),
+        why: match kept {
+            Some(kept) => format!("{why}; what was there before is in {kept}"),
+            None => why,
+        },
+    }
 }
 
 /// Proxmox's own filesystem takes no renames and no owners.
@@ -244,11 +226,13 @@ async fn into_directory(
             at,
         }),
         Err(error) => {
-            let now = match aside_back(shell, &at, back.stamp).await {
-                Ok(()) => "what was there is there again".to_owned(),
-                Err(_) => format!("what was there is in {}", kept.unwrap_or_default()),
-            };
-            Err(restore(&part.name, format!("{error}; {now}")))
+            if aside_back(shell, &at, back.stamp).await.is_err() {
+                return Err(half(&part.name, &error, kept));
+            }
+            Err(restore(
+                &part.name,
+                format!("{error}; what was there is there again"),
+            ))
         }
     }
 }
@@ -373,6 +357,11 @@ pub async fn load_back(back: &Back<'_>, part: &Load) -> Result<LoadBack, BackupE
                 &facts,
             )
             .await;
+            // Without an answer nobody knows how far it came.
+            let result = match result {
+                Err(error @ BackupError::Shell(_)) => return Err(half(&part.name, &error, None)),
+                result => result,
+            };
             drop_dump(back, &part.host, &dump).await;
             let loaded = result?;
             out.items = loaded.items;
@@ -382,14 +371,30 @@ pub async fn load_back(back: &Back<'_>, part: &Load) -> Result<LoadBack, BackupE
         }
         DumpOf::Export(export) => match &export.what {
             ExportOf::Paths(paths) => {
+                let mut result = Ok(());
+                let mut moved: Vec<&String> = Vec::new();
                 for path in paths {
-                    out.kept.extend(aside(shell, path, back.stamp).await?);
+                    match aside(shell, path, back.stamp).await {
+                        Ok(kept) => out.kept.extend(kept),
+                        Err(error) => {
+                            result = Err(error);
+                            break;
+                        }
+                    }
+                    moved.push(path);
                 }
-                let result = unpack(shell, &dump).await;
+                if result.is_ok() {
+                    result = unpack(shell, &dump).await;
+                }
                 drop_dump(back, &part.host, &dump).await;
                 if let Err(error) = result {
-                    for path in paths {
-                        aside_back(shell, path, back.stamp).await?;
+                    let mut is_undone = true;
+                    for path in moved {
+                        is_undone &= aside_back(shell, path, back.stamp).await.is_ok();
+                    }
+                    if !is_undone {
+                        let kept = Some(out.kept.join(", ")).filter(|kept| !kept.is_empty());
+                        return Err(half(&part.name, &error, kept));
                     }
                     return Err(restore(
                         &part.name,

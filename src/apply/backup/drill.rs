@@ -5,7 +5,10 @@
 
 use super::back::{Back, apart, drop_dump, fetch, mountpoint};
 use crate::backup::{DumpOf, Files, Load, lives};
-use crate::model::{backup::BackupJob, ids::DatasetName};
+use crate::model::{
+    backup::BackupJob,
+    ids::{DatasetName, StackName},
+};
 use crate::providers::{
     backup::{BackupError, CopiesRead as _, Facts, Into, compare, load},
     shell::{Command, Shell as _},
@@ -18,6 +21,8 @@ use std::{collections::BTreeMap, fmt::Write as _};
 pub struct Exercise<'a> {
     /// The job.
     pub job: &'a BackupJob,
+    /// Directories of stacks, where no drill goes.
+    pub directories: &'a BTreeMap<StackName, Vec<String>>,
     /// Seconds since 1970: the moment of the copy.
     pub at: i64,
     /// Bytes that come back, where they are known.
@@ -56,6 +61,9 @@ pub struct Drilled {
     /// What went wrong. The drill is passed only without any.
     pub errors: Vec<BackupError>,
 }
+
+/// A stamp as `find -name` knows it: a job's name may go on where another's ends.
+const STAMP: &str = "[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]t[0-9][0-9][0-9][0-9][0-9][0-9]";
 
 /// The property that remembers a drill on a dataset.
 const PROVEN: &str = "org.infra:last-proven-restore";
@@ -127,7 +135,7 @@ async fn scratch(
     let job = exercise.job;
     let lead = format!("drill-{}-", job.name);
     let path = format!("{}/{lead}{}", job.scratch, back.stamp);
-    if let Some(what) = lives(back.desired, job, &path) {
+    if let Some(what) = lives(back.desired, exercise.directories, job, &path) {
         return Err(failed(
             job.name.as_str(),
             format!("{path} on {} is live: {what} is there", job.host),
@@ -136,17 +144,10 @@ async fn scratch(
     shell
         .demand(Command::new(["install", "-d", "-m", "0700", &job.scratch]))
         .await?;
-    let left = Command::new(["find", &job.scratch, "-mindepth", "1", "-maxdepth", "1"]).args([
-        "-name",
-        &format!("{lead}*"),
-        "-exec",
-        "rm",
-        "-rf",
-        "--one-file-system",
-        "{}",
-        "+",
-    ]);
-    shell.demand(left).await?;
+    let removed = ["-exec", "rm", "-rf", "--one-file-system", "{}", "+"];
+    shell
+        .demand(dead(&job.scratch, &lead).args(removed))
+        .await?;
     let room = ["df", "--output=avail", "-B1", "--", &job.scratch];
     let text = shell.demand(Command::new(room)).await?.text();
     let room: u64 = text
@@ -167,6 +168,12 @@ async fn scratch(
         .demand(Command::new(["mkdir", "-m", "0700", "--", &path]))
         .await?;
     Ok(path)
+}
+
+/// Finds what dead drills of a job have left.
+fn dead(scratch: &str, lead: &str) -> Command {
+    let words = ["find", scratch, "-mindepth", "1", "-maxdepth", "1", "-name"];
+    Command::new(words).args([format!("{lead}{STAMP}")])
 }
 
 async fn files(
@@ -322,4 +329,31 @@ pub async fn mark_proven(
             .map_err(|error| failed(dataset.as_str(), error.to_string()))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::dead;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "runs find on this machine")]
+    fn only_what_is_left_of_drills_of_the_job_itself_goes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in [
+            "drill-photos-20261130t174713",
+            "drill-photos-old-20261130t174713",
+            "drill-photos-kept",
+            "photos",
+        ] {
+            std::fs::create_dir(folder.path().join(name)).expect("made");
+        }
+        let argv = dead(&folder.path().display().to_string(), "drill-photos-").argv;
+        let output = std::process::Command::new(&argv[0])
+            .args(&argv[1..])
+            .output()
+            .expect("find is there");
+        let found = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(found.lines().count(), 1, "{found}");
+        assert!(found.trim().ends_with("/drill-photos-20261130t174713"));
+    }
 }

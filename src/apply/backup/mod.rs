@@ -6,8 +6,10 @@
 mod back;
 mod drill;
 mod dumps;
+mod guards;
 mod run;
 
 pub use back::{Back, FilesBack, LoadBack, files_back, load_back};
 pub use drill::{Drilled, Exercise, drill, mark_proven};
+pub use guards::Guards;
 pub use run::{Finished, Work, run};

@@ -76,6 +76,7 @@ pub(super) fn told(error: &BackupError) -> Failure {
         | BackupError::Dump { .. }
         | BackupError::Load { .. }
         | BackupError::Restore { .. }
+        | BackupError::Half { .. }
         | BackupError::Garbled { .. }
         | BackupError::Secret { .. } => exit::FAILED,
     };

@@ -3,7 +3,7 @@
 use super::{
     choice::{chosen, short, told},
     copies::{found, stamp},
-    live_restore::no_such,
+    live_restore::{directories, no_such},
 };
 use crate::apply::backup::{Back, Drilled, Exercise, drill, mark_proven};
 use crate::backup::{Goal, restoration};
@@ -140,8 +140,10 @@ async fn one(
         stamp: &stamp,
     };
     let say = |text: &str| context.terminal.tell(&format!("{}: {text}", job.name));
+    let directories = directories(session);
     let exercise = Exercise {
         job,
+        directories: &directories,
         at: from.copy.at,
         bytes: record
             .as_ref()
@@ -157,6 +159,7 @@ async fn one(
     };
     let mut drilled = drill(&back, &exercise).await;
     drilled.notes.extend(made.left);
+    drilled.notes.extend(made.stays);
     if drilled.errors.is_empty() {
         let now = jiff::Timestamp::now();
         let proven = Restored {

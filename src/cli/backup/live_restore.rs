@@ -1,45 +1,68 @@
-//! Bringing back over what lives: stacks stand still, what is there is kept, files come first, then databases, then the
-//! stacks start in their order.
+//! Bringing back over what lives, decided, shown and agreed to.
 
 use super::{
     choice::{shell, short, told},
-    copies::{Found, found, stamp},
+    copies::{Found, found},
 };
-use crate::apply::backup::{Back, FilesBack, LoadBack, files_back, load_back};
-use crate::backup::{Files, Goal, Group, Held, Load, Restoration, restoration};
-use crate::cli::{context::Context, exit, failure::Failure, session::Session, zfs::standstill};
+use crate::backup::{Goal, Held, Restoration, concerns, restoration};
+use crate::cli::{context::Context, exit, failure::Failure, session::Session};
 use crate::model::{
     backup::{BackupJob, in_order},
-    ids::StackName,
+    ids::{BackupName, StackName},
 };
 use crate::providers::backup::{Record, Source, remember};
-use crate::view::words::{count, list, size};
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use crate::view::words::list;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 /// What comes back, decided, with the copies that it comes from.
 pub(crate) struct Decided {
     pub(crate) restoration: Restoration,
+    /// Jobs that may hold something of it, and whose copies could not be read.
+    pub(crate) unread: Vec<BackupName>,
     copies: Vec<Found>,
-    /// Jobs whose copies could not be looked at.
-    unseen: Vec<String>,
 }
 
 impl Decided {
-    /// The code for what came back: it is not everything while a job's copies could not even be looked at.
+    /// Whether all that should come back is in a copy that could be read.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.unread.is_empty() && self.restoration.left.is_empty()
+    }
+
+    /// The code for what came back: it is not everything where something is in no copy, or copies could not be looked at.
     pub(crate) fn code(&self, context: &Context) -> u8 {
-        if self.unseen.is_empty() {
+        if self.is_whole() {
             return exit::DONE;
         }
-        context.terminal.complain(&format!(
-            "Nothing came back from {}: what is wrong with its copies is said above. The command is safe to run again.",
-            list(&self.unseen)
-        ));
+        let mut said = "Not everything is back: what is missing is told above.".to_owned();
+        if !self.unread.is_empty() {
+            let names: Vec<String> = self.unread.iter().map(ToString::to_string).collect();
+            let _ = write!(
+                said,
+                " Nothing came from {}: what is wrong with its copies is told there too. The command is safe to run again.",
+                list(&names)
+            );
+        }
+        context.terminal.complain(&said);
         exit::PARTIAL
     }
+
+    /// What is done, for a program.
+    pub(crate) fn json(&self, rows: &[serde_json::Value]) -> serde_json::Value {
+        serde_json::json!({
+            "restored": rows, "left": self.restoration.left, "stays": self.restoration.stays, "unread": self.unread,
+        })
+    }
+}
+
+/// Directories of stacks, as their releases have them.
+pub(crate) fn directories(session: &Session) -> BTreeMap<StackName, Vec<String>> {
+    let releases = session.compiled.releases.iter();
+    releases
+        .map(|(name, release)| {
+            let own = release.directories.iter().map(|one| one.path.clone());
+            (name.clone(), own.collect())
+        })
+        .collect()
 }
 
 /// Looks at the copies that a goal may need, and decides.
@@ -61,7 +84,8 @@ pub(crate) async fn decide(
         );
     }
     let mut copies = Vec::new();
-    let (mut failures, mut unseen) = (Vec::new(), Vec::new());
+    let mut failures = Vec::new();
+    let mut unread = Vec::new();
     for job in jobs {
         context
             .terminal
@@ -70,11 +94,12 @@ pub(crate) async fn decide(
             Ok(one) => copies.push(one),
             Err(failure) => {
                 failures.push(failure);
-                unseen.push(job.name.to_string());
+                if concerns(desired, job, goal) {
+                    unread.push(job.name.clone());
+                }
             }
         }
     }
-    // One job of several may have no copy: what it alone holds is then named among what does not come back.
     if copies.is_empty()
         && let Some(first) = failures.pop()
     {
@@ -83,21 +108,12 @@ pub(crate) async fn decide(
     for failure in &failures {
         failure.tell(context.terminal);
     }
-    let directories: BTreeMap<StackName, Vec<String>> = session
-        .compiled
-        .releases
-        .iter()
-        .map(|(name, release)| {
-            let own = release.directories.iter().map(|one| one.path.clone());
-            (name.clone(), own.collect())
-        })
-        .collect();
     let all: Vec<_> = copies.iter().map(|one| one.copy.clone()).collect();
-    let made = restoration(desired, &all, &directories, goal).map_err(no_such)?;
+    let made = restoration(desired, &all, &directories(session), goal).map_err(no_such)?;
     Ok(Decided {
         restoration: made,
+        unread,
         copies,
-        unseen,
     })
 }
 
@@ -173,8 +189,17 @@ pub(crate) fn shown(session: &Session, decided: &Decided) -> String {
             );
         }
     }
+    for stays in &decided.restoration.stays {
+        let _ = writeln!(text, "stays as it is: {stays}");
+    }
     for left in &decided.restoration.left {
         let _ = writeln!(text, "not brought back: {left}");
+    }
+    for job in &decided.unread {
+        let _ = writeln!(
+            text,
+            "not looked at: the copies of {job}; what they alone hold does not come back, the rest may be older than it could be"
+        );
     }
     if decided.restoration.groups.is_empty() {
         let _ = writeln!(text, "Nothing of {} is in a copy.", session.desired.system);
@@ -218,154 +243,4 @@ pub(crate) fn agree(context: &Context, name: &str, typed: Option<&str>) -> Resul
         exit::REFUSED,
         format!("nothing was touched: `{name}` was not typed"),
     ))
-}
-
-/// Carries it out, group by group. A failure in one group ends it: the next ones may need what is missing.
-pub(crate) async fn carry_out(
-    context: &Context,
-    session: &Session,
-    decided: &Decided,
-    walking: &AtomicBool,
-) -> Result<(u8, Vec<serde_json::Value>), Failure> {
-    let stamp = stamp();
-    let back = Back {
-        desired: &session.desired,
-        hosts: &session.hosts,
-        secrets: &session.world.secrets,
-        stamp: &stamp,
-    };
-    let (mut rows, mut code) = (Vec::new(), exit::DONE);
-    for group in &decided.restoration.groups {
-        let users = standstill::named(session, &group.stacks)?;
-        // Those that need others stop first.
-        let order: Vec<_> = users.iter().rev().collect();
-        // From here on Ctrl-C waits: what was stopped must be started again.
-        walking.store(true, Ordering::SeqCst);
-        let mut result = standstill::stop(context, &order).await;
-        if result.is_ok() {
-            result = one_group(context, &back, group, &mut rows).await;
-        }
-        let all_started = standstill::start(context, &order).await;
-        walking.store(false, Ordering::SeqCst);
-        if let Err(failure) = result {
-            let done: Vec<String> = rows
-                .iter()
-                .filter_map(|row: &serde_json::Value| row["what"].as_str().map(str::to_owned))
-                .collect();
-            let so_far = if done.is_empty() {
-                "Nothing has come back.".to_owned()
-            } else {
-                format!("Back are {}.", list(&done))
-            };
-            let stacks = if all_started {
-                "The stacks that were stopped run again."
-            } else {
-                "Not every stack that was stopped runs again."
-            };
-            return Err(failure.hint(format!(
-                "{so_far} {stacks} The command is safe to run again."
-            )));
-        }
-        if !all_started {
-            code = exit::PARTIAL;
-        }
-    }
-    Ok((code, rows))
-}
-
-async fn one_group(
-    context: &Context,
-    back: &Back<'_>,
-    group: &Group,
-    rows: &mut Vec<serde_json::Value>,
-) -> Result<(), Failure> {
-    for files in &group.files {
-        context
-            .terminal
-            .tell(&format!("Bringing back {}.", files.name));
-        let done = files_back(back, files)
-            .await
-            .map_err(|error| told(&error))?;
-        tell_files(context, files, &done);
-        rows.push(serde_json::json!({
-            "what": files.name, "at": done.at, "entries": done.returned.entries, "bytes": done.returned.bytes,
-            "removed": done.removed, "kept": done.kept,
-        }));
-    }
-    for load in &group.loads {
-        context
-            .terminal
-            .tell(&format!("Loading {} on {}.", load.name, load.host));
-        let done = load_back(back, load).await.map_err(|error| told(&error))?;
-        tell_load(context, load, &done);
-        rows.push(serde_json::json!({
-            "what": load.name, "items": done.items, "rows": done.rows, "kept": done.kept, "by_hand": done.by_hand,
-        }));
-    }
-    Ok(())
-}
-
-fn tell_files(context: &Context, files: &Files, done: &FilesBack) {
-    if context.global.json {
-        return;
-    }
-    let number = usize::try_from(done.returned.entries).unwrap_or(usize::MAX);
-    let entries = count(number, "entry", "entries");
-    let mut text = format!(
-        "{}: {entries}, {} in {}",
-        files.name,
-        size(done.returned.bytes),
-        done.at
-    );
-    match done.removed {
-        Some(0) => {}
-        Some(gone) => {
-            let _ = write!(
-                text,
-                "; {} not in the copy and gone",
-                count(gone, "was", "were")
-            );
-        }
-        None => text.push_str("; what is not in the copy stays"),
-    }
-    if let Some(kept) = &done.kept {
-        let _ = write!(text, "\n  what was there before is in {kept}");
-    }
-    context.terminal.answer(&format!("{text}\n"));
-}
-
-fn tell_load(context: &Context, load: &Load, done: &LoadBack) {
-    if context.global.json {
-        return;
-    }
-    if let Some(path) = &done.by_hand {
-        context.terminal.answer(&format!(
-            "{}: only its own program can load it; it is in {path} on {}\n",
-            load.name, load.host
-        ));
-        return;
-    }
-    let rows = done.rows.map(|rows| format!(", {rows} rows"));
-    let mut text = format!(
-        "{}: {} parts{}",
-        load.name,
-        done.items,
-        rows.unwrap_or_default()
-    );
-    if done.held > 0 {
-        let number = usize::try_from(done.held).unwrap_or(usize::MAX);
-        let _ = write!(
-            text,
-            ", {}",
-            count(number, "assertion holds", "assertions hold")
-        );
-    }
-    for kept in &done.kept {
-        let _ = write!(
-            text,
-            "\n  what was there before is in {kept} on {}",
-            load.host
-        );
-    }
-    context.terminal.answer(&format!("{text}\n"));
 }

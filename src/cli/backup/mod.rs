@@ -15,6 +15,7 @@ mod keys;
 mod list;
 pub(crate) mod live_restore;
 mod restore;
+pub(crate) mod turns;
 
 pub(crate) use args::{BackupVerb, run};
 pub(crate) use choice::{due, due_drills, lines, standings, stands};

@@ -3,7 +3,8 @@
 use super::{
     choice::{chosen, shell, told},
     copies::found,
-    live_restore::{agree, carry_out, decide, shown},
+    live_restore::{agree, decide, directories, shown},
+    turns::carry_out,
 };
 use crate::backup::{Goal, Wanted, lives, wanted};
 use crate::cli::{context::Context, exit, failure::Failure, live, locks::Locks, session::Session};
@@ -148,12 +149,15 @@ async fn in_place(
     agree(context, name, args.confirm.as_deref())?;
     let (mut code, rows) = carry_out(context, session, &decided, walking).await?;
     if context.global.json {
-        context.terminal.json(&serde_json::json!({
-            "restored": rows, "left": decided.restoration.left,
-        }));
+        context.terminal.json(&decided.json(&rows));
     } else {
+        let is = if decided.is_whole() {
+            "is back"
+        } else {
+            "is back in part"
+        };
         context.terminal.tell(&format!(
-            "{name} is back. Ask the system: `{}`.",
+            "{name} {is}. Ask the system: `{}`.",
             context.again("verify")
         ));
     }
@@ -246,7 +250,7 @@ fn target(args: &RestoreArgs, session: &Session, job: &BackupJob) -> Result<Stri
             format!("`{target}` is not an absolute path"),
         ));
     }
-    if let Some(what) = lives(&session.desired, job, &target) {
+    if let Some(what) = lives(&session.desired, &directories(session), job, &target) {
         return Err(Failure::new(
             exit::REFUSED,
             format!("{target} on {} is live: {what} is there", job.host),

@@ -3,6 +3,7 @@
 //! Invariant: a run touches nothing where anything lives, unless the owner says that it may.
 
 mod args;
+mod empty;
 mod plan;
 mod run;
 

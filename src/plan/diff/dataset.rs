@@ -250,8 +250,8 @@ fn update(
     }
 }
 
-/// A rollback that was killed left its stacks standing still and its files half old, half new. The stacks are started as any
-/// that does not run; which files are right only their owner knows, so it is told until a rollback has come to its end.
+/// A rollback or a restore that was killed left its stacks standing still and its files half old, half new. The stacks are started as any
+/// that does not run; which files are right only their owner knows, so it is told until one has come to its end.
 fn cut_off(draft: &mut Draft, host: &HostName, dataset: &Dataset, found: &DatasetFact) {
     let noted = found.properties.get(STOPPED);
     let noted = noted.filter(|fact| fact.source == "local");
@@ -259,7 +259,7 @@ fn cut_off(draft: &mut Draft, host: &HostName, dataset: &Dataset, found: &Datase
         return;
     };
     draft.leave_alone(format!(
-        "{host}: a rollback of {0} was cut off while {1} stood still: some files may be old and some new. Repeat it, or go back to \
+        "{host}: a rollback or restore of {0} was cut off while {1} stood still: some files may be old and some new. Repeat it, or go back to \
         what was there before: `infra zfs rollback '{guard}'`. When all is well: `zfs inherit {STOPPED} {0}`",
         dataset.name,
         stacks.join(", ")

@@ -19,6 +19,9 @@ const COMPARE: &str = include_str!("scripts/compare.sh");
 const LOAD: &str = include_str!("scripts/load.sh");
 const TIDY: &str = include_str!("scripts/tidy.sh");
 
+/// How loading ends when the live database is changed and not whole.
+const CHANGED: i32 = 79;
+
 /// A database of a hundred gigabytes on spinning disks.
 const PATIENCE: Duration = Duration::from_hours(12);
 
@@ -129,6 +132,12 @@ pub async fn load<S: Shell>(
         host: shell.host().to_string(),
         why,
     };
+    if output.code == CHANGED {
+        return Err(BackupError::Half {
+            what: format!("{stack}/{} ({})", database.service, database.engine),
+            why: said(&output),
+        });
+    }
     if !output.is_success() {
         return Err(failed(said(&output)));
     }

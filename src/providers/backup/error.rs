@@ -105,6 +105,14 @@ pub enum BackupError {
         /// Why.
         why: String,
     },
+    /// What lives was changed, or may have been, and is not whole.
+    #[error("bring back all of {what}: {why}")]
+    Half {
+        /// `tank/photos`.
+        what: String,
+        /// Why, and where the former state is.
+        why: String,
+    },
     /// An answer made no sense.
     #[error("understand what {program} answered: {why}")]
     Garbled {
@@ -147,7 +155,7 @@ impl BackupError {
             Self::Engine { said, .. } if said.to_lowercase().contains("no space left") => {
                 Some("Free some space where the repository is: `infra backup forget`, or a larger disk.".to_owned())
             }
-            Self::Source { .. } | Self::Engine { .. } | Self::Restore { .. } | Self::Unproven { .. } | Self::Garbled { .. } | Self::Secret { .. } => None,
+            Self::Source { .. } | Self::Engine { .. } | Self::Restore { .. } | Self::Half { .. } | Self::Unproven { .. } | Self::Garbled { .. } | Self::Secret { .. } => None,
             Self::Dump { why, .. } if why.contains("No space left") => {
                 Some("Free some space on that host, then run the command again.".to_owned())
             }

@@ -281,6 +281,102 @@ fn what_lives_is_moved_aside_and_comes_back() {
     );
 }
 
+/// In a mount namespace of its own: a tmpfs with a file, and another one in it.
+fn with_mounts(stand: &Stand, script: &str) -> Option<String> {
+    let path = stand.path().join("data");
+    fs::create_dir_all(&path).expect("made");
+    let aside = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/src/providers/backup/scripts/aside.sh"
+    );
+    let output = std::process::Command::new("unshare")
+        .args(["--mount", "sh", "-euc", script, "sh"])
+        .arg(&path)
+        .arg(aside)
+        .output()
+        .expect("unshare is there");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if said.contains("Operation not permitted") {
+        return None;
+    }
+    assert!(output.status.success(), "{said}");
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn nothing_is_moved_where_a_mount_lies_inside() {
+    let stand = Stand::new(&[]);
+    let script = "mount -t tmpfs none \"$1\"; echo 1 >\"$1/a\"; mkdir \"$1/in side\"
+        mount -t tmpfs none \"$1/in side\"; echo 2 >\"$1/in side/b\"
+        code=0; sh \"$2\" \"$1\" t1 2>&1 || code=$?
+        echo \"exit $code\"; ls -A \"$1\"; umount \"$1/in side\"
+        code=0; sh \"$2\" \"$1\" t1 || code=$?
+        echo \"exit $code\"; ls -A \"$1\"
+        sh \"$2\" \"$1\" t1 back; ls -A \"$1\"";
+    let Some(text) = with_mounts(&stand, script) else {
+        return;
+    };
+    let (first, rest) = text.split_once("exit 65\n").expect(&text);
+    assert!(first.contains("in side is mounted in"), "{first}");
+    let (before, rest) = rest.split_once("exit 0\n").expect(&text);
+    assert!(before.starts_with("a\nin side\n"), "{before}");
+    assert_eq!(rest, ".infra-before-t1\na\nin side\n", "away and back");
+}
+
+#[test]
+fn what_cannot_be_moved_as_a_whole_stays_where_it_is() {
+    let stand = Stand::new(&[]);
+    // `mv` moves one entry and fails at the next, as at one that is busy.
+    laid(
+        &stand,
+        "bin",
+        &[(
+            "mv",
+            "#!/bin/sh\ncase $2 in *.infra-before-t1) /bin/mv -t \"$2\" -- \"$4\"; exit 1 ;; esac\nexec /bin/mv \"$@\"\n",
+        )],
+    );
+    let script = "chmod +x \"${1%data}bin/mv\"
+        mount -t tmpfs none \"$1\"; echo 1 >\"$1/a\"; echo 2 >\"$1/b\"
+        code=0; PATH=${1%data}bin:$PATH sh \"$2\" \"$1\" t1 2>&1 || code=$?
+        echo \"exit $code\"; ls -A \"$1\"";
+    let Some(text) = with_mounts(&stand, script) else {
+        return;
+    };
+    assert_eq!(text, "exit 66\na\nb\n", "all of it is there");
+}
+
+#[test]
+fn a_restored_sqlite_file_never_lies_beside_the_log_of_the_former_one() {
+    let stand = Stand::new(&[]);
+    let made = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('create table t(a)'); c.execute('insert into t values(1)'); c.commit()";
+    let (live, dump) = (stand.file("live.db"), stand.file("dump.db"));
+    for path in [&live, &dump] {
+        let ran = std::process::Command::new("python3")
+            .args(["-c", made, path])
+            .status();
+        assert!(ran.expect("python3 is there").success());
+    }
+    fs::write(format!("{live}-wal"), "of the former file").expect("written");
+    // Killed where the new file would take its place.
+    laid(&stand, "bin", &[("mv", "#!/bin/sh\nkill -9 $PPID\n")]);
+    let script = "chmod +x \"$1/mv\"; PATH=$1:$PATH exec sh \"$2\" live app app sqlite \"$3\" '' '' \"$4\" t1 1 -";
+    let load = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/src/providers/backup/scripts/load.sh"
+    );
+    let ended = std::process::Command::new("sh")
+        .args(["-euc", script, "sh", &stand.file("bin"), load])
+        .args([&live, &dump])
+        .stdin(std::process::Stdio::null())
+        .status()
+        .expect("sh is there");
+    assert!(!ended.success());
+    assert!(fs::metadata(format!("{live}-wal")).is_err(), "it has gone");
+    assert!(fs::metadata(&live).is_ok());
+    let kept = fs::read(format!("{live}.before-t1-wal")).expect("kept");
+    assert_eq!(kept, b"of the former file");
+}
+
 #[test]
 fn only_what_is_named_goes_whatever_its_name() {
     let stand = Stand::new(&[]);

@@ -5,8 +5,8 @@
 # infra-backup-dump. Standard input: one query a line; each must answer `t`, `true` or a number that is not 0.
 # Output: `loaded ITEMS ROWS ASSERTIONS KEPT`; KEPT says where the former data is, or `-`.
 # Exit 71 there is no container; 72 another version; 73 it cannot be loaded; 75 what was loaded is not what was dumped;
-# 76 it does not start; 77 an assertion does not hold; 78 what is there cannot be kept. After 73 to 77 the live database is
-# untouched, unless the message says otherwise.
+# 76 it does not start; 77 an assertion does not hold; 78 what is there cannot be kept. After these the live database is
+# untouched; after 79 it is not, and the message says where the former one is.
 set -u
 umask 077
 LC_ALL=C
@@ -145,7 +145,7 @@ postgres)
 		sql --dbname=template1 --single-transaction -c "$swap" >/dev/null 2>"$work/said" || fail 73 "cannot put the new database in the place of $name: $(last)"
 		beside=
 		if [ -s "${work}/settings" ]; then
-			sql --dbname=template1 -f - <"$work/settings" >/dev/null 2>"$work/said" || fail 73 "$name is the restored one, and its settings are not: $(last)"
+			sql --dbname=template1 -f - <"$work/settings" >/dev/null 2>"$work/said" || fail 79 "$name is the restored one, and its settings are not: $(last)"
 		fi
 	fi
 	;;
@@ -182,7 +182,7 @@ mariadb)
 			kept=-
 		fi
 		sql -e "DROP DATABASE IF EXISTS \`$name\`; CREATE DATABASE \`$name\` $has" </dev/null >/dev/null 2>"$work/said" && sql "$name" <"$dump" >/dev/null 2>"$work/said" ||
-			fail 73 "$name is not whole now: $(last); what was there is in $kept"
+			fail 79 "$name is not whole now: $(last); what was there is in $kept"
 	fi
 	;;
 redis)
@@ -222,13 +222,13 @@ redis)
 			tries=$((tries + 1))
 			if [ "$tries" -ge 120 ]; then
 				inside REDISCLI_AUTH redis-cli REPLICAOF NO ONE </dev/null >/dev/null 2>&1
-				fail 73 "it did not take the dump over; what was there is in $kept"
+				fail 79 "it did not take the dump over; what was there is in $kept"
 			fi
 			sleep 1
 		done
-		inside REDISCLI_AUTH redis-cli REPLICAOF NO ONE </dev/null >/dev/null 2>"$work/said" || fail 73 "it has the dump and still follows the second server: $(last)"
+		inside REDISCLI_AUTH redis-cli REPLICAOF NO ONE </dev/null >/dev/null 2>"$work/said" || fail 79 "it has the dump and still follows the second server: $(last)"
 		now=$(inside REDISCLI_AUTH redis-cli DBSIZE </dev/null 2>"$work/said" | tr -dc 0-9)
-		[ "${now:-0}" -gt 0 ] || fail 75 "no key came back: $(last); what was there is in $kept"
+		[ "${now:-0}" -gt 0 ] || fail 79 "no key came back: $(last); what was there is in $kept"
 	fi
 	;;
 sqlite)
@@ -261,7 +261,8 @@ P
 			chown --reference="$name" "$name.infra-$stamp" && chmod --reference="$name" "$name.infra-$stamp" || fail 73 "the new file cannot be given the owner of $name"
 		fi
 		sync "$name.infra-$stamp"
-		mv -f "$name.infra-$stamp" "$name" && rm -f "$name-wal" "$name-shm" || fail 73 "cannot write $name; what was there is in $kept"
+		# The journal of the former file goes first: beside the new one it would be written into it.
+		rm -f "$name-wal" "$name-shm" && sync "${name%/*}" && mv -f "$name.infra-$stamp" "$name" || fail 79 "cannot write $name; what was there is in $kept"
 	fi
 	;;
 *) fail 73 "no such kind of database: $engine" ;;
