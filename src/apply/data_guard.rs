@@ -4,7 +4,7 @@ use super::{hands::World, walk::StepFailure};
 use crate::model::{
     ids::{DatasetName, HostName, SnapshotName},
     release::Release,
-    snapshot::{GUARD, MARK, RUN, SnapshotId, mark, our_name},
+    snapshot::{GUARD, MARK, RUN, STOPPED, SnapshotId, mark, our_name},
 };
 use crate::providers::{
     compose::{DataError, DataGuard},
@@ -106,7 +106,12 @@ impl DataGuard for ZfsGuard<'_> {
             let one = BTreeSet::from([id.dataset.clone()]);
             self.snapshot(shell, &one, &left.name, "what was left by a failed release")
                 .await?;
+            // Whoever finds the dataset after a kill knows that its files may be half old.
+            let note =
+                BTreeMap::from([(STOPPED.to_owned(), format!("{} {id}", self.release.stack))]);
+            Zfs(*shell).set(&id.dataset, &note).await?;
             let changed = Zfs(*shell).roll_forward(id).await?;
+            Zfs(*shell).inherit(&id.dataset, STOPPED).await?;
             told.push(format!(
                 "the files of {} are those of {} ({} changes undone, kept in {left})",
                 id.dataset,
