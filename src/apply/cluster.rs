@@ -8,6 +8,7 @@ use super::{
 use crate::model::{
     cluster::{Entry, EntryKind, EntryWrite},
     ids::{HostName, Vmid},
+    observed::ObservedGuest,
 };
 use crate::providers::proxmox::{
     ClusterRead, ClusterWrite, ConfigChange, Delivery, GuestRead, GuestWrite, ProxmoxRead,
@@ -96,6 +97,11 @@ where
                 arrived,
             )
             .await?;
+            let is_there = |found: Option<&ObservedGuest>| {
+                found.is_some_and(|found| found.node == to.as_str() && found.lock.is_none())
+            };
+            let what = format!("lives on {to}");
+            self.becomes(vmid, &what, notes, is_there).await?;
         }
         if let Some(volume) = drive.filter(|volume| volume.contains(":iso/infra-")) {
             self.delete_volume(from, volume, notes).await?;

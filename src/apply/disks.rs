@@ -11,7 +11,8 @@ use crate::model::{
     image::Checksum,
 };
 use crate::providers::proxmox::{
-    CloneOptions, Delivery, GuestRead, GuestWrite, NewVolume, ProxmoxRead, ProxmoxWrite, Refusal,
+    CloneOptions, Delivery, GuestRead, GuestWrite, NewVolume, ProxmoxError, ProxmoxRead,
+    ProxmoxWrite, Refusal,
 };
 use std::{path::Path, time::Duration};
 
@@ -41,8 +42,15 @@ impl<P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite> World<P> {
         vmid: Vmid,
         notes: &Notes,
     ) -> Result<(), StepFailure> {
-        let upid = self.api()?.make_template(node.as_str(), vmid).await?;
-        self.finish(&upid, TASK_LIMIT, notes).await
+        let api = self.api()?;
+        let is_one = || async { Ok(api.guest(vmid).await?.is_some_and(|found| found.template)) };
+        self.work_or_look(
+            || api.make_template(node.as_str(), vmid),
+            TASK_LIMIT,
+            notes,
+            is_one,
+        )
+        .await
     }
 
     pub(super) async fn clone_guest(
@@ -53,8 +61,12 @@ impl<P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite> World<P> {
         notes: &Notes,
     ) -> Result<(), StepFailure> {
         let api = self.api()?;
-        match api.clone_vm(node.as_str(), from, options).await {
-            Ok(upid) => self.finish(&upid, IMPORT_LIMIT, notes).await,
+        let begin = || api.clone_vm(node.as_str(), from, options);
+        match self.work(begin, IMPORT_LIMIT, notes).await? {
+            Ok(()) => Ok(()),
+            Err(error @ (ProxmoxError::TaskFailed { .. } | ProxmoxError::TaskSlow { .. })) => {
+                Err(error.into())
+            }
             Err(error) if error.delivery() == Delivery::MaybeApplied => {
                 // Never sent again: what matters is whether the clone is there and whole.
                 self.appears(
@@ -95,10 +107,19 @@ impl<P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite> World<P> {
         storage: &str,
         notes: &Notes,
     ) -> Result<(), StepFailure> {
-        let upid = self
-            .api()?
-            .move_disk(node.as_str(), vmid, disk, storage)
-            .await?;
-        self.finish(&upid, MOVE_LIMIT, notes).await
+        let api = self.api()?;
+        let place = format!("{storage}:");
+        let has_moved = || async {
+            let config = api.guest(vmid).await?.and_then(|found| found.config);
+            let live = config.as_ref().and_then(|config| config.get(disk));
+            Ok(live.is_some_and(|live| live.starts_with(&place)))
+        };
+        self.work_or_look(
+            || api.move_disk(node.as_str(), vmid, disk, storage),
+            MOVE_LIMIT,
+            notes,
+            has_moved,
+        )
+        .await
     }
 }

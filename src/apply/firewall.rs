@@ -134,7 +134,9 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
         let mut may_cut = false;
         for change in changes {
             if let Operation::Firewall { steps, nodes: of }
-            | Operation::EnableFirewall { steps, nodes: of } = &change.operation
+            | Operation::EnableFirewall {
+                steps, nodes: of, ..
+            } = &change.operation
             {
                 nodes.extend(of.values().cloned());
                 nodes.insert(change.host.clone());
@@ -143,8 +145,14 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
         }
         let work = async {
             for change in changes {
-                if let Operation::EnableFirewall { steps, nodes: of } = &change.operation {
-                    self.enable_firewall(steps, of, &nodes, notes).await?;
+                if let Operation::EnableFirewall {
+                    steps,
+                    nodes: of,
+                    nftables,
+                } = &change.operation
+                {
+                    self.enable_firewall(steps, of, &nodes, *nftables, notes)
+                        .await?;
                 } else if let Operation::Firewall { steps, nodes: of } = &change.operation {
                     for step in steps {
                         self.firewall_step(step, of).await?;
@@ -189,12 +197,14 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
     }
 
     /// Switches the cluster's firewall on under its own dead-man switch: `enable=2` is stored as a time and counts as
-    /// off after 60 s (seen with PVE 9.2.11), so that a lock-out ends by itself even where no timer of ours runs.
+    /// off after 60 s (seen with PVE 9.2.11), so that a lock-out ends by itself even where no timer of ours runs. The
+    /// service for nftables reads `enable` as a switch and refuses a time: there the guard's timer on the nodes is the one.
     async fn enable_firewall(
         &self,
         steps: &[PveStep],
         of: &BTreeMap<Vmid, HostName>,
         nodes: &BTreeSet<HostName>,
+        nftables: bool,
         notes: &Notes,
     ) -> Result<(), StepFailure> {
         let mut last = BTreeMap::new();
@@ -210,13 +220,22 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
             }
         }
         let mut armed = last.clone();
-        armed.insert("enable".to_owned(), "2".to_owned());
+        if !nftables {
+            armed.insert("enable".to_owned(), "2".to_owned());
+        }
         let api = self.api()?;
         api.set_options(&FirewallScope::Cluster, &armed, &BTreeSet::new())
             .await?;
-        notes.tell("on for 60 s; proving new connections");
+        notes.tell(if nftables {
+            "on until the guard's timer; proving new connections"
+        } else {
+            "on for 60 s; proving new connections"
+        });
         self.settle(nodes).await?;
         self.prove_access(nodes).await?;
+        if nftables {
+            return Ok(());
+        }
         api.set_options(&FirewallScope::Cluster, &last, &BTreeSet::new())
             .await?;
         Ok(())

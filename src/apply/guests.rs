@@ -9,6 +9,7 @@ use crate::model::{
     host::GuestSeed,
     ids::{HostName, ImageName, Vmid},
     image::Download,
+    observed::ObservedGuest,
     size::Bytes,
 };
 use crate::providers::{
@@ -209,7 +210,12 @@ impl<P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite> World<P> {
         let api = self.api()?;
         let begin = || api.start(node.as_str(), vmid);
         let error = match self.work(begin, TASK_LIMIT, notes).await? {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                let runs = |found: Option<&ObservedGuest>| {
+                    found.is_some_and(|found| found.status == "running")
+                };
+                return self.becomes(vmid, "runs", notes, runs).await;
+            }
             Err(ProxmoxError::TaskFailed { exit, .. }) if exit.contains("already running") => {
                 return Ok(());
             }
@@ -255,7 +261,10 @@ impl<P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite> World<P> {
             notes,
             is_off,
         )
-        .await
+        .await?;
+        let is_off =
+            |found: Option<&ObservedGuest>| found.is_none_or(|found| found.status == "stopped");
+        self.becomes(vmid, "is off", notes, is_off).await
     }
 
     pub(super) async fn restart_guest(

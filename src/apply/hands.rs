@@ -399,11 +399,14 @@ where
                 mapping,
                 node,
                 path,
+                others,
                 ..
             } => {
-                let entry = format!("node={node},path={path}");
+                // Proxmox puts what is sent in place of the whole list.
+                let mut entries = others.clone();
+                entries.push(format!("node={node},path={path}"));
                 let note = Some("Made by infra.");
-                Ok(self.api()?.put_dir_mapping(mapping, &[entry], note).await?)
+                Ok(self.api()?.put_dir_mapping(mapping, &entries, note).await?)
             }
             Operation::Firewall { .. } | Operation::EnableFirewall { .. } => {
                 self.pve_firewall(std::slice::from_ref(change), notes).await

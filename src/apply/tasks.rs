@@ -6,7 +6,7 @@ use super::{
     hands::World,
     walk::{Notes, StepFailure},
 };
-use crate::model::ids::Vmid;
+use crate::model::{ids::Vmid, observed::ObservedGuest};
 use crate::providers::proxmox::{
     ConfigChange, Delivery, ProxmoxError, ProxmoxRead, ProxmoxWrite, Upid,
 };
@@ -17,6 +17,9 @@ use tokio::time::Instant;
 const LOCK_LIMIT: Duration = Duration::from_mins(2);
 /// A write whose answer was lost shows up within this time, or it never arrived.
 const LOOK_LIMIT: Duration = Duration::from_secs(20);
+/// The HA manager acts within two rounds of ten seconds, and a guest that does not listen is cut off after a minute and
+/// a half.
+const HA_LIMIT: Duration = Duration::from_mins(4);
 
 impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
     /// Waits for a task that the journal knows.
@@ -106,6 +109,44 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
             }
             if Instant::now() > deadline {
                 return Err(error.into());
+            }
+            tokio::time::sleep(self.pause).await;
+        }
+    }
+
+    /// Looks until a guest is what a task should have made it. Proxmox ends the task at once for a guest under high
+    /// availability: its HA manager acts in one of its next rounds, and takes what a move or a shutdown takes.
+    pub(super) async fn becomes(
+        &self,
+        vmid: Vmid,
+        what: &str,
+        notes: &Notes,
+        is_so: impl Fn(Option<&ObservedGuest>) -> bool,
+    ) -> Result<(), StepFailure> {
+        let mut deadline = Instant::now() + HA_LIMIT;
+        let mut told = false;
+        loop {
+            let found = self.api()?.guest(vmid).await?;
+            if is_so(found.as_ref()) {
+                return Ok(());
+            }
+            if !told {
+                notes.tell(format!("asked for; looking until it {what}"));
+                told = true;
+            }
+            // Something is at work on it.
+            if found.is_some_and(|found| found.lock.is_some()) {
+                deadline = Instant::now() + HA_LIMIT;
+            }
+            if Instant::now() > deadline {
+                return Err(StepFailure::told(
+                    format!(
+                        "Proxmox said OK, and {} s later guest {vmid} is still not as asked: it never {what}",
+                        HA_LIMIT.as_secs()
+                    ),
+                    "For a guest under high availability `ha-manager status` on a node says what it waits for. \
+                     Run the command again when that is settled: it looks anew.",
+                ));
             }
             tokio::time::sleep(self.pause).await;
         }

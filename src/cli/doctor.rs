@@ -88,21 +88,37 @@ async fn agents(
 
 /// Refuses to write with rights that will not do; one question, before the first write.
 pub(crate) async fn refuse_without_rights(session: &Session) -> Result<(), Failure> {
+    lacks(&lacking(session).await, "nothing was changed")
+}
+
+/// Refuses to compare with rights that hide what is there: Proxmox leaves out of its lists what may not be seen, and says
+/// nothing.
+pub(crate) async fn refuse_blindness(session: &Session) -> Result<(), Failure> {
+    let mut missing = lacking(session).await;
+    missing.retain(|need| need.privilege.ends_with(".Audit"));
+    lacks(&missing, "nothing was compared")
+}
+
+/// What the inventory takes and the user or token may not do.
+async fn lacking(session: &Session) -> Vec<Need> {
     let Some(api) = &session.world.proxmox else {
-        return Ok(());
+        return Vec::new();
     };
     // Who cannot say which rights it has is refused by the first write that lacks one.
-    let Ok(rights) = api.rights().await else {
-        return Ok(());
-    };
-    let missing = missing(needs(&session.desired), &rights);
+    match tokio::try_join!(api.rights(), api.version()) {
+        Ok((rights, version)) => missing(needs(&session.desired, &version), &rights),
+        Err(_) => Vec::new(),
+    }
+}
+
+fn lacks(missing: &[Need], what: &str) -> Result<(), Failure> {
     if missing.is_empty() {
         return Ok(());
     }
     let line = |need: &Need| format!("{} on {}: to {}", need.privilege, need.path, need.purpose);
     let lines: Vec<String> = missing.iter().map(line).collect();
     let text = format!(
-        "nothing was changed: the Proxmox user or token lacks privileges: {}",
+        "{what}: the Proxmox user or token lacks privileges: {}",
         lines.join("; ")
     );
     Err(Failure::new(exit::FAILED, text).hint("`infra doctor` says how to give each of them."))

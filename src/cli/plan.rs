@@ -1,7 +1,7 @@
 //! `infra plan`: look, compare, show.
 
 use super::{context::Context, exit, failure::Failure, live, session::Session};
-use crate::model::observed::Observed;
+use crate::model::observed::{Observed, Reading};
 use crate::plan::{Obstacle, Plan, change::Impact};
 use crate::view::human;
 use clap::{Args, ValueEnum};
@@ -63,7 +63,10 @@ pub(crate) fn run(context: &Context, args: &PlanArgs) -> Result<u8, Failure> {
 }
 
 async fn show(context: &Context, args: &PlanArgs, session: Session) -> Result<u8, Failure> {
-    let (plan, _) = make(context, &session).await?;
+    let (plan, observed) = make(context, &session).await?;
+    if matches!(observed.proxmox, Some(Reading::Seen(_))) {
+        super::doctor::refuse_blindness(&session).await?;
+    }
     if let Some(file) = &args.out {
         let text = serde_json::to_string_pretty(&plan).map_err(|e| super::failure::failed(&e))?;
         std::fs::write(file, text + "\n").map_err(|error| {

@@ -19,6 +19,8 @@ use tokio::time::Instant;
 
 /// What a request did whose answer was lost shows within this time.
 const LOST_LIMIT: Duration = Duration::from_secs(20);
+/// The HA manager acts within two rounds of ten seconds, and gives a guest the time that it was told to shut down.
+const HA_LIMIT: Duration = Duration::from_mins(4);
 const LOST_PAUSE: Duration = Duration::from_millis(500);
 
 /// A guest of the inventory, as it is now.
@@ -90,26 +92,54 @@ impl Found<'_> {
             .map_err(|error| told(&error))
     }
 
-    /// As [`Found::wait`]. A request whose answer was lost is never sent again: what it should have done is looked for.
+    /// As [`Found::wait`], and then looks until it is done: for a guest under high availability the task only leaves a
+    /// request with the HA manager. A request whose answer was lost is never sent again: what it should have done is
+    /// looked for.
     pub(super) async fn settle<F: Future<Output = Result<bool, ProxmoxError>>>(
         &self,
         started: Result<Upid, ProxmoxError>,
         limit: Duration,
         is_done: impl Fn() -> F,
     ) -> Result<(), Failure> {
-        let error = match started {
-            Err(error) if error.delivery() == Delivery::MaybeApplied => error,
-            started => return self.wait(started, limit).await,
+        let (lost, patience) = match started {
+            Err(error) if error.delivery() == Delivery::MaybeApplied => (Some(error), LOST_LIMIT),
+            started => {
+                self.wait(started, limit).await?;
+                (None, HA_LIMIT)
+            }
         };
-        let deadline = Instant::now() + LOST_LIMIT;
+        let mut deadline = Instant::now() + patience;
         loop {
             if is_done().await.map_err(|error| told(&error))? {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                return Err(told(&error).hint(
-                    "Whether it was begun is unknown; nothing of it shows. Look at the node's tasks, then run the command again.",
-                ));
+                let live = self.api.guest(self.vmid()).await;
+                let is_at_work = live
+                    .map_err(|error| told(&error))?
+                    .is_some_and(|live| live.lock.is_some());
+                match &lost {
+                    // A long move, for one.
+                    None if is_at_work => deadline = Instant::now() + patience,
+                    None => {
+                        return Err(Failure::new(
+                            exit::FAILED,
+                            format!(
+                                "Proxmox said OK, and {} s later `{}` is still not as asked",
+                                patience.as_secs(),
+                                self.wanted.name
+                            ),
+                        )
+                        .hint(
+                            "For a guest under high availability `ha-manager status` on a node says what it waits for.",
+                        ));
+                    }
+                    Some(error) => {
+                        return Err(told(error).hint(
+                            "Whether it was begun is unknown; nothing of it shows. Look at the node's tasks, then run the command again.",
+                        ));
+                    }
+                }
             }
             tokio::time::sleep(LOST_PAUSE).await;
         }

@@ -38,7 +38,7 @@ pub struct Seen<'a> {
 /// Every finding, in the order in which one would look.
 pub fn examine(desired: &Desired, seen: &Seen<'_>) -> Vec<Finding> {
     let mut out = vec![version(&seen.proxmox.version)];
-    out.extend(rights(desired, &seen.rights));
+    out.extend(rights(desired, &seen.proxmox.version, &seen.rights));
     for node in desired.nodes.values() {
         out.extend(on_node(desired, node, seen));
     }
@@ -89,7 +89,7 @@ fn version(text: &str) -> Finding {
     }
 }
 
-fn rights(desired: &Desired, rights: &Result<Rights, String>) -> Vec<Finding> {
+fn rights(desired: &Desired, version: &str, rights: &Result<Rights, String>) -> Vec<Finding> {
     let rights = match rights {
         Ok(rights) => rights,
         Err(why) => {
@@ -97,7 +97,7 @@ fn rights(desired: &Desired, rights: &Result<Rights, String>) -> Vec<Finding> {
             return vec![found.worse(Verdict::Unknown, "Run the command again.")];
         }
     };
-    let all = rights::needs(desired);
+    let all = rights::needs(desired, version);
     let count = all.len();
     let missing = rights::missing(all, rights);
     if missing.is_empty() {
@@ -175,6 +175,7 @@ fn storages(desired: &Desired, node: &Node, seen: &Seen<'_>) -> Vec<Finding> {
     };
     let mut wanted: Vec<(&str, &str)> = guests::here(desired, node)
         .flat_map(guests::storages)
+        .chain(guests::of_templates(desired, node))
         .map(|storage| (storage, "images"))
         .chain([
             (node.iso_storage.as_str(), "iso"),

@@ -33,6 +33,18 @@ pub(super) fn storages(guest: &Guest) -> impl Iterator<Item = &str> {
         .chain(firmware)
 }
 
+/// The storages of a node on which infra makes templates.
+pub(super) fn of_templates<'d>(
+    desired: &'d Desired,
+    node: &'d Node,
+) -> impl Iterator<Item = &'d str> {
+    desired.guests.values().filter_map(|guest| {
+        let template = desired.images.get(&guest.image)?.template.as_ref()?;
+        let on = template.node.as_ref().unwrap_or(&guest.node);
+        (*on == node.name).then(|| template.storage.as_ref().map(StorageId::as_str))?
+    })
+}
+
 /// What guests name and what has to be there on every node where they may live.
 pub(super) fn named(desired: &Desired, seen: &ObservedProxmox) -> Vec<Finding> {
     let mut asked: BTreeSet<(HostName, Reference)> = BTreeSet::new();

@@ -6,8 +6,10 @@
 use super::guests;
 use crate::model::{
     desired::Desired,
+    device::KEEPER,
     guest::{Guest, MountVia},
     health::Rights,
+    image::ImageSource,
 };
 
 /// One privilege on one path.
@@ -37,8 +39,18 @@ const GUEST: &[(&str, &str)] = &[
     ("VM.PowerMgmt", "start and stop guests"),
 ];
 
-/// Everything that an inventory takes.
-pub fn needs(desired: &Desired) -> Vec<Need> {
+/// What a template takes that infra makes.
+const TEMPLATE: &[(&str, &str)] = &[
+    ("VM.Audit", "see guests"),
+    ("VM.Allocate", "make templates"),
+    ("VM.Config.Disk", "give templates their disk"),
+    ("VM.Config.HWType", "set the hardware of templates"),
+    ("VM.Config.Memory", "set memory"),
+    ("VM.Config.Options", "set names, tags and notes"),
+];
+
+/// Everything that an inventory takes of a version of Proxmox VE.
+pub fn needs(desired: &Desired, version: &str) -> Vec<Need> {
     let mut out = Vec::new();
     let mut need = |privilege, path: String, purpose| {
         out.push(Need {
@@ -80,6 +92,19 @@ pub fn needs(desired: &Desired) -> Vec<Need> {
                 "store seeds and images",
             );
         }
+        need(
+            "Datastore.Allocate",
+            storage(node.iso_storage.as_str()),
+            "delete seeds that were read: they carry private keys",
+        );
+    }
+    let keeps = |guest: &Guest| guest.disks.iter().any(|disk| disk.keep);
+    if desired.guests.values().any(keeps) {
+        need(
+            "VM.Config.Disk",
+            format!("/vms/{KEEPER}"),
+            "attach disks that outlive guests, which carry this id",
+        );
     }
     for guest in desired.guests.values() {
         for (privilege, purpose) in GUEST {
@@ -98,13 +123,25 @@ pub fn needs(desired: &Desired) -> Vec<Need> {
             let path = format!("/pool/{pool}");
             need("Pool.Allocate", path, "put guests into pools");
         }
-        if let Some(template) = desired
-            .images
-            .get(&guest.image)
-            .and_then(|image| image.template.as_ref())
+        if let Some(image) = desired.images.get(&guest.image)
+            && let Some(template) = &image.template
         {
             let path = format!("/vms/{}", template.vmid);
-            need("VM.Clone", path, "clone guests from templates");
+            need("VM.Clone", path.clone(), "clone guests from templates");
+            if image.source != ImageSource::Template {
+                for (privilege, purpose) in TEMPLATE {
+                    need(privilege, path.clone(), purpose);
+                }
+            }
+            if let Some(storage) = &template.storage {
+                let path = format!("/storage/{storage}");
+                need(
+                    "Datastore.Audit",
+                    path.clone(),
+                    "see storages and their volumes",
+                );
+                need("Datastore.AllocateSpace", path, "make disks");
+            }
         }
         for card in &guest.nics {
             let zone = desired.sdn_zone_of(&card.bridge);
@@ -130,8 +167,13 @@ pub fn needs(desired: &Desired) -> Vec<Need> {
         );
     }
     for guest in all().filter(|guest| !guest.replicas.is_empty()) {
-        let path = format!("/vms/{}", guest.vmid);
-        need("VM.Replicate", path, "keep copies of disks on other nodes");
+        const PURPOSE: &str = "keep copies of disks on other nodes";
+        // Proxmox VE 9 made a privilege of its own for it.
+        if version.starts_with("8.") {
+            need("Datastore.Allocate", "/storage".to_owned(), PURPOSE);
+        } else {
+            need("VM.Replicate", format!("/vms/{}", guest.vmid), PURPOSE);
+        }
     }
     if desired.nodes.len() > 1 {
         for guest in all() {

@@ -118,6 +118,7 @@ fn request(wanted: &ProxmoxQuestions) -> ProxmoxRequest {
         nodes: wanted.nodes.iter().cloned().collect(),
         content,
         guests: wanted.guests.clone(),
+        mark: Some(wanted.mark.clone()),
         firewall: true,
         pools: wanted.pools,
         entries: wanted.entries.clone(),

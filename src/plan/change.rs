@@ -372,6 +372,9 @@ pub enum Operation {
         path: String,
         /// Whether the mapping exists and is corrected.
         exists: bool,
+        /// The entries of other nodes, which stay.
+        #[serde(default)]
+        others: Vec<String>,
     },
     /// Writes to one level of the Proxmox firewall, in order.
     Firewall {
@@ -386,6 +389,10 @@ pub enum Operation {
         steps: Vec<PveStep>,
         /// Node of each guest.
         nodes: BTreeMap<Vmid, HostName>,
+        /// A node enforces with nftables, whose service does not understand the dead-man switch: the guard's own timer
+        /// is the only one.
+        #[serde(default)]
+        nftables: bool,
     },
     /// Makes a zpool of empty disks.
     CreateZpool {

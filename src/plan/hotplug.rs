@@ -36,7 +36,9 @@ const WRITTEN_DOWN: &[&str] = &[
 ];
 
 /// Drive options that QEMU takes at its start only.
-const FROZEN: &[&str] = &["aio", "cache", "discard", "iothread", "queues", "ro", "ssd"];
+const FROZEN: &[&str] = &[
+    "aio", "cache", "discard", "iothread", "queues", "ro", "serial", "ssd",
+];
 
 /// Parts of a card for which Proxmox unplugs it.
 const REPLUGGED: &[&str] = &["mac", "model", "mtu", "queues"];

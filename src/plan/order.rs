@@ -16,8 +16,9 @@ use crate::model::{
     cluster::EntryKind,
     dataset::Dataset,
     desired::Desired,
+    firewall_step::PveLevel,
     guest::{Guest, MountVia},
-    ids::{DatasetName, HostName},
+    ids::{DatasetName, HostName, Vmid},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +54,27 @@ const ALLOCATIONS_AT_ONCE: usize = 4;
 
 /// The locks of Proxmox that a change takes beside its lane's.
 fn locks(change: &Change) -> Vec<ProxmoxLock> {
+    let some = |name: String| {
+        vec![ProxmoxLock {
+            name,
+            at_once: ALLOCATIONS_AT_ONCE,
+        }]
+    };
+    if let Operation::CloneGuest {
+        from, target, full, ..
+    } = &change.operation
+    {
+        // One that shares blocks is made where its template is.
+        return some(match full {
+            Some(storage) => format!("storage/{target}/{storage}"),
+            None => format!("template/{from}"),
+        });
+    }
+    if let Operation::AllocateDisk { node, storage, .. }
+    | Operation::MoveDisk { node, storage, .. } = &change.operation
+    {
+        return some(format!("storage/{node}/{storage}"));
+    }
     let (Operation::CreateGuest { node, params, .. }
     | Operation::ConfigureGuest {
         node, set: params, ..
@@ -246,6 +268,14 @@ pub(super) fn complete_needs(changes: &mut [Change], desired: &Desired) {
             ids.push(change.id.clone());
         }
     }
+    let clone_of = |change: &Change| {
+        if let Operation::CloneGuest { vmid, .. } = &change.operation {
+            Some((*vmid, change.id.clone()))
+        } else {
+            None
+        }
+    };
+    let clones: BTreeMap<Vmid, String> = changes.iter().filter_map(clone_of).collect();
     let baseline_of = |host: &HostName| baseline.get(host).into_iter().flatten().cloned();
     let mut extra: Vec<Vec<String>> = Vec::new();
     for change in changes.iter() {
@@ -257,6 +287,16 @@ pub(super) fn complete_needs(changes: &mut [Change], desired: &Desired) {
         | Operation::MigrateGuest { to: node, .. } = &change.operation
         {
             more.extend(networks.get(node).into_iter().flatten().cloned());
+        }
+        // Cloning puts the template's firewall, or none, in place of what stands there for the clone.
+        if let Operation::Firewall { steps, .. } | Operation::EnableFirewall { steps, .. } =
+            &change.operation
+        {
+            let guests = steps.iter().filter_map(|step| match step.level() {
+                PveLevel::Guest(vmid) => Some(vmid),
+                PveLevel::Cluster | PveLevel::Group(_) | PveLevel::Node(_) => None,
+            });
+            more.extend(guests.filter_map(|vmid| clones.get(vmid).cloned()));
         }
         if let Operation::StartGuest { guest, .. } | Operation::RestartGuest { guest, .. } =
             &change.operation

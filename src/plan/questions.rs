@@ -1,6 +1,6 @@
 //! What has to be looked at before a plan can be made.
 
-use super::diff;
+use super::{diff, removal};
 use crate::model::{
     cluster::EntryKind,
     dataset::MARKER,
@@ -35,6 +35,9 @@ pub struct ProxmoxQuestions {
     pub volumes: BTreeMap<HostName, BTreeSet<(String, String)>>,
     /// Guests whose configuration and firewall are read, each with the node on which it would be made.
     pub guests: BTreeMap<Vmid, HostName>,
+    /// The tag of guests that infra made: those that left the inventory still hold their disks, so their configuration
+    /// is read too.
+    pub mark: String,
     /// Whether the pools are listed.
     pub pools: bool,
     /// The kinds of the cluster's own entries that are listed.
@@ -120,6 +123,7 @@ pub fn questions<'a>(
                         .map(|adopted| (adopted.vmid, adopted.node.clone())),
                 )
                 .collect(),
+            mark: removal::mark(&desired.system),
             entries: entries(desired),
             pools: desired.guests.values().any(|guest| guest.pool.is_some()),
         }),

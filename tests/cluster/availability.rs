@@ -211,6 +211,25 @@ async fn a_guest_under_ha_is_found_where_ha_started_it() {
     );
 }
 
+/// Under high availability a power call only leaves a request, and the newest one counts: a stop that nobody waits for
+/// never happens.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_under_ha_takes_effect() {
+    let mut farm = Farm::with(&wish(AVAILABLE, RULES), with_rights);
+    apply(&farm).await;
+    let larger = wish(AVAILABLE, RULES).replacen("memory: 512MiB", "memory: 1GiB", 1);
+    farm.wish(&larger);
+    let plan = apply(&farm).await;
+    let restarts = plan
+        .changes
+        .iter()
+        .filter(|change| matches!(change.operation, Operation::RestartGuest { .. }));
+    assert_eq!(restarts.count(), 1, "{:#?}", told(&plan));
+    let client = farm.client();
+    let tasks = client.entries(EntryKind::HaResource).await.expect("read");
+    assert_eq!(tasks["vm:1001"]["state"], "started");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_that_lives_elsewhere_is_moved_home_and_may_roam_where_the_owner_says() {
     let mut farm = Farm::with(&wish(&[], ""), |_| {});

@@ -253,7 +253,7 @@ fn rights_are_named_for_every_storage_pool_and_template() {
     );
     let folder = tempfile::tempdir().expect("a folder");
     let desired = crate::farm::wish(folder.path(), &text);
-    let all: Vec<String> = missing(needs(&desired), &Rights::default())
+    let all: Vec<String> = missing(needs(&desired, "9.2.11"), &Rights::default())
         .into_iter()
         .map(|need| format!("{} {}", need.privilege, need.path))
         .collect();
@@ -262,10 +262,40 @@ fn rights_are_named_for_every_storage_pool_and_template() {
         "Datastore.AllocateSpace /storage/local-zfs",
         "Pool.Allocate /pool/farm",
         "VM.Clone /vms/9001",
+        "VM.Allocate /vms/9001",
+        "VM.Config.Disk /vms/999999999",
+        "Datastore.Allocate /storage/local",
         "SDN.Use /sdn/zones/localnetwork/vmbr0",
     ] {
         assert!(all.iter().any(|line| line == need), "{need}: {all:#?}");
     }
+}
+
+/// What is asked for is enough: a token that holds exactly that, path by path, makes everything and leaves no seed.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rights_that_are_asked_for_are_enough() {
+    let text = guest("disks: {photos: {storage: local-zfs, size: 1GiB}}").replace(
+        "\"}\nzones",
+        "\", template: {vmid: 9001, storage: local-zfs}}\nzones",
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut grants: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for need in needs(&crate::farm::wish(folder.path(), &text), "9.2.11") {
+        let privileges = grants.entry(need.path).or_default();
+        privileges.push(need.privilege.to_owned());
+    }
+    let farm = Farm::with(&text, |config| {
+        for token in config.tokens.values_mut() {
+            token.grants.clone_from(&grants);
+        }
+    });
+    let plan = farm.plan(&farm.client()).await;
+    assert!(!plan.changes.is_empty(), "{:#?}", plan.blocked);
+    let receipt = farm.apply(&plan).await;
+    let failed: Vec<_> = receipt.failed().collect();
+    assert!(receipt.is_complete(), "{failed:#?}");
+    let again = farm.plan(&farm.client()).await;
+    assert!(again.is_empty(), "{:#?}", again.changes);
 }
 
 /// One option that only root may set is refused by the API too: the check is no rule of our own.

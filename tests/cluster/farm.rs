@@ -454,7 +454,8 @@ impl Hands for FarmHands {
                 self.world
                     .empty_read_drive(node, *vmid, guest, seed.as_deref(), &notes)
                     .await?;
-            } else if let Operation::EnableFirewall { steps, nodes } = change.operation.clone() {
+            } else if let Operation::EnableFirewall { steps, nodes, .. } = change.operation.clone()
+            {
                 // Without shells nothing can prove that we still come in.
                 let operation = Operation::Firewall { steps, nodes };
                 let change = Change {

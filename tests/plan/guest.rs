@@ -261,6 +261,66 @@ fn a_directory_mapping_of_another_folder_is_corrected() {
 }
 
 #[test]
+fn a_directory_mapping_keeps_the_entries_of_other_nodes() {
+    let said = drift(|_, seen| {
+        let entries = ["node=pve2,path=/mnt/two", "node=pve,path=/srv/media"];
+        let entries = entries.map(str::to_owned).to_vec();
+        let mappings = &mut proxmox(seen).dir_mappings;
+        mappings.insert("tank-media".to_owned(), entries);
+    });
+    assert_eq!(
+        said,
+        [
+            "~ pve: directory mapping tank-media [hot] map: node=pve2,path=/mnt/two node=pve,path=/srv/media -> \
+             node=pve2,path=/mnt/two node=pve,path=/mnt/tank/media"
+        ]
+    );
+}
+
+#[test]
+fn a_guest_that_proxmox_works_on_is_not_changed_meanwhile() {
+    let changed = |lock: &str| {
+        drift(|_, seen| {
+            config(seen, 110).insert("memory".to_owned(), "4096".to_owned());
+            guest(seen, 110).lock = Some(lock.to_owned());
+        })
+    };
+    let said = changed("backup");
+    let blocked = "! guest 110 intranet: Proxmox works on it (lock `backup`)";
+    assert!(said.iter().any(|line| line == blocked), "{said:#?}");
+    let untouched = drift(|_, seen| guest(seen, 110).lock = Some("backup".to_owned()));
+    assert_eq!(untouched, NOTHING);
+}
+
+#[test]
+fn what_was_set_by_hand_and_the_inventory_does_not_speak_of_is_named() {
+    let said = drift(|_, seen| {
+        let net = config(seen, 110).get_mut("net0").expect("a card");
+        net.push_str(",rate=10,mtu=1400");
+        let config = config(seen, 110);
+        config.insert("startup".to_owned(), "order=3".to_owned());
+        config.insert(
+            "efidisk0".to_owned(),
+            "local-zfs:vm-110-disk-9,size=1M".to_owned(),
+        );
+        config.insert(
+            "tpmstate0".to_owned(),
+            "local-zfs:vm-110-disk-8,size=4M".to_owned(),
+        );
+    });
+    assert_eq!(
+        said,
+        [
+            "? guest 110 intranet: efidisk0 local-zfs:vm-110-disk-9,size=1M",
+            "? guest 110 intranet: net0 MTU 1400, which the inventory does not name",
+            "? guest 110 intranet: net0 rate (MB/s) 10, which the inventory does not name",
+            "? guest 110 intranet: start order order=3, which the inventory does not name",
+            "? guest 110 intranet: tpmstate0 local-zfs:vm-110-disk-8,size=4M",
+        ]
+    );
+}
+
+#[test]
 fn somebody_elses_guest_under_our_vmid_blocks() {
     let said = drift(|_, seen| {
         config(seen, 111).insert("tags".to_owned(), "windows".to_owned());

@@ -1,6 +1,7 @@
 //! Plans and how they are walked, without any network: what differs, what is done about it, in which order.
 
 mod adopt;
+mod disk;
 mod filesystem;
 mod firewall;
 mod guest;

@@ -2,10 +2,21 @@
 
 use crate::world::{NOTHING, System, dataset, facts, host, proxmox, reaches, sound, vmid, words};
 use infra::{
-    model::{guest::MountVia, ids::StackName, observed::Reading},
-    plan::{Plan, change::Operation, questions},
+    model::{
+        firewall::PveScope,
+        firewall_step::{PveLevel, PveStep},
+        guest::MountVia,
+        ids::StackName,
+        image::Template,
+        observed::Reading,
+    },
+    plan::{
+        Plan,
+        change::{Change, Operation},
+        questions,
+    },
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn fresh() -> Plan {
     let system = System::flagship();
@@ -174,6 +185,54 @@ fn a_guest_never_runs_before_it_is_protected_and_routed() {
     }
 }
 
+/// A clone has the firewall of its template, or none, whatever was written for its id before.
+#[test]
+fn a_clone_is_protected_once_it_is_there() {
+    let mut system = System::flagship();
+    for image in system.desired.images.values_mut() {
+        image.template = Some(Template {
+            vmid: vmid(9000),
+            node: None,
+            storage: Some("local-zfs".parse().expect("valid")),
+            full: false,
+        });
+    }
+    let mut seen = system.fresh();
+    let leftover = PveScope {
+        options: BTreeMap::from([("enable".to_owned(), "1".to_owned())]),
+        ..PveScope::default()
+    };
+    let firewall = &mut proxmox(&mut seen).firewall;
+    firewall.guests.insert(vmid(110), leftover);
+    let plan = system.plan(&seen);
+    sound(&plan);
+    for guest in ["110 intranet", "111 extranet"] {
+        let number = guest.split(' ').next().expect("a number");
+        let clone = format!("pve: guest {guest} clone");
+        let level = format!("pve: firewall of guest {number} ");
+        let rules: Vec<&str> = ids(&plan)
+            .into_iter()
+            .filter(|id| id.starts_with(&level))
+            .collect();
+        assert!(!rules.is_empty(), "{level}");
+        for id in rules {
+            assert!(waits(&plan, id, &clone), "{id} does not wait for {clone}");
+            assert!(waits(&plan, &format!("pve: guest {guest} power"), id));
+        }
+    }
+    // What stands there for an earlier guest of the id is gone with the cloning, so it is written again.
+    let sets_enable = |change: &Change| {
+        let Operation::Firewall { steps, .. } = &change.operation else {
+            return false;
+        };
+        steps.iter().any(|step| {
+            matches!(step, PveStep::Options { level: PveLevel::Guest(of), set }
+                if *of == vmid(110) && set.get("enable").is_some_and(|on| on == "1"))
+        })
+    };
+    assert!(plan.changes.iter().any(sets_enable));
+}
+
 #[test]
 fn what_needs_what_is_in_order() {
     let plan = fresh();
@@ -278,6 +337,24 @@ fn the_main_switch_comes_last_and_alone() {
         if id.starts_with("pve: firewall of") && id != switch.id {
             assert!(waits(&plan, &switch.id, id), "{id}");
         }
+    }
+}
+
+/// The service for nftables takes the dead-man switch for an error.
+#[test]
+fn the_main_switch_knows_where_nftables_enforces() {
+    let system = System::flagship();
+    for (value, expected) in [("0", false), ("1", true)] {
+        let mut seen = system.fresh();
+        let scope = PveScope {
+            options: BTreeMap::from([("nftables".to_owned(), value.to_owned())]),
+            ..PveScope::default()
+        };
+        let firewall = &mut proxmox(&mut seen).firewall;
+        firewall.nodes.insert(host("pve"), scope);
+        let plan = system.plan(&seen);
+        let is_so = |change: &Change| matches!(change.operation, Operation::EnableFirewall { nftables, .. } if nftables == expected);
+        assert!(plan.changes.iter().any(is_so), "{value}");
     }
 }
 

@@ -52,6 +52,14 @@ pub(crate) enum Work {
         timeout: f64,
         force: bool,
     },
+    /// A request to the HA manager, which does the work in one of its next rounds, whatever becomes of it.
+    AskHa {
+        vmid: u32,
+        words: &'static str,
+        /// The state that is wanted from now on.
+        state: Option<&'static str>,
+        work: Box<Work>,
+    },
     Reboot {
         vmid: u32,
         timeout: f64,

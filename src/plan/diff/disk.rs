@@ -3,11 +3,11 @@
 use super::guest::{lives_on, subject};
 use crate::model::{
     desired::Desired,
-    device::{DataDisk, DriveTuning, KEEPER},
+    device::{DataDisk, KEEPER},
     guest::Guest,
     host::Node,
-    ids::{HostName, StorageId},
-    observed::{ObservedGuest, ObservedProxmox},
+    ids::{HostName, StorageId, SystemName},
+    observed::{ObservedGuest, ObservedProxmox, Question},
     size::Bytes,
 };
 use crate::plan::{
@@ -15,20 +15,45 @@ use crate::plan::{
     draft::{Draft, Proposal},
     guest_config,
     property_string::{differences, merged, parts},
+    removal,
 };
 use std::collections::BTreeMap;
 
 /// Storage types that keep disks as files, in a folder for each owner.
 const FILE_BASED: &[&str] = &["btrfs", "cephfs", "cifs", "dir", "glusterfs", "nfs"];
 
-/// The slot in which a disk is, by its serial number.
-pub(super) fn slot(disk: &DataDisk, config: &BTreeMap<String, String>) -> Option<String> {
-    let is_it = |key: &str, value: &str| {
-        key.starts_with("scsi")
-            && parts(key, value).get("serial").map(String::as_str) == Some(disk.name.as_str())
+/// The slot in which a disk is, on whatever bus: by its serial number, or, for one that outlives guests, by its volume,
+/// which somebody may have attached without one.
+pub(super) fn slot(
+    system: &SystemName,
+    disk: &DataDisk,
+    config: &BTreeMap<String, String>,
+) -> Option<String> {
+    let by_serial = |key: &str, value: &str| {
+        parts(key, value).get("serial").map(String::as_str) == Some(disk.name.as_str())
     };
-    let mut slots = config.iter().filter(|(key, value)| is_it(key, value));
-    slots.next().map(|(key, _)| key.clone())
+    let find = |is_it: &dyn Fn(&str, &str) -> bool| {
+        let mut disks = config.iter().filter(|(key, value)| is_disk(key, value));
+        disks
+            .find(|(key, value)| is_it(key, value))
+            .map(|(key, _)| key.clone())
+    };
+    find(&by_serial).or_else(|| find(&|_, value| disk.keep && is_kept(system, disk, value)))
+}
+
+/// Whether a disk's value names the volume of a disk that outlives guests.
+fn is_kept(system: &SystemName, disk: &DataDisk, value: &str) -> bool {
+    let volume = value.split(',').next().unwrap_or(value);
+    let name = volume.rsplit([':', '/']).next().unwrap_or(volume);
+    let stem = kept_stem(system, disk);
+    name == stem
+        || name
+            .strip_prefix(&stem)
+            .is_some_and(|end| matches!(end, ".qcow2" | ".raw" | ".vmdk"))
+}
+
+fn kept_stem(system: &SystemName, disk: &DataDisk) -> String {
+    format!("vm-{KEEPER}-{system}-{}", disk.name)
 }
 
 /// Whether a key of a configuration is a device.
@@ -55,7 +80,7 @@ struct Kept {
 }
 
 fn kept(desired: &Desired, disk: &DataDisk, kind: &str) -> Kept {
-    let stem = format!("vm-{KEEPER}-{}-{}", desired.system, disk.name);
+    let stem = kept_stem(&desired.system, disk);
     if FILE_BASED.contains(&kind) {
         let filename = format!("{stem}.qcow2");
         Kept {
@@ -125,7 +150,23 @@ pub(super) fn add_missing(
     }
     let on = HostName::new(found.node.clone()).unwrap_or_else(|_| guest.node.clone());
     for disk in &guest.disks {
-        if slot(disk, &ahead).is_some() {
+        if slot(&desired.system, disk, &ahead).is_some() {
+            continue;
+        }
+        let detached = ahead.iter().find(|(key, _)| key.starts_with("unused"));
+        if let Some((key, volume)) = detached
+            && !disk.keep
+        {
+            draft.block(
+                format!("{} disk {}", subject(guest), disk.name),
+                format!("it is not attached, and `{key}` is the detached volume `{volume}`, which may be it"),
+                format!(
+                    "infra makes no empty disk in place of one that was detached. Attach it again: \
+                     `qm set {0} --scsiN {volume},serial={1}` with a free N. Or, if nobody needs what is on it, \
+                     remove it: `qm set {0} --delete {key}`. Then run the command again.",
+                    guest.vmid, disk.name
+                ),
+            );
             continue;
         }
         let free = (1..31)
@@ -165,14 +206,28 @@ fn source(
         return Some(format!("{}:{size}{}", disk.storage, options(disk)));
     }
     let kept = kept(desired, disk, &storage.kind);
-    let user = seen.guests.iter().find(|(vmid, other)| {
-        **vmid != guest.vmid
-            && other
-                .config
-                .iter()
-                .flat_map(BTreeMap::values)
-                .any(|value| value.split(',').next() == Some(kept.volume.as_str()))
+    let others = || seen.guests.iter().filter(|(vmid, _)| **vmid != guest.vmid);
+    let user = others().find(|(_, other)| {
+        let staged = other.pending.values().flatten();
+        let mut values = other.config.iter().flat_map(BTreeMap::values).chain(staged);
+        values.any(|value| value.split(',').next() == Some(kept.volume.as_str()))
     });
+    let unread = others()
+        .filter(|(_, other)| removal::is_marked(&desired.system, other))
+        .find_map(|(vmid, other)| Some((vmid, other, seen.unanswered(&Question::Guest(*vmid))?)));
+    if let Some((vmid, other, unanswered)) = unread
+        && user.is_none()
+    {
+        draft.block(
+            format!("{} disk {}", subject(guest), disk.name),
+            format!(
+                "guest {vmid} `{}` may hold its volume `{}`, and could not be asked: {}",
+                other.name, kept.volume, unanswered.why
+            ),
+            "A disk that two guests write to is lost. Run the command again when that guest can be read.",
+        );
+        return None;
+    }
     if let Some((vmid, other)) = user {
         draft.block(
             format!("{} disk {}", subject(guest), disk.name),
@@ -216,24 +271,26 @@ pub(super) struct Retuned {
     pub(super) wanted: Option<String>,
 }
 
-/// Disks whose options differ from what the inventory says of them.
+/// Disks whose options differ from what the inventory says of them. A disk that somebody put on another bus stays as it
+/// is: not every option is one of that bus.
 pub(super) fn retuned(
+    system: &SystemName,
     guest: &Guest,
     config: &BTreeMap<String, String>,
     pending: &BTreeMap<String, Option<String>>,
 ) -> Vec<Retuned> {
-    let root = ("scsi0".to_owned(), &guest.disk.tuning);
+    let root = ("scsi0".to_owned(), guest_config::tuning(&guest.disk.tuning));
     let data = guest
         .disks
         .iter()
-        .filter_map(|disk| Some((slot(disk, config)?, &disk.tuning)));
+        .filter_map(|disk| Some((slot(system, disk, config)?, options(disk))));
     std::iter::once(root)
-        .chain(data)
-        .filter_map(|(key, tuning)| {
+        .chain(data.filter(|(key, _)| key.starts_with("scsi")))
+        .filter_map(|(key, options)| {
             let live = config.get(&key)?;
             let staged = pending.get(&key).and_then(Option::as_deref).unwrap_or(live);
-            let wanted = retune(&key, tuning, live);
-            let set = retune(&key, tuning, staged);
+            let wanted = retune(&key, &options, live);
+            let set = retune(&key, &options, staged);
             (wanted.is_some() || set.is_some()).then(|| Retuned {
                 staged: staged.to_owned(),
                 key,
@@ -244,9 +301,9 @@ pub(super) fn retuned(
         .collect()
 }
 
-fn retune(key: &str, tuning: &DriveTuning, value: &str) -> Option<String> {
+fn retune(key: &str, options: &str, value: &str) -> Option<String> {
     let volume = value.split(',').next()?;
-    let wanted = format!("{volume}{}", guest_config::tuning(tuning));
+    let wanted = format!("{volume}{options}");
     if differences(key, &wanted, Some(value)).is_empty() {
         return None;
     }
@@ -256,6 +313,7 @@ fn retune(key: &str, tuning: &DriveTuning, value: &str) -> Option<String> {
 /// Sizes and storages of the disks that are there.
 pub(super) fn diff(
     draft: &mut Draft,
+    system: &SystemName,
     guest: &Guest,
     node: &Node,
     found: &ObservedGuest,
@@ -281,12 +339,20 @@ pub(super) fn diff(
     };
     root.diff(draft, guest, node, found, needs);
     for disk in &guest.disks {
-        let Some(key) = slot(disk, config) else {
+        let Some(key) = slot(system, disk, config) else {
             continue;
         };
         let Some(live) = config.get(&key) else {
             continue;
         };
+        if !key.starts_with("scsi") {
+            draft.leave_alone(format!(
+                "{} disk {} is `{key}`, which somebody attached: infra attaches disks as `scsiN` with the serial number \
+                 by which the guest finds them",
+                subject(guest),
+                disk.name
+            ));
+        }
         let attached = Attached {
             key: &key,
             word: disk.name.clone(),

@@ -40,6 +40,8 @@ pub(super) fn diff(draft: &mut Draft, inputs: &Inputs<'_>, seen: &ObservedProxmo
     if unknown(&PveLevel::Cluster) {
         return;
     }
+    let cloned = after_clones(draft, seen);
+    let seen = cloned.as_ref().unwrap_or(seen);
     draft.compared += inputs.firewall.pve.guests.len() + inputs.firewall.pve.nodes.len() + 1;
     let mut found = diff_pve(&seen.firewall, &inputs.firewall.pve, ours);
     let in_part = seen
@@ -97,6 +99,7 @@ pub(super) fn diff(draft: &mut Draft, inputs: &Inputs<'_>, seen: &ObservedProxmo
             Operation::EnableFirewall {
                 steps,
                 nodes: nodes.clone(),
+                nftables: seen.firewall.nodes.values().any(with_nftables),
             }
         } else {
             Operation::Firewall {
@@ -116,6 +119,28 @@ pub(super) fn diff(draft: &mut Draft, inputs: &Inputs<'_>, seen: &ObservedProxmo
             operation,
         ));
     }
+}
+
+/// What is seen once the plan's clones are made: each has the firewall of its template, or none. None without clones.
+fn after_clones(draft: &Draft, seen: &ObservedProxmox) -> Option<ObservedProxmox> {
+    let mut after: Option<ObservedProxmox> = None;
+    for change in &draft.changes {
+        if let Operation::CloneGuest { from, vmid, .. } = &change.operation {
+            let guests = &mut after.get_or_insert_with(|| seen.clone()).firewall.guests;
+            match seen.firewall.guests.get(from) {
+                Some(scope) => guests.insert(*vmid, scope.clone()),
+                None => guests.remove(vmid),
+            };
+        }
+    }
+    after
+}
+
+/// Whether a node enforces with nftables instead of iptables.
+fn with_nftables(node: &PveScope) -> bool {
+    node.options
+        .get("nftables")
+        .is_some_and(|value| value == "1")
 }
 
 fn lives_on(seen: &ObservedProxmox, guest: &crate::model::guest::Guest) -> HostName {

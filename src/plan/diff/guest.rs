@@ -13,7 +13,7 @@ use crate::plan::{
     draft::{Draft, Proposal, id},
     guest_config,
     hotplug::{self, Acts},
-    property_string::{differences, merged},
+    property_string::{differences, merged, parts},
     removal,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,9 +55,13 @@ pub(super) fn diff(draft: &mut Draft, desired: &Desired, seen: &ObservedProxmox)
             Some(found) => match &found.config {
                 Some(config) if is_ours(desired, guest, config) => {
                     if holding::node_can_hold(draft, desired, guest, node, seen) {
+                        let before = draft.changes.len();
                         update(draft, desired, guest, node, found, config, seen);
                         drive::leftover(draft, desired, guest, node, config, seen);
                         drive::elsewhere(draft, desired, guest, node, found, seen);
+                        if draft.changes.len() > before {
+                            refuse_locked(draft, guest, found);
+                        }
                     }
                 }
                 Some(_) | None => draft.block(
@@ -78,6 +82,26 @@ pub(super) fn diff(draft: &mut Draft, desired: &Desired, seen: &ObservedProxmox)
     }
     report_removed(draft, desired, seen);
     roll(draft, desired);
+}
+
+/// Proxmox refuses changes of a guest that it backs up, moves or takes a snapshot of. What making or cloning locks is an
+/// earlier run of ours, which is taken up.
+fn refuse_locked(draft: &mut Draft, guest: &Guest, found: &ObservedGuest) {
+    let Some(lock) = found.lock.as_deref() else {
+        return;
+    };
+    if matches!(lock, "create" | "clone") {
+        return;
+    }
+    draft.block(
+        subject(guest),
+        format!("Proxmox works on it (lock `{lock}`)"),
+        format!(
+            "Wait until that has ended and run the command again. A lock that stayed behind when its work was cut off goes \
+             with `qm unlock {}` on the node.",
+            guest.vmid
+        ),
+    );
 }
 
 /// Guests and templates that we made and that the inventory does not name any more: named, and left alone.
@@ -216,7 +240,7 @@ fn update(
             said.set.insert(key.to_owned(), value);
         },
     );
-    for retuned in disk::retuned(guest, config, &found.pending) {
+    for retuned in disk::retuned(&desired.system, guest, config, &found.pending) {
         let disk::Retuned {
             key, staged, set, ..
         } = retuned;
@@ -264,8 +288,16 @@ fn update(
             ),
         );
     }
-    report_unmanaged(draft, guest, &wanted, config);
-    disk::diff(draft, guest, node, found, config, &mut needs);
+    report_unmanaged(draft, &desired.system, guest, &wanted, config);
+    disk::diff(
+        draft,
+        &desired.system,
+        guest,
+        node,
+        found,
+        config,
+        &mut needs,
+    );
     pool(draft, guest, found, seen);
     if !waits.is_empty() {
         needs.push(
@@ -365,6 +397,7 @@ fn pool(draft: &mut Draft, guest: &Guest, found: &ObservedGuest, seen: &Observed
 /// Devices that somebody added by hand: named, and left alone.
 fn report_unmanaged(
     draft: &mut Draft,
+    system: &SystemName,
     guest: &Guest,
     wanted: &BTreeMap<String, String>,
     config: &BTreeMap<String, String>,
@@ -372,10 +405,12 @@ fn report_unmanaged(
     let ours: Vec<String> = guest
         .disks
         .iter()
-        .filter_map(|wanted| disk::slot(wanted, config))
+        .filter_map(|wanted| disk::slot(system, wanted, config))
         .collect();
     for (key, value) in config {
-        if disk::is_device(key)
+        let firmware = ["efidisk0", "tpmstate0"].contains(&key.as_str())
+            && !guest_config::firmware_disks(guest).contains_key(key);
+        if (disk::is_device(key) || firmware)
             && key != "scsi0"
             && !wanted.contains_key(key)
             && !ours.contains(key)
@@ -383,4 +418,37 @@ fn report_unmanaged(
             draft.leave_alone(format!("{}: {key} {value}", subject(guest)));
         }
     }
+    for (key, value) in config {
+        for (part, value) in unnamed(key, value, wanted) {
+            let word = guest_config::part_word(key, &part);
+            draft.leave_alone(format!(
+                "{}: {word} {value}, which the inventory does not name",
+                subject(guest)
+            ));
+        }
+    }
+}
+
+/// Parts of cards and of the start order that act, and that the inventory does not speak of: set by hand, or taken out of
+/// the inventory.
+fn unnamed(key: &str, value: &str, wanted: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let wanted = wanted.get(key).map(String::as_str);
+    if key == "startup" && wanted.is_none() {
+        return vec![("order".to_owned(), value.to_owned())];
+    }
+    let Some(wanted) = wanted else {
+        return Vec::new();
+    };
+    let acts: &[&str] = if key == "startup" {
+        &["order", "up", "down"]
+    } else if key.starts_with("net") && disk::is_device(key) {
+        &["rate", "mtu"]
+    } else {
+        return Vec::new();
+    };
+    let wanted = parts(key, wanted);
+    parts(key, value)
+        .into_iter()
+        .filter(|(part, _)| acts.contains(&part.as_str()) && !wanted.contains_key(part))
+        .collect()
 }

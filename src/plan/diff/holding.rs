@@ -8,7 +8,7 @@ use crate::model::{
     guest::{Guest, MountVia},
     host::Node,
     ids::HostName,
-    observed::{ObservedProxmox, Question, Unanswered},
+    observed::{ObservedNode, ObservedProxmox, Question, Unanswered},
     size::Bytes,
 };
 use crate::plan::draft::Draft;
@@ -80,29 +80,7 @@ pub(super) fn node_can_hold(
     }
     wanted.dedup();
     for (storage, content) in wanted {
-        let problem = match live.storages.get(storage) {
-            None => format!("node {} has no storage `{storage}`", node.name),
-            Some(found) if !found.active => {
-                draft.block(
-                    subject(guest),
-                    format!("storage `{storage}` is not active"),
-                    "Switch it on under Datacenter > Storage; `pvesm status` on the node says what it lacks.",
-                );
-                continue;
-            }
-            Some(found) if !found.content.iter().any(|kind| kind == content) => {
-                format!("storage `{storage}` does not hold `{content}`")
-            }
-            Some(_) => continue,
-        };
-        draft.block(
-            subject(guest),
-            problem,
-            format!(
-                "Name a storage with content type `{content}`, or allow it there: \
-                 Datacenter > Storage > {storage} > Content."
-            ),
-        );
+        storage_can_hold(draft, &subject(guest), &node.name, live, storage, content);
     }
     for card in &guest.nics {
         let is_vnet = desired
@@ -150,6 +128,41 @@ pub(super) fn node_can_hold(
         );
     }
     draft.blocked.len() == before
+}
+
+/// Says what a storage of a node lacks for a kind of content; false when it lacks anything.
+pub(super) fn storage_can_hold(
+    draft: &mut Draft,
+    what: &str,
+    node: &HostName,
+    live: &ObservedNode,
+    storage: &str,
+    content: &str,
+) -> bool {
+    let problem = match live.storages.get(storage) {
+        None => format!("node {node} has no storage `{storage}`"),
+        Some(found) if !found.active => {
+            draft.block(
+                what,
+                format!("storage `{storage}` is not active"),
+                "Switch it on under Datacenter > Storage; `pvesm status` on the node says what it lacks.",
+            );
+            return false;
+        }
+        Some(found) if !found.content.iter().any(|kind| kind == content) => {
+            format!("storage `{storage}` does not hold `{content}`")
+        }
+        Some(_) => return true,
+    };
+    draft.block(
+        what,
+        problem,
+        format!(
+            "Name a storage with content type `{content}`, or allow it there: \
+             Datacenter > Storage > {storage} > Content."
+        ),
+    );
+    false
 }
 
 /// Whether a resource mapping is there, and names a device of this node.

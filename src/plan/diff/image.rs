@@ -1,5 +1,6 @@
 //! What a guest's root disk is made from: a volume to import, or a template to clone.
 
+use super::holding::storage_can_hold;
 use crate::model::{
     desired::Desired,
     host::Node,
@@ -49,6 +50,25 @@ pub(super) fn origin(
     };
     let on = template.node.clone().unwrap_or_else(|| node.name.clone());
     let needs = template_on(draft, desired, image, template, &on, seen)?;
+    if on != node.name
+        && let Some(storage) = disk_storage(template, seen)
+        && let Some(live) = seen.nodes.get(&on)
+        && live
+            .storages
+            .get(&storage)
+            .is_some_and(|found| !found.shared)
+    {
+        draft.block(
+            template_subject(image, template),
+            format!(
+                "it is on node {on}, on storage `{storage}` of that node alone: Proxmox clones it to no other node, \
+                 and guests of {} are made from it",
+                node.name
+            ),
+            "Keep the template on a storage that the nodes share, or give each node an image with a template of its own.",
+        );
+        return None;
+    }
     Some(Origin {
         from: From::Template {
             vmid: template.vmid,
@@ -57,6 +77,19 @@ pub(super) fn origin(
         },
         needs,
     })
+}
+
+/// Where a template's disk is, or will be.
+fn disk_storage(template: &Template, seen: &ObservedProxmox) -> Option<String> {
+    let found = seen.guests.get(&template.vmid);
+    let config = found.and_then(|found| found.config.as_ref());
+    let live = config.and_then(|config| config.get("scsi0")?.split_once(':'));
+    let live = live.map(|(storage, _)| storage.to_owned());
+    live.or_else(|| template.storage.as_ref().map(ToString::to_string))
+}
+
+fn template_subject(image: &Image, template: &Template) -> String {
+    format!("template {} {}", template.vmid, image.name)
 }
 
 fn subject(image: &Image) -> String {
@@ -129,7 +162,7 @@ fn template_on(
     on: &HostName,
     seen: &ObservedProxmox,
 ) -> Option<Vec<String>> {
-    let name = format!("template {} {}", template.vmid, image.name);
+    let name = template_subject(image, template);
     let node = desired.nodes.get(on)?;
     let found = seen.guests.get(&template.vmid);
     if let Some(found) = found
@@ -151,6 +184,17 @@ fn template_on(
         None => {
             let (volume, before) = volume(draft, image, node, seen)?;
             let storage = template.storage.as_ref()?;
+            let Some(live) = seen.nodes.get(on) else {
+                draft.block(
+                    name,
+                    format!("the cluster has no node `{on}`"),
+                    "Write the node's name as `pvesh get /nodes` prints it.",
+                );
+                return None;
+            };
+            if !storage_can_hold(draft, &name, on, live, storage.as_str(), "images") {
+                return None;
+            }
             needs.push(
                 draft.propose(
                     &node.name,

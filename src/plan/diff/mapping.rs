@@ -44,6 +44,19 @@ pub(super) fn diff(draft: &mut Draft, desired: &Desired, seen: &ObservedProxmox)
                 continue;
             }
             let before = entries.map(|entries| entries.join(" "));
+            let own = format!("node={}", guest.node);
+            let is_other = |entry: &&String| entry.split(',').all(|part| part != own);
+            let others: Vec<String> = entries
+                .into_iter()
+                .flatten()
+                .filter(is_other)
+                .cloned()
+                .collect();
+            let after: Vec<&str> = others
+                .iter()
+                .map(String::as_str)
+                .chain([want.as_str()])
+                .collect();
             let proposal = if before.is_some() {
                 Proposal::update("virtiofs shares this directory")
             } else {
@@ -53,13 +66,14 @@ pub(super) fn diff(draft: &mut Draft, desired: &Desired, seen: &ObservedProxmox)
                 &guest.node,
                 &subject(&mount.tag()),
                 proposal
-                    .field("map", before.as_deref(), Some(&want))
+                    .field("map", before.as_deref(), Some(&after.join(" ")))
                     .after([id(&dataset.host, &super::dataset::subject(&dataset.name))]),
                 Operation::MapDirectory {
                     mapping: mount.tag(),
                     node: guest.node.clone(),
                     path: path.clone(),
                     exists: entries.is_some(),
+                    others,
                 },
             );
         }

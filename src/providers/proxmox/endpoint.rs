@@ -27,7 +27,7 @@ impl fmt::Display for Method {
 pub(super) enum Repeat {
     /// It only reads: after any passing failure.
     Always,
-    /// Sent twice it does what it does once: after a lock that was not obtained.
+    /// It does all its work under one lock: one that was not obtained means that nothing was done.
     AfterLock,
     /// Only when it never left.
     Never,
@@ -311,7 +311,7 @@ endpoints! {
         &["content", "filename", "url", "checksum", "checksum-algorithm"];
     UPLOAD = Post "/nodes/{node}/storage/{storage}/upload" Never
         &["content", "filename", "checksum", "checksum-algorithm"];
-    VOLUME_CREATE = Post "/nodes/{node}/storage/{storage}/content" Never &["vmid", "filename", "size", "format"];
+    VOLUME_CREATE = Post "/nodes/{node}/storage/{storage}/content" AfterLock &["vmid", "filename", "size", "format"];
     VOLUME_DELETE = Delete "/nodes/{node}/storage/{storage}/content/{volume}" Never &[];
 
     TASK_STATUS = Get "/nodes/{node}/tasks/{upid}/status" Always &[];
@@ -381,51 +381,51 @@ endpoints! {
     CLUSTER_FW_OPTIONS = Get "/cluster/firewall/options" Always &[];
     CLUSTER_FW_OPTIONS_SET = Put "/cluster/firewall/options" AfterLock CLUSTER_OPTIONS;
     CLUSTER_FW_RULES = Get "/cluster/firewall/rules" Always &[];
-    CLUSTER_FW_RULE_INSERT = Post "/cluster/firewall/rules" Never RULE;
-    CLUSTER_FW_RULE_CHANGE = Put "/cluster/firewall/rules/{pos}" Never RULE_CHANGE;
-    CLUSTER_FW_RULE_DELETE = Delete "/cluster/firewall/rules/{pos}" Never &["digest"];
+    CLUSTER_FW_RULE_INSERT = Post "/cluster/firewall/rules" AfterLock RULE;
+    CLUSTER_FW_RULE_CHANGE = Put "/cluster/firewall/rules/{pos}" AfterLock RULE_CHANGE;
+    CLUSTER_FW_RULE_DELETE = Delete "/cluster/firewall/rules/{pos}" AfterLock &["digest"];
     CLUSTER_ALIASES = Get "/cluster/firewall/aliases" Always &[];
-    CLUSTER_ALIAS_CREATE = Post "/cluster/firewall/aliases" Never &["name", "cidr", "comment"];
+    CLUSTER_ALIAS_CREATE = Post "/cluster/firewall/aliases" AfterLock &["name", "cidr", "comment"];
     CLUSTER_ALIAS_UPDATE = Put "/cluster/firewall/aliases/{name}" AfterLock &["cidr", "comment", "digest"];
     CLUSTER_ALIAS_DELETE = Delete "/cluster/firewall/aliases/{name}" AfterLock &["digest"];
     CLUSTER_IPSETS = Get "/cluster/firewall/ipset" Always &[];
-    CLUSTER_IPSET_CREATE = Post "/cluster/firewall/ipset" Never &["name", "comment"];
-    CLUSTER_IPSET_DELETE = Delete "/cluster/firewall/ipset/{name}" Never &["force"];
+    CLUSTER_IPSET_CREATE = Post "/cluster/firewall/ipset" AfterLock &["name", "comment"];
+    CLUSTER_IPSET_DELETE = Delete "/cluster/firewall/ipset/{name}" AfterLock &["force"];
     CLUSTER_IPSET_MEMBERS = Get "/cluster/firewall/ipset/{name}" Always &[];
-    CLUSTER_IPSET_ADD = Post "/cluster/firewall/ipset/{name}" Never &["cidr", "nomatch", "comment"];
-    CLUSTER_IPSET_REMOVE = Delete "/cluster/firewall/ipset/{name}/{cidr}" Never &["digest"];
+    CLUSTER_IPSET_ADD = Post "/cluster/firewall/ipset/{name}" AfterLock &["cidr", "nomatch", "comment"];
+    CLUSTER_IPSET_REMOVE = Delete "/cluster/firewall/ipset/{name}/{cidr}" AfterLock &["digest"];
     GROUPS = Get "/cluster/firewall/groups" Always &[];
-    GROUP_CREATE = Post "/cluster/firewall/groups" Never &["group", "comment"];
-    GROUP_DELETE = Delete "/cluster/firewall/groups/{group}" Never &[];
+    GROUP_CREATE = Post "/cluster/firewall/groups" AfterLock &["group", "comment"];
+    GROUP_DELETE = Delete "/cluster/firewall/groups/{group}" AfterLock &[];
     GROUP_RULES = Get "/cluster/firewall/groups/{group}" Always &[];
-    GROUP_RULE_INSERT = Post "/cluster/firewall/groups/{group}" Never RULE;
-    GROUP_RULE_CHANGE = Put "/cluster/firewall/groups/{group}/{pos}" Never RULE_CHANGE;
-    GROUP_RULE_DELETE = Delete "/cluster/firewall/groups/{group}/{pos}" Never &["digest"];
+    GROUP_RULE_INSERT = Post "/cluster/firewall/groups/{group}" AfterLock RULE;
+    GROUP_RULE_CHANGE = Put "/cluster/firewall/groups/{group}/{pos}" AfterLock RULE_CHANGE;
+    GROUP_RULE_DELETE = Delete "/cluster/firewall/groups/{group}/{pos}" AfterLock &["digest"];
 
     NODE_FW_OPTIONS = Get "/nodes/{node}/firewall/options" Always &[];
     NODE_FW_OPTIONS_SET = Put "/nodes/{node}/firewall/options" AfterLock NODE_OPTIONS;
     NODE_FW_RULES = Get "/nodes/{node}/firewall/rules" Always &[];
-    NODE_FW_RULE_INSERT = Post "/nodes/{node}/firewall/rules" Never RULE;
-    NODE_FW_RULE_CHANGE = Put "/nodes/{node}/firewall/rules/{pos}" Never RULE_CHANGE;
-    NODE_FW_RULE_DELETE = Delete "/nodes/{node}/firewall/rules/{pos}" Never &["digest"];
+    NODE_FW_RULE_INSERT = Post "/nodes/{node}/firewall/rules" AfterLock RULE;
+    NODE_FW_RULE_CHANGE = Put "/nodes/{node}/firewall/rules/{pos}" AfterLock RULE_CHANGE;
+    NODE_FW_RULE_DELETE = Delete "/nodes/{node}/firewall/rules/{pos}" AfterLock &["digest"];
 
     GUEST_FW_OPTIONS = Get "/nodes/{node}/qemu/{vmid}/firewall/options" Always &[];
     GUEST_FW_OPTIONS_SET = Put "/nodes/{node}/qemu/{vmid}/firewall/options" AfterLock GUEST_OPTIONS;
     GUEST_FW_RULES = Get "/nodes/{node}/qemu/{vmid}/firewall/rules" Always &[];
-    GUEST_FW_RULE_INSERT = Post "/nodes/{node}/qemu/{vmid}/firewall/rules" Never RULE;
-    GUEST_FW_RULE_CHANGE = Put "/nodes/{node}/qemu/{vmid}/firewall/rules/{pos}" Never RULE_CHANGE;
-    GUEST_FW_RULE_DELETE = Delete "/nodes/{node}/qemu/{vmid}/firewall/rules/{pos}" Never &["digest"];
+    GUEST_FW_RULE_INSERT = Post "/nodes/{node}/qemu/{vmid}/firewall/rules" AfterLock RULE;
+    GUEST_FW_RULE_CHANGE = Put "/nodes/{node}/qemu/{vmid}/firewall/rules/{pos}" AfterLock RULE_CHANGE;
+    GUEST_FW_RULE_DELETE = Delete "/nodes/{node}/qemu/{vmid}/firewall/rules/{pos}" AfterLock &["digest"];
     GUEST_ALIASES = Get "/nodes/{node}/qemu/{vmid}/firewall/aliases" Always &[];
-    GUEST_ALIAS_CREATE = Post "/nodes/{node}/qemu/{vmid}/firewall/aliases" Never &["name", "cidr", "comment"];
+    GUEST_ALIAS_CREATE = Post "/nodes/{node}/qemu/{vmid}/firewall/aliases" AfterLock &["name", "cidr", "comment"];
     GUEST_ALIAS_UPDATE = Put "/nodes/{node}/qemu/{vmid}/firewall/aliases/{name}" AfterLock
         &["cidr", "comment", "digest"];
     GUEST_ALIAS_DELETE = Delete "/nodes/{node}/qemu/{vmid}/firewall/aliases/{name}" AfterLock &["digest"];
     GUEST_IPSETS = Get "/nodes/{node}/qemu/{vmid}/firewall/ipset" Always &[];
-    GUEST_IPSET_CREATE = Post "/nodes/{node}/qemu/{vmid}/firewall/ipset" Never &["name", "comment"];
-    GUEST_IPSET_DELETE = Delete "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}" Never &["force"];
+    GUEST_IPSET_CREATE = Post "/nodes/{node}/qemu/{vmid}/firewall/ipset" AfterLock &["name", "comment"];
+    GUEST_IPSET_DELETE = Delete "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}" AfterLock &["force"];
     GUEST_IPSET_MEMBERS = Get "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}" Always &[];
-    GUEST_IPSET_ADD = Post "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}" Never &["cidr", "nomatch", "comment"];
-    GUEST_IPSET_REMOVE = Delete "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}/{cidr}" Never &["digest"];
+    GUEST_IPSET_ADD = Post "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}" AfterLock &["cidr", "nomatch", "comment"];
+    GUEST_IPSET_REMOVE = Delete "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}/{cidr}" AfterLock &["digest"];
 }
 
 /// Every kind of write that the client can send, as `METHOD /path/{template}`: what a matrix of faults has to cover.

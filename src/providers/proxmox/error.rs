@@ -354,6 +354,15 @@ impl ProxmoxError {
                 "wait for the backup, clone or migration to end, then run the same command again"
                     .to_owned(),
             ),
+            Self::Refused {
+                kind: Refusal::Stale,
+                ..
+            } => Some("somebody changed it meanwhile: run the command again".to_owned()),
+            Self::TaskFailed { exit, .. }
+                if super::answer::kind_of(exit) == Refusal::Stale =>
+            {
+                Some("somebody changed it meanwhile: run the command again".to_owned())
+            }
             Self::Gateway { .. } | Self::Refused { .. } => Some(
                 "see why on the node: `journalctl -u pvedaemon -u pveproxy`, then run the command again"
                     .to_owned(),

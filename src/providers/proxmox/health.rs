@@ -5,7 +5,10 @@ use super::{
     endpoint,
     error::ProxmoxError,
     request::Request,
-    wire::{access::Permissions, node},
+    wire::{
+        access::{Permissions, Version},
+        node,
+    },
 };
 use crate::model::{
     health::{NodeHealth, Rights},
@@ -26,6 +29,15 @@ impl Client {
                 .map(|(path, privileges)| (path, privileges.into_keys().collect()))
                 .collect(),
         ))
+    }
+
+    /// Which version of Proxmox VE answers.
+    ///
+    /// # Errors
+    /// What the API said.
+    pub async fn version(&self) -> Result<String, ProxmoxError> {
+        let version: Version = self.fetch(&Request::new(&endpoint::VERSION, &[])).await?;
+        Ok(version.version)
     }
 
     /// How a node is: version, clock, name servers, room on its root file system.

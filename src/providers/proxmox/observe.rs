@@ -28,7 +28,11 @@ use crate::model::{
     observed::{ObservedGuest, ObservedNode, ObservedProxmox, Question},
 };
 use futures_util::future::join_all;
-use std::{collections::BTreeMap, future::Future, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// Lines of a failed task's log that its error shows.
@@ -116,10 +120,19 @@ impl ProxmoxRead for Client {
             open.add(answer.open, &seen);
         }
         let wanted = request.guests.iter();
+        let is_marked = |guest: &ObservedGuest| {
+            let mark = request.mark.as_ref();
+            mark.is_some_and(|mark| guest.tags.contains(mark))
+        };
+        let marked = seen.guests.iter().filter(|(_, guest)| is_marked(guest));
+        let configured: BTreeSet<Vmid> = marked
+            .map(|(vmid, _)| *vmid)
+            .chain(request.guests.keys().copied())
+            .collect();
         let named = groups_name_alias(&seen.firewall);
         let files = cluster.files.as_ref();
         let (details, firewalls) = tokio::join!(
-            join_all(wanted.clone().filter_map(|(vmid, _)| {
+            join_all(configured.iter().filter_map(|vmid| {
                 let guest = seen.guests.get(vmid).filter(|guest| guest.kind == QEMU)?;
                 Some(self.detail(
                     *vmid,

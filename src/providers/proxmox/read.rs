@@ -29,6 +29,8 @@ pub struct ProxmoxRequest {
     /// made. Existing guests are found wherever they live; for one that does not exist the node tells where to look
     /// for firewall rules that an earlier guest of the same id left behind, which Proxmox would apply to the new one.
     pub guests: BTreeMap<Vmid, HostName>,
+    /// Guests with this tag, whose configuration is wanted too; of the firewall nothing.
+    pub mark: Option<String>,
     /// Whether the firewall is wanted: of the cluster, its groups, the nodes and the guests above.
     pub firewall: bool,
     /// Whether the pools are wanted.

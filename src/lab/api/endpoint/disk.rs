@@ -102,6 +102,16 @@ pub(crate) fn clone(model: &mut Model, call: &Call) -> Answer {
             return Err(Refusal::parameter("storage", text));
         }
     }
+    if let Some(target) = call.get("target").filter(|target| *target != guest.node) {
+        let is_local = |storage: &str| model.storages.find(storage).is_ok_and(|one| !one.shared);
+        let drives = guest.drives();
+        let mut disks = drives.values().filter(|drive| drive.is_disk());
+        if disks.any(|disk| disk.volume().is_some_and(|(storage, _)| is_local(storage))) {
+            return Err(Refusal::Failed(format!(
+                "can't clone VM to node '{target}' (VM uses local storage)"
+            )));
+        }
+    }
     model
         .reserve(to, &guest.node)
         .map_err(|_| format!("unable to create VM {to}: config file already exists"))?;

@@ -60,7 +60,7 @@ pub(crate) fn create(model: &mut Model, call: &Call) -> Answer {
     }
     let set = options(call);
     check_options(model, call, vmid, &set, &[])?;
-    check_disks(model, call, &set)?;
+    check_disks(model, call, vmid, &set)?;
     model.reserve(vmid, node)?;
     if let Some(pool) = pool.and_then(|pool| model.pools.get_mut(pool)) {
         pool.guests.insert(vmid);
@@ -239,7 +239,7 @@ fn change(model: &Model, call: &Call) -> Result<Change, Refusal> {
         ));
     }
     check_options(model, call, vmid, &set, &delete)?;
-    check_disks(model, call, &set)?;
+    check_disks(model, call, vmid, &set)?;
     let digest = call.get("digest").map(str::to_owned);
     Ok(Change {
         set,

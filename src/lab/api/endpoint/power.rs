@@ -62,38 +62,62 @@ fn skiplock(call: &Call) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub(crate) fn start(_model: &Model, call: &Call) -> Answer {
-    skiplock(call)?;
-    let vmid = call.vmid();
-    Outcome::job(Job::on_guest(
-        "qmstart",
-        call.node(),
-        vmid,
-        Work::Start { vmid },
-    ))
+/// Whether the HA manager acts for a guest.
+fn is_under_ha(model: &Model, vmid: u32) -> bool {
+    let options = model.ha.get(&format!("vm:{vmid}"));
+    options.is_some_and(|options| options.get("state").is_none_or(|state| state != "ignored"))
 }
 
-pub(crate) fn stop(_model: &Model, call: &Call) -> Answer {
-    skiplock(call)?;
+/// A job on a guest, or the request for it where the HA manager acts.
+fn job(
+    model: &Model,
+    call: &Call,
+    (kind, under_ha, words): (&'static str, &'static str, &'static str),
+    state: Option<&'static str>,
+    work: Work,
+) -> Answer {
     let vmid = call.vmid();
-    Outcome::job(Job::on_guest(
-        "qmstop",
-        call.node(),
-        vmid,
-        Work::Stop { vmid },
-    ))
+    let (kind, work) = if is_under_ha(model, vmid) {
+        let work = Box::new(work);
+        let asked = Work::AskHa {
+            vmid,
+            words,
+            state,
+            work,
+        };
+        (under_ha, asked)
+    } else {
+        (kind, work)
+    };
+    Outcome::job(Job::on_guest(kind, call.node(), vmid, work))
 }
 
-pub(crate) fn shutdown(_model: &Model, call: &Call) -> Answer {
+pub(crate) fn start(model: &Model, call: &Call) -> Answer {
+    skiplock(call)?;
+    let vmid = call.vmid();
+    let kinds = ("qmstart", "hastart", "start");
+    job(model, call, kinds, Some("started"), Work::Start { vmid })
+}
+
+pub(crate) fn stop(model: &Model, call: &Call) -> Answer {
+    skiplock(call)?;
+    let vmid = call.vmid();
+    let kinds = ("qmstop", "hastop", "stop");
+    job(model, call, kinds, Some("stopped"), Work::Stop { vmid })
+}
+
+pub(crate) fn shutdown(model: &Model, call: &Call) -> Answer {
     skiplock(call)?;
     let vmid = call.vmid();
     let timeout = call.number("timeout").unwrap_or(180.0);
     let work = Work::Shutdown {
         vmid,
         timeout,
-        force: call.is_on("forceStop"),
+        // The HA manager cuts the power after the time that it was given.
+        force: call.is_on("forceStop") || is_under_ha(model, vmid),
     };
-    Outcome::job(Job::on_guest("qmshutdown", call.node(), vmid, work))
+    let kinds = ("qmshutdown", "hastop", "stop");
+    job(model, call, kinds, Some("stopped"), work)
 }
 
 pub(crate) fn reboot(model: &Model, call: &Call) -> Answer {
@@ -146,7 +170,8 @@ pub(crate) fn migrate(model: &Model, call: &Call) -> Answer {
         target: target.to_owned(),
         online: call.is_on("online"),
     };
-    Outcome::job(Job::on_guest("qmigrate", call.node(), vmid, work))
+    let kinds = ("qmigrate", "hamigrate", "migration");
+    job(model, call, kinds, None, work)
 }
 
 pub(crate) fn suspend(model: &Model, call: &Call) -> Answer {

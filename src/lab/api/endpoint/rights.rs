@@ -165,6 +165,14 @@ fn mapping_id<'a>(line: &'a str, name: &str) -> &'a str {
         .unwrap_or_default()
 }
 
+/// The id that a volume's name carries.
+fn owner(volume: &str) -> Option<u32> {
+    let name = volume.rsplit('/').next()?;
+    let (kind, rest) = name.split_once('-')?;
+    let number = rest.split(['-', '.']).next()?;
+    matches!(kind, "vm" | "base").then(|| number.parse().ok())?
+}
+
 /// Refuses disks on storages that do not exist or that the caller may not use, and sources that it may not read.
 ///
 /// # Errors
@@ -172,6 +180,7 @@ fn mapping_id<'a>(line: &'a str, name: &str) -> &'a str {
 pub(super) fn check_disks(
     model: &Model,
     call: &Call,
+    vmid: u32,
     set: &BTreeMap<String, String>,
 ) -> Result<(), Refusal> {
     for (key, line) in set.iter().filter(|(key, _)| is_drive(key)) {
@@ -207,6 +216,11 @@ pub(super) fn check_disks(
             return Err(Refusal::Denied(format!(
                 "Permission check failed (/storage/{storage}, Datastore.Audit)"
             )));
+        }
+        // `check_volume_access`: another's volume takes the right to its disks.
+        let other = owner(rest).filter(|owner| *owner != vmid && !is_new(rest));
+        if let Some(other) = other.filter(|_| !drive.is_cdrom()) {
+            call.needs(model, &format!("/vms/{other}"), &["VM.Config.Disk"])?;
         }
     }
     Ok(())

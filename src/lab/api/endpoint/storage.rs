@@ -271,15 +271,13 @@ pub(crate) fn delete(model: &Model, call: &Call) -> Answer {
     let owner = model.storages.volumes.get(&volid).map(|volume| volume.vmid);
     if let Some(vmid) = owner {
         call.needs(model, &format!("/vms/{vmid}"), &["VM.Config.Disk"])?;
-    } else if !call.may(
+    }
+    // Who may store files may not delete them.
+    call.needs(
         model,
         &format!("/storage/{storage}"),
-        &["Datastore.AllocateTemplate", "Datastore.Allocate"],
-    ) {
-        return Err(Refusal::Denied(format!(
-            "Permission check failed (/storage/{storage}, Datastore.Allocate)"
-        )));
-    }
+        &["Datastore.Allocate"],
+    )?;
     let job = Job {
         kind: "imgdel",
         id: format!(

@@ -57,11 +57,12 @@ pub(crate) const PRIVILEGES: &[&str] = &[
 /// The privileges that infra needs, no more: what the role of the lab's default token holds.
 ///
 /// `VM.*` to make, configure and power guests, to ask their agent for addresses and for how their
-/// first boot went; `Datastore.*` to import images,
-/// upload seeds and allocate disks; `SDN.Use` for bridges; `Mapping.*` for the datasets that guests mount;
+/// first boot went; `Datastore.*` to import images, upload seeds, delete them (`Datastore.Allocate`)
+/// and allocate disks; `SDN.Use` for bridges; `Mapping.*` for the datasets that guests mount;
 /// `Sys.Audit` to read the node, `Sys.Modify` for the cluster's firewall and start order, `Sys.AccessNetwork` for
 /// download-url.
 pub const LEAST_PRIVILEGES: &[&str] = &[
+    "Datastore.Allocate",
     "Datastore.AllocateSpace",
     "Datastore.AllocateTemplate",
     "Datastore.Audit",

@@ -28,6 +28,15 @@ pub(crate) async fn run(world: &World, upid: &str, work: Work) -> Result<(), Str
             timeout,
             force,
         } => task.shutdown(vmid, timeout, force).await,
+        Work::AskHa {
+            vmid,
+            words,
+            state,
+            work,
+        } => {
+            task.ask_ha(vmid, words, state, *work).await;
+            Ok(())
+        }
         Work::Reboot { vmid, timeout } => task.reboot(vmid, timeout).await,
         Work::Resize {
             vmid,

@@ -451,9 +451,11 @@ fn copy_guest(
             ..Guest::default()
         },
     );
-    if let Some(scope) = model.firewall.guests.get(&vmid).cloned() {
-        model.firewall.guests.insert(to, scope);
-    }
+    // `clone_vmfw_conf`: the target's file goes first, even when the source has none.
+    match model.firewall.guests.get(&vmid).cloned() {
+        Some(scope) => model.firewall.guests.insert(to, scope),
+        None => model.firewall.guests.remove(&to),
+    };
     Ok(())
 }
 

@@ -1,9 +1,19 @@
 //! Starting and stopping guests.
 
 use super::bench::Bench;
-use crate::lab::api::{model::cluster::Model, world::running};
+use crate::lab::api::{
+    job::Work,
+    model::cluster::Model,
+    world::{World, running},
+};
 use crate::model::ids::Vmid;
 use serde_json::json;
+use std::pin::Pin;
+
+/// Seconds until the HA manager's nodes have seen a request and acted on it.
+const HA_ROUND: f64 = 10.0;
+/// A request that fails, for want of a lock or otherwise, is tried again this often.
+const HA_TRIES: u32 = 3;
 
 impl Bench<'_> {
     /// Tells a running guest which disks it has.
@@ -182,6 +192,27 @@ impl Bench<'_> {
         Err("VM quit/powerdown failed - got timeout".to_owned())
     }
 
+    /// Leaves a request with the HA manager and ends. The newest wish counts: one that was taken back before the manager
+    /// looked is never seen.
+    pub(super) async fn ask_ha(
+        &self,
+        vmid: u32,
+        words: &str,
+        state: Option<&'static str>,
+        work: Work,
+    ) {
+        self.take(0.3).await;
+        self.log([format!("Requesting HA {words} for VM {vmid}")]);
+        if let Some(state) = state {
+            self.world.change(|model| {
+                if let Some(options) = model.ha.get_mut(&format!("vm:{vmid}")) {
+                    options.insert("state".to_owned(), state.to_owned());
+                }
+            });
+        }
+        tokio::spawn(by_ha(self.world.clone(), vmid, state, work));
+    }
+
     /// The job ends when the guest is down; a moment later the node starts it again by itself.
     pub(super) async fn reboot(&self, vmid: u32, timeout: f64) -> Result<(), String> {
         {
@@ -205,6 +236,30 @@ impl Bench<'_> {
         });
         Ok(())
     }
+}
+
+/// What the HA manager does with a request; its failures are in no task of the caller's.
+fn by_ha(
+    world: World,
+    vmid: u32,
+    state: Option<&'static str>,
+    work: Work,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        for _ in 0..HA_TRIES {
+            world.clock().sleep(HA_ROUND).await;
+            let is_wanted = world.look(|model| {
+                let options = model.ha.get(&format!("vm:{vmid}"));
+                options.is_some_and(|options| {
+                    state.is_none_or(|state| options.get("state").is_some_and(|now| now == state))
+                })
+            });
+            // What becomes of it shows in the guest, as in the real one.
+            if !is_wanted || super::bench::run(&world, "", work.clone()).await.is_ok() {
+                return;
+            }
+        }
+    })
 }
 
 pub(super) fn unlocked(model: &Model, vmid: u32) -> Result<(), String> {

@@ -27,6 +27,7 @@ fn request() -> ProxmoxRequest {
         nodes: BTreeSet::from([node()]),
         content: BTreeMap::from([((node(), storage), BTreeSet::from(["import".to_owned()]))]),
         guests: BTreeMap::from([(vmid(150), node()), (vmid(998), node())]),
+        mark: None,
         firewall: true,
         pools: false,
         entries: BTreeSet::new(),
@@ -77,6 +78,21 @@ fn recorded(asked: &Asked) -> Reply {
 
 /// Which of the recorded lists of guest 150's rules has `errors`.
 const RULES_WITH_ERRORS: usize = 3;
+
+#[tokio::test]
+async fn guests_with_the_mark_are_asked_for_their_configuration_whether_they_are_named_or_not() {
+    let server = Server::start(|asked, _| recorded(asked));
+    let request = ProxmoxRequest {
+        guests: BTreeMap::new(),
+        mark: Some("infra".to_owned()),
+        ..request()
+    };
+    let seen = server.client().observe(&request).await.expect("recorded");
+    assert_eq!(seen.unanswered, []);
+    let config = seen.guests[&vmid(150)].config.as_ref();
+    assert_eq!(config.expect("asked for")["cores"], "1");
+    assert_eq!(seen.guests[&vmid(152)].config, None);
+}
 
 #[tokio::test]
 async fn guests_are_seen_with_what_runs_and_what_waits() {

@@ -88,6 +88,7 @@ async fn read_everything(client: &Client) {
             BTreeSet::from(["iso".to_owned(), "import".to_owned()]),
         )]),
         guests: BTreeMap::from([(vmid(), "pve".parse().expect("valid"))]),
+        mark: None,
         firewall: true,
         pools: true,
         entries: KINDS.into(),

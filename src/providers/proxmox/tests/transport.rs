@@ -1,7 +1,12 @@
 //! Trust, broken connections, and what is sent again.
 
 use super::server::{Reply, Server, client, hasty};
-use crate::model::{desired::TlsTrust, ids::Vmid, observed::ObservedGuest};
+use crate::model::{
+    desired::TlsTrust,
+    firewall::{PveRule, PveRuleKind},
+    ids::Vmid,
+    observed::ObservedGuest,
+};
 use crate::providers::proxmox::{
     Client, Delivery, Fingerprint, FirewallScope, ProxmoxError, ProxmoxRead, ProxmoxWrite,
 };
@@ -33,6 +38,26 @@ async fn set_options(client: &Client) -> Result<(), ProxmoxError> {
     client
         .set_options(&FirewallScope::Cluster, &set, &BTreeSet::new())
         .await
+}
+
+/// A write that would make two of something if it were carried out twice, all of it under one lock.
+async fn insert_rule(client: &Client) -> Result<(), ProxmoxError> {
+    let rule = PveRule {
+        kind: PveRuleKind::In,
+        action: "ACCEPT".to_owned(),
+        enable: true,
+        proto: None,
+        source: None,
+        dest: None,
+        sport: None,
+        dport: None,
+        icmp_type: None,
+        r#macro: None,
+        iface: None,
+        log: None,
+        comment: None,
+    };
+    client.insert_rule(&FirewallScope::Cluster, &rule).await
 }
 
 #[tokio::test]
@@ -225,6 +250,16 @@ async fn a_lock_is_waited_for_only_where_a_second_try_does_no_harm() {
         }
     });
     set_options(&server.client()).await.expect("second time");
+    assert_eq!(server.asked().len(), 2);
+    // A rule that was not written for want of the lock is not there twice.
+    let server = Server::start(|_, before| {
+        if before == 0 {
+            Reply::message(500, LOCK)
+        } else {
+            Reply::data("null")
+        }
+    });
+    insert_rule(&server.client()).await.expect("second time");
     assert_eq!(server.asked().len(), 2);
 
     let server = Server::start(|_, _| Reply::message(500, LOCK));
