@@ -11,6 +11,7 @@ use super::{
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use std::{collections::BTreeMap, net::IpAddr};
 
 /// A virtual machine.
@@ -165,6 +166,9 @@ pub enum MountVia {
 pub struct GuestMount {
     /// Dataset.
     pub dataset: DatasetName,
+    /// The tag, where the one that follows from the dataset's name is too long or another dataset's.
+    #[serde(default)]
+    pub share: Option<String>,
     /// Mount point in the guest.
     pub at: String,
     /// Transport.
@@ -174,8 +178,27 @@ pub struct GuestMount {
 }
 
 impl GuestMount {
+    /// Bytes of a virtiofs tag (virtio specification, QEMU).
+    pub const LONGEST_TAG: usize = 36;
+
     /// The directory mapping's id and virtiofs tag: `tank-media` for `tank/media`.
     pub fn tag(&self) -> String {
-        self.dataset.as_str().replace(['/', ' ', ':', '.'], "-")
+        let plain = || Self::plain_tag(self.dataset.as_str());
+        self.share.clone().unwrap_or_else(plain)
+    }
+
+    /// The tag that follows from a dataset's name.
+    pub fn plain_tag(dataset: &str) -> String {
+        dataset.replace(['/', ' ', ':', '.'], "-")
+    }
+
+    /// A tag of its own for a dataset whose plain one does not do: its beginning and a hash of the whole name.
+    pub fn short_tag(dataset: &DatasetName) -> String {
+        let hash = Sha256::digest(dataset.as_str());
+        let number = u32::from_be_bytes(std::array::from_fn(|index| hash[index]));
+        let end = format!("-{number:08x}");
+        let plain = Self::plain_tag(dataset.as_str());
+        let begin: String = plain.chars().take(Self::LONGEST_TAG - end.len()).collect();
+        begin + &end
     }
 }

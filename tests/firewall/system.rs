@@ -207,6 +207,7 @@ fn thing(out: &mut Desired, word: &str, words: &[&str]) {
             let guest: HostName = name(words[0]);
             let mount = GuestMount {
                 dataset: name(words[1]),
+                share: None,
                 at: format!("/mnt/{}", words[1]),
                 via: MountVia::Nfs,
                 read_only: false,

@@ -5,5 +5,6 @@
 mod documents;
 mod flagship;
 mod folders;
+mod limits;
 mod restoration;
 mod samples;

@@ -245,6 +245,48 @@ pub(super) fn machine(raw: &document::Guest, scope: &mut Scope<'_>) -> Option<St
     Some(machine)
 }
 
+/// The CPU: a model, and what Proxmox knows of one (`cpu` in the API schema, PVE 9.2.11).
+pub(super) fn cpu(raw: &document::Guest, scope: &mut Scope<'_>) -> String {
+    const PARTS: [&str; 7] = [
+        "cputype",
+        "flags",
+        "guest-phys-bits",
+        "hidden",
+        "hv-vendor-id",
+        "phys-bits",
+        "reported-model",
+    ];
+    let cpu = text(&raw.cpu).unwrap_or_else(|| "host".to_owned());
+    let is_model = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'+'))
+    };
+    let is_part = |part: &str| match part.split_once('=') {
+        Some(("cputype", model)) => is_model(model),
+        Some(("flags", flags)) => flags
+            .split(';')
+            .all(|flag| flag.starts_with(['+', '-']) && flag.len() > 1),
+        Some((name, value)) => PARTS.contains(&name) && !value.is_empty(),
+        None => false,
+    };
+    let mut parts = cpu.split(',');
+    let first = parts.next().unwrap_or_default();
+    if let Some(at) = &raw.cpu
+        && !((is_model(first) || is_part(first)) && parts.all(is_part))
+    {
+        scope
+            .error(codes::INVALID_CHOICE, format!("`{cpu}` is not a CPU"))
+            .at(
+                at.span,
+                "a model, then `name=value` parts, with commas between",
+            )
+            .help("`host`, `x86-64-v2-AES`, or for example `host,flags=+aes;-pcid`");
+    }
+    cpu
+}
+
 /// The SCSI controller.
 pub(super) fn scsi_controller(raw: &document::Guest, scope: &mut Scope<'_>) -> String {
     let controller = text(&raw.scsi_controller).unwrap_or_else(|| CONTROLLERS[0].to_owned());
@@ -366,7 +408,18 @@ fn mapping_name(text: &str, span: Span, scope: &mut Scope<'_>) {
 }
 
 /// USB devices.
-pub(super) fn usb(raw: &document::Guest) -> Vec<UsbDevice> {
+pub(super) fn usb(raw: &document::Guest, scope: &mut Scope<'_>) -> Vec<UsbDevice> {
+    for at in items(&raw.usb) {
+        match &at.value {
+            Some(Short::Word(mapping)) => mapping_name(mapping, at.span, scope),
+            Some(Short::Full(device)) => {
+                if let Some(mapping) = &device.mapping.value {
+                    mapping_name(mapping, device.mapping.span, scope);
+                }
+            }
+            None => {}
+        }
+    }
     let device = |short: &Short<document::Usb>| match short {
         Short::Word(mapping) => Some(UsbDevice {
             mapping: mapping.clone(),

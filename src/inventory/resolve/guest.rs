@@ -17,14 +17,20 @@ use crate::inventory::{
     written::{At, May, Text},
 };
 use crate::model::{
-    guest::{Guest, GuestMount, MountVia, Nic},
+    device::KEEPER,
+    guest::{Guest, GuestMount, MountVia, Nic, RootDisk},
     ids::{DatasetName, HostName, ImageName, SystemName, Vmid},
+    image::Image,
 };
 use std::{collections::BTreeMap, net::IpAddr};
 
 /// Proxmox's upper limits for a guest (`cores`, `memory` in the API schema, PVE 9.2.11).
 const MAX_CORES: u32 = 512;
 const MIN_MEMORY_MIB: u64 = 256;
+/// `description` holds 8192 characters (API schema, PVE 9.2.11), and infra's own line names the system and the guest.
+const MAX_NOTES: usize = 8000;
+/// Directories that a guest can have by virtiofs (`virtiofs0` to `virtiofs9`).
+const MAX_SHARES: usize = 10;
 /// How long Proxmox waits between starts at most; more is a typing error.
 const MAX_WAIT: u32 = 3600;
 
@@ -32,6 +38,7 @@ const MAX_WAIT: u32 = 3600;
 pub(super) fn guests(
     document: &Document,
     system: Option<&SystemName>,
+    images: &BTreeMap<ImageName, Image>,
     zones: &Zones,
     datasets: &Datasets,
     scope: &mut Scope<'_>,
@@ -43,6 +50,7 @@ pub(super) fn guests(
         let guest = GuestKey {
             key,
             document,
+            images,
             system: system.map_or("", SystemName::as_str),
         };
         if let Some(resolved) = guest.resolve(raw, zones, datasets, scope)
@@ -57,6 +65,7 @@ pub(super) fn guests(
 struct GuestKey<'a> {
     key: &'a At<String>,
     document: &'a Document,
+    images: &'a BTreeMap<ImageName, Image>,
     system: &'a str,
 }
 
@@ -115,6 +124,7 @@ impl GuestKey<'_> {
                 .at(at.span, "out of range");
         }
         let disk = device::root_disk(raw, scope);
+        check_clone(raw, image.as_ref(), disk.as_ref(), self.images, scope);
         let disks = device::data_disks(self.name(), raw, scope);
         let cards = Cards {
             guest: self.key,
@@ -138,7 +148,7 @@ impl GuestKey<'_> {
             homes,
             image: image?,
             cores,
-            cpu: text(&raw.cpu).unwrap_or_else(|| "host".to_owned()),
+            cpu: device::cpu(raw, scope),
             memory: memory?,
             balloon,
             firmware: device::firmware(raw, scope),
@@ -151,7 +161,7 @@ impl GuestKey<'_> {
             mounts,
             machine,
             pci,
-            usb: device::usb(raw),
+            usb: device::usb(raw, scope),
             agent: or(&raw.agent, true),
             options: option::options(raw, scope),
             onboot: or(&raw.onboot, true),
@@ -161,7 +171,7 @@ impl GuestKey<'_> {
             pool: scope.parse_may(&raw.pool),
             protection: or(&raw.protection, false),
             tags,
-            notes: text(&raw.notes).unwrap_or_default(),
+            notes: notes(raw, scope),
             cloud_init: cloud_init::resolve(raw, &ssh.user, scope),
             ssh,
             nameservers,
@@ -170,6 +180,16 @@ impl GuestKey<'_> {
 
     fn vmid(&self, raw: &document::Guest, scope: &mut Scope<'_>) -> Option<Vmid> {
         let number = raw.vmid.value?;
+        if number == KEEPER {
+            scope
+                .error(
+                    codes::INVALID_VMID,
+                    format!("{number} is the id under which infra keeps disks that outlive guests"),
+                )
+                .at(raw.vmid.span, "taken")
+                .help("destroying a guest with this id would destroy those disks: choose another");
+            return None;
+        }
         match Vmid::new(number) {
             Ok(vmid) => {
                 scope.unique(
@@ -190,6 +210,19 @@ impl GuestKey<'_> {
         }
     }
 
+    /// Whether a dataset that stands before this one is shared under the same tag: it keeps it.
+    fn is_taken(&self, name: &DatasetName, tag: &str) -> bool {
+        let guests = entries(&self.document.guests).iter();
+        let mounts = guests
+            .filter_map(|(_, raw)| raw.value.as_ref())
+            .flat_map(|raw| items(&raw.mounts))
+            .filter_map(|at| at.value.as_ref());
+        mounts
+            .filter(|mount| matches!(or(&mount.via, Via::Virtiofs), Via::Virtiofs))
+            .filter_map(|mount| mount.dataset.value.as_deref())
+            .any(|other| other < name.as_str() && GuestMount::plain_tag(other) == tag)
+    }
+
     fn mounts(
         &self,
         raw: &document::Guest,
@@ -198,7 +231,7 @@ impl GuestKey<'_> {
         scope: &mut Scope<'_>,
     ) -> Vec<GuestMount> {
         let mut out = Vec::new();
-        for at in items(&raw.mounts) {
+        for (place, at) in items(&raw.mounts).iter().enumerate() {
             let Some(mount) = &at.value else { continue };
             let at_path = scope.parse_may(&mount.at).map(|path| path.0);
             let Some(name) = scope.refer::<DatasetName>(Noun::Dataset, &mount.dataset) else {
@@ -246,7 +279,21 @@ impl GuestKey<'_> {
                     .at(self.key.span, format!("runs on `{node}`"))
                     .help("write `via: nfs`");
             }
+            if via == MountVia::Virtiofs && place >= MAX_SHARES {
+                scope
+                    .error(
+                        codes::DEVICE_WITHOUT_PLACE,
+                        format!("a guest has room for {MAX_SHARES} directories by virtiofs"),
+                    )
+                    .at(at.span, "one too many")
+                    .help(
+                        "mount a parent dataset instead, or use `via: nfs` for the last ones of the list",
+                    );
+            }
+            let tag = GuestMount::plain_tag(name.as_str());
+            let is_plain = tag.len() <= GuestMount::LONGEST_TAG && !self.is_taken(&name, &tag);
             out.push(GuestMount {
+                share: (!is_plain).then(|| GuestMount::short_tag(&name)),
                 dataset: name,
                 at: path,
                 via,
@@ -255,6 +302,53 @@ impl GuestKey<'_> {
         }
         out
     }
+}
+
+/// A disk that shares blocks with its template is where the template's is.
+fn check_clone(
+    raw: &document::Guest,
+    image: Option<&ImageName>,
+    disk: Option<&RootDisk>,
+    images: &BTreeMap<ImageName, Image>,
+    scope: &mut Scope<'_>,
+) {
+    if let (Some(disk), Some(raw)) = (disk, &raw.disk.value)
+        && let Some(image) = image.and_then(|name| images.get(name))
+        && let Some(template) = &image.template
+        && let Some(storage) = &template.storage
+        && !template.full
+        && *storage != disk.storage
+    {
+        scope
+            .error(
+                codes::DEVICE_WITHOUT_PLACE,
+                format!(
+                    "a disk that shares blocks with template {} cannot be on `{}`",
+                    template.vmid, disk.storage
+                ),
+            )
+            .at(raw.storage.span, format!("the template is on `{storage}`"))
+            .help("name the template's storage, or write `clone: full` in the image's `template`");
+    }
+}
+
+/// The notes, to which infra adds a line of its own.
+fn notes(raw: &document::Guest, scope: &mut Scope<'_>) -> String {
+    let notes = text(&raw.notes).unwrap_or_default();
+    if let Some(at) = &raw.notes
+        && notes.chars().count() > MAX_NOTES
+    {
+        scope
+            .error(
+                codes::OUT_OF_RANGE,
+                "Proxmox keeps 8192 characters of notes",
+            )
+            .at(
+                at.span,
+                format!("at most {MAX_NOTES}, beside infra's own line"),
+            );
+    }
+    notes
 }
 
 fn seconds(at: &May<Text<Seconds>>, scope: &mut Scope<'_>) -> Option<u32> {

@@ -13,6 +13,7 @@ use crate::inventory::{
     written::At,
 };
 use crate::model::{
+    device::KEEPER,
     ids::{ImageName, Vmid},
     image::{Checksum, Download, Image, ImageSource, Template},
 };
@@ -197,6 +198,15 @@ fn is_disk(name: &str) -> bool {
 fn template(key: &At<String>, raw: &document::Image, scope: &mut Scope<'_>) -> Option<Template> {
     let template = raw.template.as_ref()?.value.as_ref()?;
     let vmid = match Vmid::new(template.vmid.value?) {
+        Ok(vmid) if vmid.number() == KEEPER => {
+            scope
+                .error(
+                    codes::INVALID_VMID,
+                    format!("{vmid} is the id under which infra keeps disks that outlive guests"),
+                )
+                .at(template.vmid.span, "taken");
+            return None;
+        }
         Ok(vmid) => vmid,
         Err(error) => {
             scope

@@ -70,7 +70,7 @@ pub(crate) fn resolve(
     let policies = policy::policies(document, scope);
     let (zpools, datasets) = storage::pools(document, &policies, scope);
     let replicas = replica::replicas(document, &zpools, &datasets, &policies, scope);
-    let guests = guest::guests(document, system.as_ref(), &zones, &datasets, scope);
+    let guests = guest::guests(document, system.as_ref(), &images, &zones, &datasets, scope);
     let ha_rules = availability::rules(document, &guests, scope);
     let sets = network::sets(document, scope);
     let operators = network::operators(document, scope);

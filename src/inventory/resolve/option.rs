@@ -4,6 +4,7 @@ use super::{Scope, names::entries};
 use crate::inventory::{
     codes, document,
     nearest::did_you_mean,
+    source::Span,
     written::{Entries, May},
 };
 use std::collections::BTreeMap;
@@ -35,6 +36,28 @@ const OPEN: &[&str] = &[
     "vga",
     "vmstatestorage",
     "watchdog",
+];
+
+const OS_TYPES: &[&str] = &[
+    "other", "wxp", "w2k", "w2k3", "w2k8", "wvista", "win7", "win8", "win10", "win11", "l24",
+    "l26", "solaris",
+];
+
+const VGA_TYPES: &[&str] = &[
+    "cirrus",
+    "none",
+    "qxl",
+    "qxl2",
+    "qxl3",
+    "qxl4",
+    "serial0",
+    "serial1",
+    "serial2",
+    "serial3",
+    "std",
+    "virtio",
+    "virtio-gl",
+    "vmware",
 ];
 
 /// Options that Proxmox refuses to everybody but `root@pam` itself, root's own tokens included.
@@ -129,12 +152,7 @@ pub(super) fn native(
                 .at(value.span, why)
                 .help("make a resource mapping and write `mapping=NAME`, or leave it out: it is then left alone");
         } else if known.contains(&name.as_str()) || known.contains(&stem) {
-            let text = match text.as_str() {
-                "true" => "1",
-                "false" => "0",
-                text => text,
-            };
-            out.insert(name.clone(), text.to_owned());
+            out.insert(name.clone(), stored(name, text, value.span, scope));
         } else {
             let help = did_you_mean(name, known.iter().copied())
                 .unwrap_or_else(|| "`qm config VMID` prints the options of a guest".to_owned());
@@ -189,13 +207,7 @@ pub(super) fn options(raw: &document::Guest, scope: &mut Scope<'_>) -> BTreeMap<
                 .at(key.span, "has a key of its own")
                 .help(format!("write it as `{instead}`"));
         } else if OPEN.contains(&name.as_str()) {
-            // Proxmox stores switches as numbers.
-            let text = match text.as_str() {
-                "true" => "1",
-                "false" => "0",
-                text => text,
-            };
-            out.insert(name.clone(), text.to_owned());
+            out.insert(name.clone(), stored(name, text, value.span, scope));
         } else {
             let help = did_you_mean(name, OPEN.iter().copied())
                 .unwrap_or_else(|| format!("possible here: {}", OPEN.join(", ")));
@@ -209,4 +221,77 @@ pub(super) fn options(raw: &document::Guest, scope: &mut Scope<'_>) -> BTreeMap<
         }
     }
     out
+}
+
+/// A value as Proxmox stores it, which for switches is a number; one that it would refuse is reported.
+fn stored(name: &str, text: &str, span: Span, scope: &mut Scope<'_>) -> String {
+    let text = match text {
+        "true" => "1",
+        "false" => "0",
+        text => text,
+    };
+    if let Some(expected) = wrong(name, text) {
+        scope
+            .error(
+                codes::INVALID_OPTION,
+                format!("Proxmox does not take `{text}` for `{name}`"),
+            )
+            .at(span, expected);
+    }
+    text.to_owned()
+}
+
+/// What an option expects instead; none when the value will do, or nobody but Proxmox can tell (API schema, PVE 9.2.11).
+fn wrong(name: &str, text: &str) -> Option<String> {
+    let number = |low: f64, high: f64| {
+        let is_one = text
+            .parse::<f64>()
+            .is_ok_and(|value| (low..=high).contains(&value));
+        (!is_one).then(|| {
+            if high.is_finite() {
+                format!("a number from {low} to {high}")
+            } else {
+                format!("a number from {low} on")
+            }
+        })
+    };
+    let whole = |low: u32, high: u32| {
+        let is_one = text
+            .parse::<u32>()
+            .is_ok_and(|value| (low..=high).contains(&value));
+        (!is_one).then(|| format!("a whole number from {low} to {high}"))
+    };
+    let one_of = |all: &[&str], text: &str| {
+        (!all.contains(&text)).then(|| format!("one of {}", all.join(", ")))
+    };
+    let first = |key: &str| {
+        let part = text.split(',').next().unwrap_or_default();
+        part.strip_prefix(key)
+            .and_then(|rest| rest.strip_prefix('='))
+            .unwrap_or(part)
+            .to_owned()
+    };
+    match name {
+        "acpi" | "allow-ksm" | "kvm" | "localtime" | "numa" | "tablet" | "tdf" => {
+            (!matches!(text, "0" | "1")).then(|| "`true` or `false`".to_owned())
+        }
+        "cpulimit" => number(0.0, 128.0),
+        "migrate_downtime" => number(0.0, f64::INFINITY),
+        "cpuunits" => whole(1, 262_144),
+        "migrate_speed" => whole(0, u32::MAX),
+        "shares" => whole(0, 50_000),
+        "sockets" | "vcpus" => whole(1, u32::MAX),
+        "ostype" => one_of(OS_TYPES, text),
+        "vga" => one_of(VGA_TYPES, &first("type")),
+        "watchdog" => one_of(&["i6300esb", "ib700"], &first("model")),
+        "hotplug" => {
+            let parts = ["network", "disk", "cpu", "memory", "usb", "cloudinit"];
+            let will_do = matches!(text, "0" | "1")
+                || text
+                    .split([',', ';', ' '])
+                    .all(|part| parts.contains(&part));
+            (!will_do).then(|| format!("`0`, `1` or some of {}", parts.join(",")))
+        }
+        _ => None,
+    }
 }
