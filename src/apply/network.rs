@@ -67,7 +67,11 @@ impl<P: ProxmoxRead + ProxmoxWrite + ClusterRead + ClusterWrite> World<P> {
         notes: &Notes,
     ) -> Result<(), StepFailure> {
         self.stage(node, writes).await?;
-        self.reload(node, expects, notes).await?;
+        if let Err(failure) = self.reload(node, expects, notes).await {
+            // What stays staged would look like somebody else's to the next run.
+            self.unstage(node, notes).await;
+            return Err(failure);
+        }
         self.prove_access(&BTreeSet::new()).await
     }
 

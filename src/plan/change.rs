@@ -1,5 +1,6 @@
 //! The closed set of everything we can change, and what each change means to the owner.
 
+pub use super::impact::Impact;
 use crate::model::{
     cluster::{EntryKind, EntryWrite},
     dataset::{DatasetDirectory, ZpoolPart},
@@ -14,7 +15,7 @@ use crate::model::{
     ufw::UfwSteps,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 /// What happens to the thing. Shown as `+ ~ -`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,43 +37,6 @@ impl Action {
             Self::Update => "~",
             Self::Delete => "-",
         }
-    }
-}
-
-/// What a change does to what runs, least first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Impact {
-    /// Nothing running notices.
-    Hot,
-    /// Takes effect when the guest next starts.
-    NextBoot,
-    /// Restarts a service or a stack's containers.
-    Restart,
-    /// Reboots the guest or node.
-    Reboot,
-    /// Stops the guest.
-    Stop,
-    /// The guest gets new SSH host keys.
-    HostKeyReset,
-    /// Could cut our own access; runs under a guard.
-    MayCutAccess,
-    /// Data is lost.
-    DestroysData,
-}
-
-impl fmt::Display for Impact {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Hot => "hot",
-            Self::NextBoot => "next boot",
-            Self::Restart => "restarts",
-            Self::Reboot => "reboots",
-            Self::Stop => "stops",
-            Self::HostKeyReset => "resets host keys",
-            Self::MayCutAccess => "may cut access",
-            Self::DestroysData => "destroys data",
-        })
     }
 }
 
@@ -389,8 +353,7 @@ pub enum Operation {
         steps: Vec<PveStep>,
         /// Node of each guest.
         nodes: BTreeMap<Vmid, HostName>,
-        /// A node enforces with nftables, whose service does not understand the dead-man switch: the guard's own timer
-        /// is the only one.
+        /// A node enforces with nftables, which knows no dead-man switch: the guard's timer is the only one.
         #[serde(default)]
         nftables: bool,
     },

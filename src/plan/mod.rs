@@ -14,6 +14,7 @@ mod document;
 mod draft;
 mod guest_config;
 mod hotplug;
+mod impact;
 mod inputs;
 mod order;
 mod property_string;

@@ -123,15 +123,37 @@ async fn what_somebody_else_staged_is_neither_applied_nor_dropped() {
 async fn a_run_that_ended_between_staging_and_applying_is_taken_up() {
     let farm = Farm::with(&wish("vmbr1: {}"), |_| {});
     let plan = farm.plan(&farm.client()).await;
+    let writes = plan.changes.iter().find_map(|change| {
+        if let Operation::ApplyNetwork { writes, .. } = &change.operation {
+            Some(writes)
+        } else {
+            None
+        }
+    });
+    for write in writes.expect("a bridge") {
+        let staged = farm.client().stage_interface("pve1", write).await;
+        staged.expect("staged");
+    }
+    let live = farm.client().network("pve1").await.expect("read");
+    assert!(live.staged.is_some(), "staged and not applied");
+    apply(&farm).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_applied_does_not_stay_staged() {
+    let mut farm = Farm::with(&wish("vmbr1: {}"), |_| {});
+    apply(&farm).await;
+    farm.wish(&wish("vmbr1: {vlan_aware: true}"));
     farm.lab.faults().add(Fault {
         method: Some("PUT".to_owned()),
         path: "/nodes/*/network".to_owned(),
         count: 1,
         effect: Effect::DropBefore,
     });
+    let plan = farm.plan(&farm.client()).await;
     assert!(!farm.apply(&plan).await.is_complete());
     let live = farm.client().network("pve1").await.expect("read");
-    assert!(live.staged.is_some(), "staged and not applied");
+    assert_eq!(live.staged, None);
     apply(&farm).await;
 }
 

@@ -53,7 +53,7 @@ fn every_share_has_a_tag_of_its_own_that_qemu_takes() {
          \x20     - {{dataset: tank/photos/raw, at: /srv/b}}\n\
          \x20     - {{dataset: tank/photos-raw, at: /srv/c}}\n\
          \x20     - {{dataset: tank/{long}, at: /srv/d}}\n\
-         zfs:\n  tank: {{host: pve, datasets: {{media: {{}}, photos: {{}}, photos/raw: {{}}, photos-raw: {{}}, {long}: {{}}}}}}\n"
+         zfs:\n  tank: {{host: pve, datasets: {{media: {{}}, photos: {{datasets: {{raw: {{}}}}}}, photos-raw: {{}}, {long}: {{}}}}}}\n"
     ));
     assert_eq!(summaries(&loaded), [""; 0]);
     let desired = loaded.desired.expect("valid");

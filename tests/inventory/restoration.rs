@@ -180,7 +180,13 @@ fn everything_comes_back_proxy_and_vpn_first() {
     for dataset in ["tank/appdata", "tank/media", "tank/photos"] {
         assert!(files.contains(&dataset), "{files:?}");
     }
-    assert_eq!(loads, ["immich/database.immich.pgdump"]);
+    assert_eq!(
+        loads,
+        [
+            "immich/database.immich.pgdump",
+            "monitoring/grafana.grafana.db.sqlite"
+        ]
+    );
     assert!(made.left.is_empty(), "{:?}", made.left);
     assert!(made.stays.is_empty(), "{:?}", made.stays);
 }

@@ -149,6 +149,7 @@ fn request() -> ProxmoxRequest {
         firewall: true,
         pools: false,
         entries: BTreeSet::new(),
+        mark: None,
     }
 }
 

@@ -407,7 +407,6 @@ async fn the_least_privileges_are_enough_for_what_infra_does_and_no_more() {
             &[("command", "id")],
         ),
         ("POST", "/access/users", &[("userid", "x@pve")]),
-        ("DELETE", "/storage/local", &[]),
     ];
     for (method, path, form) in refused {
         assert_eq!(

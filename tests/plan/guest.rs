@@ -298,7 +298,6 @@ fn what_was_set_by_hand_and_the_inventory_does_not_speak_of_is_named() {
         let net = config(seen, 110).get_mut("net0").expect("a card");
         net.push_str(",rate=10,mtu=1400");
         let config = config(seen, 110);
-        config.insert("startup".to_owned(), "order=3".to_owned());
         config.insert(
             "efidisk0".to_owned(),
             "local-zfs:vm-110-disk-9,size=1M".to_owned(),
@@ -314,7 +313,6 @@ fn what_was_set_by_hand_and_the_inventory_does_not_speak_of_is_named() {
             "? guest 110 intranet: efidisk0 local-zfs:vm-110-disk-9,size=1M",
             "? guest 110 intranet: net0 MTU 1400, which the inventory does not name",
             "? guest 110 intranet: net0 rate (MB/s) 10, which the inventory does not name",
-            "? guest 110 intranet: start order order=3, which the inventory does not name",
             "? guest 110 intranet: tpmstate0 local-zfs:vm-110-disk-8,size=4M",
         ]
     );

@@ -58,7 +58,7 @@ pub(crate) enum Work {
         words: &'static str,
         /// The state that is wanted from now on.
         state: Option<&'static str>,
-        work: Box<Work>,
+        work: Box<Self>,
     },
     Reboot {
         vmid: u32,
