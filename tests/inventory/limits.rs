@@ -2,7 +2,7 @@
 
 use infra::{
     inventory::{BuiltinTemplates, Loaded, load},
-    model::ids::HostName,
+    model::{guest::GuestMount, ids::HostName},
 };
 use std::{fs, path::Path};
 
@@ -61,7 +61,7 @@ fn every_share_has_a_tag_of_its_own_that_qemu_takes() {
     let tags: Vec<String> = desired.guests[&web]
         .mounts
         .iter()
-        .map(|m| m.tag())
+        .map(GuestMount::tag)
         .collect();
     assert_eq!(tags[0], "tank-media");
     assert_eq!(tags[2], "tank-photos-raw");

@@ -54,6 +54,11 @@ fn copies() -> Vec<Copy> {
             sources: vec![
                 dataset("appdata", "tank/appdata"),
                 dump("appdata", "tank/appdata", database),
+                dump(
+                    "appdata",
+                    "tank/appdata",
+                    "monitoring/grafana.grafana.db.sqlite",
+                ),
                 Held {
                     path: "/var/lib/infra/backup/appdata/stage/proxy/configuration.tar".to_owned(),
                     ..dump("appdata", "", "proxy/configuration.tar")
