@@ -7,7 +7,7 @@ DEMO := target/demo
 BUILD_PACKAGES := build-essential pkg-config libssl-dev zlib1g-dev
 LAB_PACKAGES := mmdebstrap systemd-container iproute2 iptables nftables ipset conntrack wireguard-go wireguard-tools btrfs-progs e2fsprogs openssh-client openssh-server curl libarchive-tools
 # The slow suites, each a target `nightly-<suite>`, in the order in which all of them run.
-SUITES := demo drift days kills budget faults firewall drills systems restore live ansible zfs
+SUITES := demo drift days kills budget faults firewall drills systems restore timers live ansible zfs
 export CARGO_TERM_COLOR ?= auto
 
 .PHONY: help deps lab-deps build demo check test nightly bench bench-ansible bench-sanoid $(SUITES:%=nightly-%)
@@ -41,10 +41,8 @@ test: deps lab-deps ## All tests
 	cargo test --locked
 
 NIGHTS := INFRA_NIGHTLY=1 cargo test --locked --test nights -- --nocapture --test-threads=1
-nightly: build lab-deps ## The slow suites on real machines; SUITE=name runs one of them
-	@for suite in $(if $(filter-out all,$(SUITE)),$(SUITE),$(SUITES)); do \
-	  case " $(SUITES) " in *" $$suite "*) ;; *) echo "no suite $$suite: there are $(SUITES)" >&2; exit 2 ;; esac; \
-	  echo "== suite $$suite"; $(MAKE) --no-print-directory nightly-$$suite || exit; done
+nightly: build lab-deps ## The slow suites on real machines, and a report in Markdown; SUITE=name runs one of them
+	@sh tests/nightly.sh target/nightly-report "$(SUITES)" $(filter-out all,$(SUITE))
 nightly-demo:
 	sh tests/demo.sh $(INFRA) target/nightly
 nightly-drift nightly-days nightly-budget:
@@ -70,6 +68,9 @@ nightly-restore:
 	sh tests/backup/databases.sh target/nightly-databases
 	sh tests/backup/night.sh $(INFRA) target/nightly-restore
 	sh tests/backup/disaster.sh $(INFRA) target/nightly-disaster
+# Nights under a real systemd, on the node that runs them.
+nightly-timers:
+	sh tests/timers/systemd.sh $(INFRA) target/nightly-timers
 # The suite for a real Proxmox, rehearsed in the lab.
 nightly-live:
 	tests/live/rehearsal/rehearsal.sh $(INFRA) target/rehearsal

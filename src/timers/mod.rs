@@ -20,16 +20,8 @@ use std::collections::BTreeMap;
 /// Where unit files stand.
 const UNITS: &str = "/etc/systemd/system";
 
-/// The wanted resources of every host, in order. Empty for a system without `nights:`.
+/// The wanted resources of every host, in order. What earlier nights have left is not wanted, also where there are none any more.
 pub fn resources(desired: &Desired) -> BTreeMap<HostName, Vec<Resource>> {
-    match &desired.nights {
-        Some(_) => listed(desired),
-        None => BTreeMap::new(),
-    }
-}
-
-/// The same for a system without `nights:` too, whose hosts may still have timers of before.
-pub fn listed(desired: &Desired) -> BTreeMap<HostName, Vec<Resource>> {
     let mut out: BTreeMap<HostName, Vec<Resource>> = BTreeMap::new();
     for host in desired.all_hosts() {
         let mut list = Vec::new();

@@ -21,3 +21,4 @@ mod kills;
 mod lab;
 #[path = "../days/kills.rs"]
 mod moments;
+mod report;

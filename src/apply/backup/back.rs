@@ -14,7 +14,7 @@ use crate::model::{
 use crate::providers::{
     backup::{
         BackupError, CopiesRead as _, Facts, Into, Returned, aside, aside_back, hash_and_send,
-        load, present, receive, tidy, unpack,
+        load, present, receive, remove, tidy, unpack,
     },
     program::Program,
     shell::{Command, Shell as _},
@@ -288,14 +288,7 @@ pub(super) async fn fetch(back: &Back<'_>, part: &Load) -> Result<String, Backup
     )
     .await;
     // A copy of what the repository has.
-    let _ = near
-        .run(Command::new([
-            "rm",
-            "-rf",
-            "--one-file-system",
-            &folder(back, "back", ""),
-        ]))
-        .await;
+    let _ = remove(near, &folder(back, "back", "")).await;
     let carried = result?;
     if carried.sent.is_success() && carried.received.is_success() {
         return Ok(there);
@@ -314,7 +307,7 @@ pub(super) async fn fetch(back: &Back<'_>, part: &Load) -> Result<String, Backup
 /// Removes a dump that was fetched; what was kept beside it stays.
 pub(super) async fn drop_dump(back: &Back<'_>, host: &HostName, path: &str) {
     let Ok(shell) = back.shell(host) else { return };
-    let _ = shell.run(Command::new(["rm", "-f", "--", path])).await;
+    let _ = remove(shell, path).await;
     if let Some((folder, _)) = path.rsplit_once('/') {
         let words = [
             "rmdir",

@@ -10,7 +10,9 @@ use crate::model::{
     ids::{DatasetName, StackName},
 };
 use crate::providers::{
-    backup::{BackupError, CopiesRead as _, Facts, Into, compare, load},
+    backup::{
+        BackupError, CopiesRead as _, Facts, Into, compare, count, load, remove, remove_dead,
+    },
     shell::{Command, Shell as _},
     ssh::SshHost,
     zfs::{Zfs, ZfsWrite as _},
@@ -61,9 +63,6 @@ pub struct Drilled {
     /// What went wrong. The drill is passed only without any.
     pub errors: Vec<BackupError>,
 }
-
-/// A stamp as `find -name` knows it: a job's name may go on where another's ends.
-const STAMP: &str = "[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]t[0-9][0-9][0-9][0-9][0-9][0-9]";
 
 /// The property that remembers a drill on a dataset.
 const PROVEN: &str = "org.infra:last-proven-restore";
@@ -120,12 +119,6 @@ pub async fn drill(back: &Back<'_>, exercise: &Exercise<'_>) -> Drilled {
     out
 }
 
-async fn remove(shell: &SshHost, path: &str) -> Result<(), BackupError> {
-    let words = ["rm", "-rf", "--one-file-system", "--", path];
-    shell.demand(Command::new(words)).await?;
-    Ok(())
-}
-
 /// A new directory below the job's scratch, with room for what comes. What dead drills left there is removed first.
 async fn scratch(
     back: &Back<'_>,
@@ -144,10 +137,7 @@ async fn scratch(
     shell
         .demand(Command::new(["install", "-d", "-m", "0700", &job.scratch]))
         .await?;
-    let removed = ["-exec", "rm", "-rf", "--one-file-system", "{}", "+"];
-    shell
-        .demand(dead(&job.scratch, &lead).args(removed))
-        .await?;
+    remove_dead(shell, &job.scratch, &lead).await?;
     let room = ["df", "--output=avail", "-B1", "--", &job.scratch];
     let text = shell.demand(Command::new(room)).await?.text();
     let room: u64 = text
@@ -168,12 +158,6 @@ async fn scratch(
         .demand(Command::new(["mkdir", "-m", "0700", "--", &path]))
         .await?;
     Ok(path)
-}
-
-/// Finds what dead drills of a job have left.
-fn dead(scratch: &str, lead: &str) -> Command {
-    let words = ["find", scratch, "-mindepth", "1", "-maxdepth", "1", "-name"];
-    Command::new(words).args([format!("{lead}{STAMP}")])
 }
 
 async fn files(
@@ -261,15 +245,6 @@ async fn files(
     }
 }
 
-/// Files and symbolic links below a path, as they are counted in a source.
-async fn count(shell: &SshHost, path: &str) -> Result<u64, BackupError> {
-    let words = [
-        "find", path, "(", "-type", "f", "-o", "-type", "l", ")", "-printf", ".",
-    ];
-    let output = shell.demand(Command::new(words)).await?;
-    Ok(u64::try_from(output.stdout.len()).unwrap_or(u64::MAX))
-}
-
 async fn dump(
     back: &Back<'_>,
     exercise: &Exercise<'_>,
@@ -329,31 +304,4 @@ pub async fn mark_proven(
             .map_err(|error| failed(dataset.as_str(), error.to_string()))?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::dead;
-
-    #[test]
-    #[expect(clippy::disallowed_methods, reason = "runs find on this machine")]
-    fn only_what_is_left_of_drills_of_the_job_itself_goes() {
-        let folder = tempfile::tempdir().expect("a folder");
-        for name in [
-            "drill-photos-20261130t174713",
-            "drill-photos-old-20261130t174713",
-            "drill-photos-kept",
-            "photos",
-        ] {
-            std::fs::create_dir(folder.path().join(name)).expect("made");
-        }
-        let argv = dead(&folder.path().display().to_string(), "drill-photos-").argv;
-        let output = std::process::Command::new(&argv[0])
-            .args(&argv[1..])
-            .output()
-            .expect("find is there");
-        let found = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert_eq!(found.lines().count(), 1, "{found}");
-        assert!(found.trim().ends_with("/drill-photos-20261130t174713"));
-    }
 }

@@ -3,8 +3,7 @@
 use super::run::Work;
 use crate::backup::{Dump, DumpOf, Night};
 use crate::providers::{
-    backup::{BackupError, Dumped, Source, dump, export, hash_and_send, receive},
-    shell::{Command, Shell as _},
+    backup::{BackupError, Dumped, Source, dump, export, hash_and_send, receive, remove},
     ssh::carry,
 };
 
@@ -54,7 +53,7 @@ async fn dumped(work: &Work<'_>, one: &Dump) -> Result<Dumped, BackupError> {
     .await?;
     let whole = carried.sent.is_success() && carried.received.is_success();
     // What stays behind is a copy of data that the host has anyway, but nobody asked for it.
-    let _ = shell.run(Command::new(["rm", "-f", "--", &one.path])).await;
+    let _ = remove(shell, &one.path).await;
     if whole {
         return Ok(facts);
     }

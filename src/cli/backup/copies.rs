@@ -8,9 +8,8 @@ use crate::model::{
     ids::DatasetName,
 };
 use crate::providers::{
-    backup::{BackupError, CopiesRead as _, MANIFEST, Manifest, Record, Snapshot, Source},
+    backup::{BackupError, CopiesRead as _, MANIFEST, Manifest, Record, Snapshot, Source, remove},
     program::Program,
-    shell::{Command, Shell as _},
     ssh::SshHost,
 };
 
@@ -121,8 +120,7 @@ async fn sources(
         Err(BackupError::Unproven { .. } | BackupError::Engine { code: 1, .. }) => Ok(None),
         Err(error) => Err(error),
     };
-    let words = ["rm", "-rf", "--one-file-system", "--", &place];
-    let _ = shell.run(Command::new(words)).await;
+    let _ = remove(shell, &place).await;
     if let Some(manifest) = manifest.map_err(|error| told(&error))? {
         return Ok((manifest.at, manifest.sources));
     }

@@ -45,18 +45,11 @@ pub(crate) fn run(context: &Context, args: &InstallArgs) -> Result<u8, Failure> 
 async fn install(
     context: &Context,
     args: &InstallArgs,
-    mut session: Session,
+    session: Session,
     walking: &AtomicBool,
 ) -> Result<u8, Failure> {
-    match &session.desired.nights {
-        Some(nights) => can_run(context, &session, nights).await?,
-        // Those of before go.
-        None => {
-            for (host, more) in timers::listed(&session.desired) {
-                let resources = session.compiled.resources.entry(host).or_default();
-                resources.extend(more);
-            }
-        }
+    if let Some(nights) = &session.desired.nights {
+        can_run(context, &session, nights).await?;
     }
     let plan = part(context, &session).await?;
     let how = UpArgs {

@@ -1,12 +1,11 @@
 //! What is done on hosts when something comes back.
 
-use super::error::BackupError;
+use super::{error::BackupError, trees::PATIENCE};
 use crate::model::{
     backup::{Database, Export, ExportOf},
     ids::StackName,
 };
 use crate::providers::shell::{Command, Output, Shell};
-use std::time::Duration;
 
 /// Names of the scripts. Their texts say what they read and how they end.
 const ASIDE_SCRIPT: &str = "infra-backup-aside";
@@ -21,9 +20,6 @@ const TIDY: &str = include_str!("scripts/tidy.sh");
 
 /// How loading ends when the live database is changed and not whole.
 const CHANGED: i32 = 79;
-
-/// A database of a hundred gigabytes on spinning disks.
-const PATIENCE: Duration = Duration::from_hours(12);
 
 /// Where a dump is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,7 +202,7 @@ pub async fn aside<S: Shell>(
     stamp: &str,
 ) -> Result<Option<String>, BackupError> {
     let command = Command::script(ASIDE_SCRIPT, ASIDE).args([path, stamp]);
-    let text = shell.demand(command).await?.text();
+    let text = shell.demand(command.timeout(PATIENCE)).await?.text();
     Ok(Some(text.trim().to_owned()).filter(|kept| kept != "-"))
 }
 

@@ -1,12 +1,11 @@
 //! Dumps of databases and exports, in their own containers.
 
-use super::error::BackupError;
+use super::{error::BackupError, trees::PATIENCE};
 use crate::model::{
     backup::{Database, Export, ExportOf},
     ids::StackName,
 };
 use crate::providers::shell::{Command, Shell};
-use std::time::Duration;
 
 /// Name of the script that dumps a database.
 const DUMP_SCRIPT: &str = "infra-backup-dump";
@@ -18,9 +17,6 @@ const RECEIVE_SCRIPT: &str = "infra-backup-receive";
 const DUMP: &str = include_str!("scripts/dump.sh");
 const EXPORT: &str = include_str!("scripts/export.sh");
 const RECEIVE: &str = include_str!("scripts/receive.sh");
-
-/// A database of a hundred gigabytes on spinning disks.
-const PATIENCE: Duration = Duration::from_hours(12);
 
 /// A dump or an export that is whole.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,6 +12,7 @@ mod error;
 mod manifest;
 mod place;
 mod record;
+mod trees;
 
 #[cfg(test)]
 pub(super) mod stand;
@@ -28,3 +29,4 @@ pub use error::BackupError;
 pub use manifest::{MANIFEST, Manifest};
 pub(super) use place::{exposed, ssh_files, ssh_options};
 pub use record::{Record, Restored, Source, last, remember};
+pub use trees::{count, remove, remove_dead};
