@@ -7,7 +7,7 @@ DEMO := target/demo
 BUILD_PACKAGES := build-essential pkg-config libssl-dev zlib1g-dev
 LAB_PACKAGES := mmdebstrap systemd-container iproute2 iptables nftables ipset conntrack wireguard-go wireguard-tools btrfs-progs e2fsprogs openssh-client openssh-server curl libarchive-tools
 # The slow suites, each a target `nightly-<suite>`, in the order in which all of them run.
-SUITES := demo drift days kills budget faults firewall drills systems restore timers live ansible zfs
+SUITES := demo drift days kills budget faults firewall drills systems restore timers playbooks live ansible zfs
 export CARGO_TERM_COLOR ?= auto
 
 .PHONY: help deps lab-deps build demo check test nightly bench bench-ansible bench-sanoid $(SUITES:%=nightly-%)
@@ -71,6 +71,9 @@ nightly-restore:
 # Nights under a real systemd, on the node that runs them.
 nightly-timers:
 	sh tests/timers/systemd.sh $(INFRA) target/nightly-timers
+# Playbooks on real guests: hardened, updated, and an update that goes wrong.
+nightly-playbooks:
+	sh tests/playbooks/real.sh $(INFRA) target/nightly-playbooks
 # The suite for a real Proxmox, rehearsed in the lab.
 nightly-live:
 	tests/live/rehearsal/rehearsal.sh $(INFRA) target/rehearsal

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# run.sh INFRA FOLDER: the flagship in the lab with real guests, then nothing to do: `infra up` against Ansible with the same
-# desired state, in one run. Needs root, the lab's packages, and `ansible-playbook` with `proxmoxer` and `requests` beside it
+# run.sh INFRA FOLDER: the flagship in the lab with real guests, then nothing to do, then one line of one stack changed: `infra up`
+# against Ansible with the same desired state, in one run. Needs root, the lab's packages, and `ansible-playbook` with `proxmoxer` and `requests` beside it
 # (`pip install ansible proxmoxer requests`; ANSIBLE_BIN names the folder when it is not in PATH).
 set -euo pipefail
 infra=$(realpath "$1") folder=$2 here=$(cd "$(dirname "$0")" && pwd)
@@ -29,4 +29,15 @@ playbook=(ip netns exec "$network" ansible-playbook -i desired/hosts.json "$here
 ours=$(best "$infra" -i $system --lab up --yes --no-verify)
 theirs=$(best "${playbook[@]}")
 "$infra" -i $system --lab plan --exit-code
-echo "nothing to do: infra up $ours s, ansible-playbook $theirs s, ratio $(echo "scale=1; $theirs / $ours" | bc)"
+ratio() { echo "$1: infra up $2 s, ansible-playbook $3 s, ratio $(echo "scale=1; $3 / $2" | bc)"; }
+ratio "nothing to do" "$ours" "$theirs"
+# One line of a compose file, which makes a container anew; each side has a value that the other has not written.
+line() { sed -i "s/max-file: \"[0-9]*\"/max-file: \"$1\"/" "$2" && grep -q "max-file: \"$1\"" "$2"; }
+line 4 templates/node-exporter/compose.yaml
+ours=$(seconds "$infra" -i $system --lab up --yes --no-verify)
+"$infra" -i $system --lab plan --exit-code
+line 5 desired/files/extranet/node-exporter/compose.yaml
+theirs=$(seconds "${playbook[@]}")
+runs=$("$infra" -i $system --lab vm ssh extranet -- sudo docker inspect --format "'{{index .HostConfig.LogConfig.Config \"max-file\"}}'" node-exporter-node-exporter-1)
+[ "$runs" = 5 ] || { echo "Ansible did not change the container: $runs" >&2; exit 1; }
+ratio "one line" "$ours" "$theirs"

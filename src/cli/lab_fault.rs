@@ -104,7 +104,7 @@ pub(crate) struct HostArgs {
     /// What happens
     #[arg(value_enum)]
     trouble: Trouble,
-    /// For unhealthy: the compose service
+    /// For unhealthy: the compose service; with `@TEXT` only while it runs an image that has TEXT in its name
     #[arg(long, required_if_eq("trouble", "unhealthy"))]
     service: Option<String>,
     /// For slow: how much longer every command takes

@@ -317,7 +317,7 @@ pub(super) fn write_receipt(session: &Session, receipt: &Receipt) -> Result<Path
 /// The exit code of a run.
 pub(super) fn ended(receipt: &Receipt) -> u8 {
     let interrupted = receipt.failed().next().is_none();
-    let rolled_back = receipt.failed().any(|change| says(change, "rolled back"));
+    let rolled_back = receipt.failed().any(is_rolled_back);
     if receipt.is_reverted() {
         exit::REVERTED
     } else if interrupted {
@@ -329,6 +329,11 @@ pub(super) fn ended(receipt: &Receipt) -> u8 {
     } else {
         exit::FAILED
     }
+}
+
+/// Whether a stack did not get well and runs its release of before.
+pub(super) fn is_rolled_back(change: &ChangeReceipt) -> bool {
+    says(change, "rolled back")
 }
 
 fn says(change: &ChangeReceipt, words: &str) -> bool {

@@ -40,6 +40,11 @@ pub(super) fn asker(
     if let (Some(why), false) = (nobody, matches!(check.from, Endpoint::Host(_))) {
         return Asker::Nobody(why.to_owned());
     }
+    // A node's own packets pass by other rules, and some of its addresses lie in another zone.
+    let here = here.filter(|here| {
+        let mut nodes = desired.nodes.keys();
+        !nodes.any(|node| desired.addresses(node).contains(here))
+    });
     let stands_in = |cidrs: &[ipnet::IpNet]| {
         here.is_some_and(|here| cidrs.iter().any(|cidr| cidr.contains(&here)))
     };

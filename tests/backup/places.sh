@@ -70,14 +70,14 @@ node "mv /home/box/sftp /home/box/away"
 code=0
 lab backup restore host/intranet --live --confirm intranet >said 2>&1 || code=$?
 node "mv /home/box/away /home/box/sftp"
-[ "$code" = 6 ] && grep -q "Nothing came back from sftp" said || wrong "one of five places is gone: exit $code: $(cat said)"
+[ "$code" = 6 ] && grep -q "Nothing came from sftp" said || wrong "one of five places is gone: exit $code: $(cat said)"
 [ "$(sql "$question")" = "$lives" ] || wrong "with one place gone the database did not come back"
 lab backup keys --export >sheet
 grep -q 'OPENSSH PRIVATE KEY' sheet || wrong "the sheet has no key for the box"
 grep -q night-secret sheet || wrong "the sheet has no key for the bucket"
 rm -f sheet
 fault "borg's repository is gone" "there is none at" 'node "mv /home/box/box /home/box/away"' 'node "mv /home/box/away /home/box/box"' backup run box
-fault "borg's password does not fit" "password does not fit" 'node "sh -c '"'"'cp -a /home/box/box /home/box/copy; BORG_PASSPHRASE=$password BORG_NEW_PASSPHRASE=other BORG_BASE_DIR=/root/night borg key change-passphrase /home/box/box'"'"'"' 'node "sh -c '"'"'rm -rf /home/box/box; mv /home/box/copy /home/box/box; chown -R box: /home/box/box'"'"'"' backup run box
+fault "borg's password does not fit" "password does not fit" 'node "sh -c '"'"'cp -a /home/box/box /home/box/copy; BORG_PASSPHRASE=$password BORG_NEW_PASSPHRASE=other BORG_BASE_DIR=/root/night borg key change-passphrase /home/box/box; chown -R box: /home/box/box'"'"'"' 'node "sh -c '"'"'rm -rf /home/box/box; mv /home/box/copy /home/box/box; chown -R box: /home/box/box'"'"'"' backup run box
 fault "borg is missing" "not installed" 'node "mv /usr/bin/borg /usr/bin/borg.away"' 'node "mv /usr/bin/borg.away /usr/bin/borg"' backup run box
 fault "the server behind SFTP is another one" "verification failed\|exit status 255\|unable to start" 'sed -i "s|$host_key|$other_key|" inventory/media-server-home/storage.yaml' 'sed -i "s|$other_key|$host_key|" inventory/media-server-home/storage.yaml' backup run sftp
 fault "the server behind borg is another one" "verification failed" 'sed -i "s|$host_key|$other_key|" inventory/media-server-home/storage.yaml' 'sed -i "s|$other_key|$host_key|" inventory/media-server-home/storage.yaml' backup run box

@@ -192,6 +192,10 @@ async fn a_zone_is_spoken_for_by_who_stands_in_it() {
     assert_eq!((who.as_str(), verdict), ("here", Verdict::Passed));
     let (who, verdict) = asked_by("lan", HERE, None).await;
     assert_eq!((who.as_str(), verdict), ("intranet", Verdict::Passed));
+    // Nights run on the node: its own packets pass by other rules, and into the DMZ they come from there.
+    let node: IpAddr = [192, 168, 1, 10].into();
+    let (who, _) = asked_by("lan", HERE, Some(node)).await;
+    assert_eq!(who, "intranet");
     let (who, verdict) = asked_by("dmz", HERE, Some(operator)).await;
     assert_eq!((who.as_str(), verdict), ("extranet", Verdict::Passed));
     let (who, verdict) = asked_by("dmz", [10, 10, 10, 2].into(), Some(operator)).await;

@@ -41,8 +41,12 @@ if [ -z "${INFRA_TIMERS_KEEP-}" ]; then
 	"$infra" -i "$system" lab up
 	# The host of the nights is one of the operators.
 	sed -i 's/operators: \[192.168.1.50\]/operators: [192.168.1.50, 192.168.1.10, 10.10.10.1]/' "$system/system.yaml"
-	node "sh -c 'mkdir -p /root/told && cd /root/told && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key -out ca.crt -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:TRUE'" >/dev/null
+	node "sh -c 'mkdir -p /root/told && cd /root/told && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=night && openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key -out csr -subj /CN=localhost && echo subjectAltName=DNS:localhost >names && openssl x509 -req -in csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out crt'" >/dev/null
 	node "cat /root/told/ca.crt" >"$system/told-ca.pem"
+	# Half a day before its hour a backup is due already: none is, once it has been made.
+	day=$(date -u -d '+3 days' +%a | tr '[:upper:]' '[:lower:]')
+	sed -i -e "s/schedule: .* \(0[23]:30\)$/schedule: weekly $day \1/" -e "s/drill: .*/drill: weekly $day 05:00/" "$system/storage.yaml"
+	[ "$(grep -c "weekly $day 0[235]:[03]0" "$system/storage.yaml")" = 4 ]
 	cat >"$system/nights.yaml" <<E2
 nights:
   host: pve
@@ -64,7 +68,7 @@ class Told(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain("/root/told/ca.crt", "/root/told/key")
+context.load_cert_chain("/root/told/crt", "/root/told/key")
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 8443), Told)
 server.socket = context.wrap_socket(server.socket, server_side=True)
 server.serve_forever()

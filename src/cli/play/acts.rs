@@ -16,12 +16,17 @@ use crate::providers::{
     shell::{Command, Shell as _},
     ssh::SshHost,
 };
-use std::time::{Duration, Instant};
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
 
 /// Services get so long to answer before a check counts.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A host that is not back by then is looked after by its owner.
 const BOOT: Duration = Duration::from_mins(10);
+/// Snapshots of one label are apart by this.
+const NEXT_NAME: Duration = Duration::from_secs(1);
 const REBOOT_REQUIRED: &str = "/run/reboot-required";
 
 /// An act with what it is done to.
@@ -32,6 +37,8 @@ pub(super) struct Doing<'a> {
     pub(super) lab: Option<&'a Lab>,
     /// Whether anything of the batch changes: what only goes before a change is left out without one.
     pub(super) changes: bool,
+    /// When the last snapshot was taken.
+    pub(super) snapshot: Cell<Option<Instant>>,
 }
 
 /// An act in words, for `--check` and for the question.
@@ -116,9 +123,15 @@ impl Doing<'_> {
                 if session.desired.zpools.is_empty() {
                     return Ok(exit::DONE);
                 }
+                // Names have seconds, and a batch may take less than one.
+                if let Some(last) = self.snapshot.get() {
+                    tokio::time::sleep(NEXT_NAME.saturating_sub(last.elapsed())).await;
+                }
                 let mut whole = context.in_folder(&session.world.folder);
                 whole.global.on = None;
-                zfs::nightly::labelled(&whole, session, label).await
+                let code = zfs::nightly::labelled(&whole, session, label).await?;
+                self.snapshot.set(Some(Instant::now()));
+                Ok(code)
             }
             Act::Backup => {
                 let mut whole = context.in_folder(&session.world.folder);

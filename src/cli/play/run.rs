@@ -22,7 +22,10 @@ use crate::model::playbook::Playbook;
 use crate::plan::{Plan, change::Change};
 use crate::playbook::tasks;
 use crate::view::human;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 /// Runs it.
 pub(super) fn run(context: &Context, args: &PlayArgs, name: &str) -> Result<u8, Failure> {
@@ -182,8 +185,10 @@ async fn batches(
         session,
         lab,
         changes,
+        snapshot: Cell::new(None),
     };
     let count = works.len().div_ceil(size);
+    let mut worst = exit::DONE;
     for (number, works) in works.chunks(size).enumerate() {
         if count > 1 {
             let names: Vec<&str> = works.iter().map(|work| work.host.name.as_str()).collect();
@@ -195,6 +200,9 @@ async fn batches(
         }
         let code = one(&doing, playbook, works, &mut receipts).await?;
         if code != exit::DONE {
+            worst = code;
+        }
+        if !goes_on(code) {
             if number + 1 < count {
                 context
                     .terminal
@@ -203,7 +211,12 @@ async fn batches(
             return Ok((code, receipts));
         }
     }
-    Ok((exit::DONE, receipts))
+    Ok((worst, receipts))
+}
+
+/// Whether what comes next is begun. A stack that went back runs as it did before, and holds up nobody.
+const fn goes_on(code: u8) -> bool {
+    matches!(code, exit::DONE | exit::ROLLED_BACK)
 }
 
 /// One batch: its parts in order, then a last look. Whatever ends it early, handlers that were called by then run.
@@ -220,7 +233,7 @@ async fn one(
     owed.call(&seen)?;
     let mut went = Went::default();
     let mut ended = parts(doing, works, &seen, receipts, &mut went).await;
-    let is_whole = matches!(ended, Ok(exit::DONE));
+    let is_whole = ended.as_ref().is_ok_and(|code| goes_on(*code));
     if !is_whole && !matches!(ended, Ok(exit::INTERRUPTED)) {
         let called = seen.called(&before, &went.done, &went.tried);
         if !called.is_empty() {
@@ -236,7 +249,7 @@ async fn one(
     owed.settle(&seen, |host, name| {
         !is_whole && seen.is_owed(&before, &went.done, host, name)
     })?;
-    if !matches!(ended, Ok(exit::DONE)) {
+    if !is_whole {
         return ended;
     }
     let again = batch::look(session, works, &owed)
@@ -260,7 +273,7 @@ struct Went {
     tried: Vec<String>,
 }
 
-/// The parts of a batch, until one fails.
+/// The parts of a batch, until one fails that others may need.
 async fn parts(
     doing: &Doing<'_>,
     works: &[Work],
@@ -268,6 +281,7 @@ async fn parts(
     receipts: &mut Vec<serde_json::Value>,
     went: &mut Went,
 ) -> Result<u8, Failure> {
+    let mut ended = exit::DONE;
     for part in seen.parts(works) {
         if !part.changes.is_empty() {
             let code = changes(doing, part.changes, receipts, went).await?;
@@ -282,11 +296,14 @@ async fn parts(
                     .context
                     .terminal
                     .complain(&format!("failed: {}", words(act, &part.hosts)));
-                return Ok(code);
+                if !goes_on(code) {
+                    return Ok(code);
+                }
+                ended = code;
             }
         }
     }
-    Ok(exit::DONE)
+    Ok(ended)
 }
 
 /// Changes as a plan of their own, carried out and told.

@@ -92,7 +92,12 @@ pub(super) async fn deploy(
             .contains(change.id.as_str())
             .then(|| release.stack.clone())
     });
-    Ok((up::ended(&receipt), back.collect()))
+    // One that could not even go back is worse than those that did.
+    let code = match up::ended(&receipt) {
+        exit::ROLLED_BACK if !receipt.failed().all(up::is_rolled_back) => exit::PARTIAL,
+        code => code,
+    };
+    Ok((code, back.collect()))
 }
 
 /// Locks the images of today, deploys, and gives the stacks that went back their old images again.

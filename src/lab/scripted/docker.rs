@@ -357,9 +357,12 @@ impl Docker {
     }
 
     fn health(&self, container: &Container) -> &'static str {
-        let is_well = container.state == "running"
-            && !container.is_sick
-            && !self.sick.contains(&container.service);
+        let is_meant = |sick: &String| match sick.split_once('@') {
+            Some((service, text)) => container.service == service && container.image.contains(text),
+            None => container.service == *sick,
+        };
+        let is_well =
+            container.state == "running" && !container.is_sick && !self.sick.iter().any(is_meant);
         match (container.has_healthcheck, is_well) {
             (true, true) => "healthy",
             (true, false) => "unhealthy",

@@ -18,7 +18,7 @@ pub enum HostTrouble {
     PullFails,
     /// The containers of this compose service fail their healthcheck.
     Unhealthy {
-        /// Service.
+        /// Service; `SERVICE@TEXT` only while it runs an image that has the text in its name.
         service: String,
     },
     /// Every command takes so much longer.

@@ -11,6 +11,8 @@ const ENGINE: &str = include_str!("scripts/engine.sh");
 
 /// Where the program finds its secret files while it runs: `<RUN>/<job>/secret`.
 pub const SECRETS: &str = "secret";
+/// What SSH writes there of itself; told when the program fails.
+pub const SSH_LOG: &str = "ssh.log";
 
 /// Terabytes over a home's line.
 const PATIENCE: Duration = Duration::from_hours(72);

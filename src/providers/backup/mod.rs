@@ -24,7 +24,7 @@ pub use back::{
 };
 pub use copies::{CopiesRead, CopiesWrite, Counts, Damage, Forgotten, Returned, Snapshot, Summary};
 pub use dump::{Dumped, dump, export, hash_and_send, receive};
-pub use engine::{Counted, Invocation, Ran, SECRETS};
+pub use engine::{Counted, Invocation, Ran, SECRETS, SSH_LOG};
 pub use error::BackupError;
 pub use manifest::{MANIFEST, Manifest};
 pub(super) use place::{exposed, ssh_files, ssh_options};

@@ -162,6 +162,21 @@ fn secrets_are_there_while_the_program_runs_and_gone_afterwards() {
 }
 
 #[test]
+fn what_ssh_said_is_told_when_the_program_fails() {
+    let script =
+        "echo 'Host key verification failed.' >\"$INFRA_BACKUP_SECRET/ssh.log\"; exit ${CODE-81}";
+    for (settings, word) in [("", "Host key verification failed."), ("CODE=0", "")] {
+        let stand = Stand::new(&[("borg", &format!("{settings}\n{script}"))]);
+        let invocation = Invocation {
+            argv: vec!["borg".to_owned()],
+            ..Invocation::default()
+        };
+        let ran = block_on(invocation.run(&stand, "nightly")).expect("it ran");
+        assert_eq!(String::from_utf8_lossy(&ran.output.stderr), word);
+    }
+}
+
+#[test]
 fn what_cannot_be_mounted_or_is_missing_is_no_run() {
     let stand = Stand::new(&[
         (

@@ -6,7 +6,9 @@ use crate::model::{
     retention::Retention,
     secret::SecretValues,
 };
-use crate::providers::backup::{BackupError, Invocation, SECRETS, exposed, ssh_files, ssh_options};
+use crate::providers::backup::{
+    BackupError, Invocation, SECRETS, SSH_LOG, exposed, ssh_files, ssh_options,
+};
 
 /// How our archives are told from others'.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +62,12 @@ pub(super) fn environment(
                 &format!("ssh://{}@{}:{}/{path}", place.user, place.host, place.port),
             );
             let folder = format!("{RUN}/{}/{SECRETS}", job.name);
-            set("BORG_RSH", &format!("ssh {}", ssh_options(&folder)));
+            // borg closes before it has read why SSH ended: SSH writes that into a file.
+            let log = format!("{folder}/{SSH_LOG}");
+            set(
+                "BORG_RSH",
+                &format!("ssh {} -E {log}", ssh_options(&folder)),
+            );
             out.files = ssh_files(place, exposed(values, &place.key)?);
         }
         Repository::S3(_) => {

@@ -44,13 +44,20 @@ fn logged(output: &Output, levels: &[&str]) -> Vec<String> {
 
 const BAD: [&str; 2] = ["ERROR", "CRITICAL"];
 
-/// Its own last message, with what a server said before it; else what it wrote.
+/// Its own last message, with what a server said before it and SSH after it; else what it wrote.
 fn said(output: &Output) -> String {
-    let all = logged(output, &["WARNING", "ERROR", "CRITICAL"]);
+    let mut all = logged(output, &["WARNING", "ERROR", "CRITICAL"]);
     if all.is_empty() {
         return output.complaint();
     }
-    all[all.len().saturating_sub(3)..].join("; ")
+    all.drain(..all.len().saturating_sub(3));
+    let text = String::from_utf8_lossy(&output.stderr);
+    let plain = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with('{'));
+    all.extend(plain.filter(|line| !line.is_empty()).map(str::to_owned));
+    all[all.len().saturating_sub(5)..].join("; ")
 }
 
 /// What an exit code means, as `BORG_EXIT_CODES=modern` has them. 0 is nobody's error.

@@ -76,6 +76,8 @@ const PRUNED: &str = r#"{"type": "log_message", "time": 1796060108.565893, "mess
 {"type": "log_message", "time": 1796060108.5764189, "message": "Would prune:                                 infra.home.nightly-20261130T143059Z Mon, 2026-11-30 17:34:53 [9baf868d]", "levelname": "INFO", "name": "borg.output.list"}
 {"type": "log_message", "time": 1796060110.4580398, "message": "Pruning archive (1/1):                       infra.home.nightly-20261129T143059Z Sun, 2026-11-29 17:34:53 [9baf868d]", "levelname": "INFO", "name": "borg.output.list"}"#;
 const LOCKED: &str = r#"{"type": "log_message", "time": 1796060070.0488508, "message": "Failed to create/acquire the lock /tmp/r/lock.exclusive (timeout).", "levelname": "ERROR", "name": "borg.archiver", "msgid": "LockTimeout"}"#;
+const CLOSED: &str = r#"{"type": "log_message", "time": 1796060070.0488508, "message": "Connection closed by remote host. Is borg working on the server?", "levelname": "ERROR", "name": "borg.archiver", "msgid": "ConnectionClosedWithHint"}
+Host key verification failed."#;
 const MISSING: &str = r#"{"type": "log_message", "time": 1796060094.488456, "message": "/nope: stat: [Errno 2] No such file or directory: '/nope'", "levelname": "WARNING", "name": "borg.archiver", "msgid": "BackupFileNotFoundError"}"#;
 const BROKEN: &str = r#"{"type": "log_message", "time": 1796060075.2552958, "message": "Data integrity error: Segment entry checksum mismatch [segment 2, offset 185]", "levelname": "ERROR", "name": "borg.repository"}
 {"type": "log_message", "time": 1796060075.303326, "message": "Finished full repository check, errors found.", "levelname": "ERROR", "name": "borg.repository"}"#;
@@ -92,8 +94,12 @@ fn exit_codes_are_told_apart() {
     );
     let warned = of(107, MISSING).expect_err("a warning is a failure");
     assert!(warned.to_string().contains("/nope"), "{warned}");
-    let closed = of(81, "").expect_err("no connection");
+    let closed = of(81, CLOSED).expect_err("no connection");
     assert!(matches!(closed, BackupError::Engine { code: 81, .. }));
+    assert!(
+        closed.to_string().contains("Host key verification failed"),
+        "{closed}"
+    );
 }
 
 #[test]

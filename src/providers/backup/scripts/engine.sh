@@ -3,7 +3,8 @@
 # `env NAME=VALUE`, `file BYTES NAME` with exactly so many bytes behind it (written into a folder of its own), `mount
 # SNAPSHOT PATH`, `need PATH`, `in PATH` for the directory to run in, and `end`. Whatever a dead run left mounted is
 # unmounted first; at the end nothing is left. The files of a needed path are counted: `==backup files ALL OWNERS
-# PATH` on standard error; OWNERS are those that infra did not make: neither dumps nor the mark of a dataset.
+# PATH` on standard error; OWNERS are those that infra did not make: neither dumps nor the mark of a dataset. When the
+# program fails, what SSH has written into `ssh.log` beside the secret files follows on standard error.
 # Exit 65 input is cut; 66 a needed path is missing; 67 a snapshot cannot be mounted; 68 the program is missing;
 # 75 another run has the job; else what the program returned.
 set -u
@@ -84,5 +85,7 @@ if [ "$ended" != yes ]; then
 	echo "the input ended early" >&2
 	exit 65
 fi
-"$@" </dev/null
-exit
+code=0
+"$@" </dev/null || code=$?
+[ "$code" = 0 ] || [ ! -s "$run/secret/ssh.log" ] || cat "$run/secret/ssh.log" >&2
+exit "$code"
