@@ -9,6 +9,7 @@ mod engine;
 mod guest;
 mod mounts;
 mod router;
+mod webdav;
 
 pub use mounts::unit_name;
 

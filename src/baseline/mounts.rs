@@ -1,5 +1,6 @@
 //! Datasets mounted into a guest, as systemd mount units, so that everything that needs the data can say so.
 
+use super::webdav;
 use crate::model::{
     desired::Desired,
     device::FilesystemKind,
@@ -7,7 +8,7 @@ use crate::model::{
     host::{ExternalHost, HostMount, HostMountSource},
     ids::HostName,
     resource::{FileResource, FilesystemResource, Reaction, Resource},
-    secret::{Content, Piece},
+    secret::Content,
 };
 use std::{fmt::Write as _, net::IpAddr};
 
@@ -130,21 +131,7 @@ pub(super) fn server(desired: &Desired, host: &HostName) -> Vec<Resource> {
 
 /// The mount units of an external host, with what they need.
 pub(super) fn of_host(host: &ExternalHost) -> Vec<Resource> {
-    let mut out = Vec::new();
-    let webdav: Vec<Piece> = host.mounts.iter().flat_map(login).collect();
-    if !webdav.is_empty() {
-        let head = Piece::Text("# Made by infra; edits are replaced.\n".to_owned());
-        out.push(Resource::Package("davfs2".to_owned()));
-        out.push(Resource::File(FileResource {
-            path: "/etc/davfs2/secrets".to_owned(),
-            content: Content([vec![head], webdav].concat()),
-            owner: "root".to_owned(),
-            group: "root".to_owned(),
-            mode: 0o600,
-            then: vec![],
-            purpose: "WebDAV folders are opened with their passwords".to_owned(),
-        }));
-    }
+    let mut out = webdav::needs(&host.mounts);
     for mount in &host.mounts {
         let unit = unit_name(&mount.at);
         let text = host_unit_text(mount);
@@ -166,35 +153,14 @@ pub(super) fn of_host(host: &ExternalHost) -> Vec<Resource> {
     out
 }
 
-/// A line of davfs2's own file of passwords, which knows quotes.
-fn login(mount: &HostMount) -> Vec<Piece> {
-    match &mount.source {
-        HostMountSource::WebDav {
-            url,
-            user,
-            password,
-            ..
-        } => vec![
-            Piece::Text(format!("{url} {user} \"")),
-            Piece::Secret(password.clone()),
-            Piece::Text("\"\n".to_owned()),
-        ],
-        HostMountSource::Device { .. } => Vec::new(),
-    }
-}
-
 fn host_unit_text(mount: &HostMount) -> String {
     let access = if mount.read_only { "ro," } else { "" };
     let (what, kind, options, after) = match &mount.source {
         HostMountSource::Device { path, fstype } => (path, fstype.as_str(), String::new(), ""),
-        HostMountSource::WebDav {
-            url,
-            owner: (uid, gid),
-            ..
-        } => (
+        HostMountSource::WebDav { url, owner, .. } => (
             url,
             "davfs",
-            format!(",_netdev,uid={uid},gid={gid},file_mode=0664,dir_mode=0775"),
+            format!(",{}", webdav::options(*owner)),
             "Wants=network-online.target\nAfter=network-online.target\n",
         ),
     };

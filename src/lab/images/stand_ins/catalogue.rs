@@ -210,6 +210,18 @@ mod tests {
         }
     }
 
+    /// `bin` and its like are links into `usr`: a link there replaces what it should lead to.
+    #[test]
+    fn links_stand_in_real_directories() {
+        for (name, stand_in) in &catalogue().stand_ins {
+            for path in stand_in.links.keys() {
+                let first = path.split('/').next().unwrap_or_default();
+                let is_merged = ["bin", "sbin", "lib", "lib64"].contains(&first);
+                assert!(!is_merged, "{name}: {path}");
+            }
+        }
+    }
+
     #[test]
     fn scripts_say_what_runs_them() {
         for (name, stand_in) in catalogue().stand_ins {

@@ -84,6 +84,7 @@ fn look(machine: &Machine, words: &[&str]) -> Option<Reply> {
             let names: Vec<&str> = machine.package_names().into_iter().collect();
             Reply::said(format!("{}\n", names.join("\n")))
         }
+        ["/usr/bin/systemd-sysusers", file] if machine.tree.exists(file) => Reply::default(),
         ["/usr/sbin/sshd", "-t"] if machine.has("openssh-server") => Reply::default(),
         _ => return None,
     })
