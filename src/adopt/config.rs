@@ -31,6 +31,8 @@ const ROOT_ONLY: &[&str] = &[
     "keephugepages",
     "parallel",
 ];
+/// Options that Proxmox keeps for guests made long ago, or that change nothing.
+const OLD: &[&str] = &["autostart", "bootdisk", "freeze", "reboot", "smp"];
 /// What is a secret, or the hash of one.
 const SECRET: &[&str] = &["cipassword"];
 
@@ -62,6 +64,8 @@ pub(super) fn place(key: &str, value: &str) -> Place {
         Place::Unsaid("a password is in no inventory")
     } else if ROOT_ONLY.contains(&stem) || ROOT_ONLY.contains(&key) {
         Place::Unsaid("only root@pam itself may set it, so infra could never put it right")
+    } else if OLD.contains(&key) {
+        Place::Unsaid("an old option that infra does not set")
     } else if stem == "unused" {
         Place::Unsaid("a disk that is attached to nothing")
     } else if stem == "hostpci" && !raw(&["mapping"]) {
@@ -106,6 +110,7 @@ mod tests {
             ("usb0", "host=1234:5678", false),
             ("usb0", "mapping=zigbee", true),
             ("args", "-cpu host", false),
+            ("bootdisk", "scsi0", false),
             ("cipassword", "**********", false),
             ("unused0", "local-zfs:vm-1-disk-0", false),
             ("serial0", "socket", true),

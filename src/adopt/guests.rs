@@ -6,11 +6,15 @@ use super::{
     sheet::{Sheet, quoted},
 };
 use crate::model::{
+    adopted::is_dns_name,
     firewall::{PveRule, PveScope},
     ids::{HostName, SystemName, Vmid},
     observed::{ObservedGuest, ObservedNode, ObservedProxmox},
 };
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 /// How the cluster was reached; it becomes part of the inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +63,8 @@ pub fn proxmox(origin: &Origin, seen: &ObservedProxmox) -> Imported {
     out.files.insert("system.yaml".to_owned(), system);
     out.files
         .insert("network.yaml".to_owned(), networks.print());
-    let guests = guests(&origin.system, seen, &mut out);
+    let written: BTreeSet<&str> = nodes.iter().map(|(node, ..)| node.as_str()).collect();
+    let guests = guests(&origin.system, seen, &written, &mut out);
     out.files.insert("guests.yaml".to_owned(), guests);
     firewall(seen, &mut out.unsaid);
     mappings(seen, &mut out.unsaid);
@@ -128,7 +133,29 @@ fn system(
     out.text()
 }
 
-fn guests(system: &SystemName, seen: &ObservedProxmox, out: &mut Imported) -> String {
+/// Why a guest cannot be written: an inventory knows guests by DNS names, each once, on nodes that it has.
+fn unwritable(
+    found: &ObservedGuest,
+    taken: &BTreeSet<&str>,
+    nodes: &BTreeSet<&str>,
+) -> Option<String> {
+    if !nodes.contains(found.node.as_str()) {
+        Some("its node could not be written".to_owned())
+    } else if !is_dns_name(&found.name) {
+        Some("its name is no DNS name; give it one in Proxmox and import again".to_owned())
+    } else if taken.contains(found.name.as_str()) {
+        Some("another guest has its name; give it its own in Proxmox and import again".to_owned())
+    } else {
+        None
+    }
+}
+
+fn guests(
+    system: &SystemName,
+    seen: &ObservedProxmox,
+    nodes: &BTreeSet<&str>,
+    out: &mut Imported,
+) -> String {
     let mark = format!("infra-{system}");
     let mut sheet = Sheet::begin(&[
         "Guests that were there before infra. They are compared with what is written here, option by option in Proxmox's",
@@ -136,6 +163,7 @@ fn guests(system: &SystemName, seen: &ObservedProxmox, out: &mut Imported) -> St
         "inside them is touched. What you do not write is not compared.",
     ]);
     let (mut adopted, mut templates) = (Vec::new(), Vec::new());
+    let mut taken = BTreeSet::new();
     for (vmid, found) in &seen.guests {
         if found.kind != "qemu" {
             out.unsaid.push(format!(
@@ -147,14 +175,20 @@ fn guests(system: &SystemName, seen: &ObservedProxmox, out: &mut Imported) -> St
                 "guest {vmid} {} on {}: infra made it for `{system}`, and its inventory is where it was made from",
                 found.name, found.node
             ));
-        } else if found.template {
+        } else if found.template && nodes.contains(found.node.as_str()) {
             templates.push((vmid, found));
         } else if found.config.is_none() {
             out.unsaid.push(format!(
                 "guest {vmid} {} on {}: its configuration was not read",
                 found.name, found.node
             ));
+        } else if let Some(why) = unwritable(found, &taken, nodes) {
+            out.unsaid.push(format!(
+                "guest {vmid} {} on {}: {why}",
+                found.name, found.node
+            ));
         } else {
+            taken.insert(found.name.as_str());
             adopted.push((vmid, found));
         }
     }

@@ -10,9 +10,10 @@ use crate::model::{
     ids::{HostName, Vmid},
     image::Checksum,
 };
+use crate::plan;
 use crate::providers::proxmox::{
-    CloneOptions, Delivery, GuestRead, GuestWrite, NewVolume, ProxmoxError, ProxmoxRead,
-    ProxmoxWrite, Refusal,
+    CloneOptions, ConfigChange, Delivery, GuestRead, GuestWrite, NewVolume, ProxmoxError,
+    ProxmoxRead, ProxmoxWrite, Refusal,
 };
 use std::{path::Path, time::Duration};
 
@@ -54,6 +55,33 @@ impl<P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite> World<P> {
     }
 
     pub(super) async fn clone_guest(
+        &self,
+        node: &HostName,
+        from: Vmid,
+        options: &CloneOptions,
+        tuning: &str,
+        notes: &Notes,
+    ) -> Result<(), StepFailure> {
+        self.copy_guest(node, from, options, notes).await?;
+        // Before anything else, while the clone is off: options of a drive act at a start.
+        let found = self.api()?.guest(options.vmid).await?;
+        let Some(found) = found else { return Ok(()) };
+        let config = found.config.unwrap_or_default();
+        let live = config.get("scsi0").map_or("", String::as_str);
+        let Some(value) = plan::retune("scsi0", tuning, live) else {
+            return Ok(());
+        };
+        let change = ConfigChange {
+            set: [("scsi0".to_owned(), value)].into(),
+            ..ConfigChange::default()
+        };
+        let Ok(on) = HostName::new(found.node) else {
+            return Ok(());
+        };
+        self.configure_guest(&on, options.vmid, change, notes).await
+    }
+
+    async fn copy_guest(
         &self,
         node: &HostName,
         from: Vmid,

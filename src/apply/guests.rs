@@ -115,9 +115,14 @@ impl<P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite> World<P> {
         (key, mark): (&str, &str),
         error: ProxmoxError,
     ) -> Result<(), StepFailure> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let begun = Instant::now();
+        let mut deadline = begun + Duration::from_secs(20);
         loop {
             if let Some(found) = self.api()?.guest(vmid).await? {
+                // The node works on it: an import or a full clone takes its time, and marks come with its end.
+                if matches!(found.lock.as_deref(), Some("create" | "clone")) {
+                    deadline = (Instant::now() + Duration::from_secs(20)).min(begun + IMPORT_LIMIT);
+                }
                 let config = found.config.unwrap_or_default();
                 let seen = config.get(key).map(|value| value.trim_end());
                 let ours = !mark.is_empty() && seen == Some(mark);

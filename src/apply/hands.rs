@@ -271,6 +271,7 @@ where
                 notes: words,
                 target,
                 full,
+                tuning,
             } => {
                 let options = CloneOptions {
                     vmid: *vmid,
@@ -279,7 +280,7 @@ where
                     target: target.to_string(),
                     full: full.clone(),
                 };
-                self.clone_guest(node, *from, &options, notes).await
+                self.clone_guest(node, *from, &options, tuning, notes).await
             }
             Operation::AllocateDisk {
                 node,

@@ -7,7 +7,11 @@ use super::{
     hands::World,
     walk::{Notes, StepFailure},
 };
-use crate::model::{cluster::EntryKind, ids::HostName, network::SdnWrite};
+use crate::model::{
+    cluster::{Entry, EntryKind},
+    ids::HostName,
+    network::SdnWrite,
+};
 use crate::providers::{
     guard::GuardKind,
     proxmox::{ClusterRead, ClusterWrite, Delivery, ProxmoxError, ProxmoxRead, ProxmoxWrite},
@@ -117,16 +121,22 @@ impl<P: ProxmoxRead + ProxmoxWrite + ClusterRead + ClusterWrite> World<P> {
     ) -> Result<(), StepFailure> {
         let api = self.api()?;
         let is_applied = || async {
-            for kind in [EntryKind::SdnZone, EntryKind::SdnVnet] {
-                let entries = api.entries(kind).await?;
-                if entries.values().any(|entry| entry.contains_key("state")) {
-                    return Ok(false);
-                }
+            let made = api.entries(EntryKind::SdnZone).await?;
+            let vnets = api.entries(EntryKind::SdnVnet).await?;
+            let is_staged = |entry: &Entry| entry.contains_key("state");
+            if made.values().chain(vnets.values()).any(is_staged) {
+                return Ok(false);
             }
             for node in nodes {
                 let there = api.sdn(node.as_str()).await?;
-                let lags =
-                    |zone: &String| there.get(zone).is_some_and(|state| state != "available");
+                let covers = |zone: &String| {
+                    let nodes = made.get(zone).and_then(|entry| entry.get("nodes"));
+                    nodes.is_none_or(|list| list.split(',').any(|one| one == node.as_str()))
+                };
+                let lags = |zone: &String| {
+                    let state = there.get(zone).map(String::as_str);
+                    covers(zone) && state != Some("available")
+                };
                 if zones.iter().any(lags) {
                     return Ok(false);
                 }
@@ -143,7 +153,7 @@ impl<P: ProxmoxRead + ProxmoxWrite + ClusterRead + ClusterWrite> World<P> {
                 "the zones {} are not available on every node",
                 zones.join(", ")
             ),
-            "Datacenter > SDN shows where, and `ifreload -a` on that node says why.",
+            "Datacenter > SDN shows where, and `ifreload -a` on that node says why. A token without `SDN.Audit` sees no zone.",
         ))
     }
 }

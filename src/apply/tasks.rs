@@ -20,6 +20,8 @@ const LOOK_LIMIT: Duration = Duration::from_secs(20);
 /// The HA manager acts within two rounds of ten seconds, and a guest that does not listen is cut off after a minute and
 /// a half.
 const HA_LIMIT: Duration = Duration::from_mins(4);
+/// How long a lock may hold up a run: disks of a guest that moves to another node take their time.
+const BUSY_LIMIT: Duration = Duration::from_hours(2);
 
 impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
     /// Waits for a task that the journal knows.
@@ -123,7 +125,8 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
         notes: &Notes,
         is_so: impl Fn(Option<&ObservedGuest>) -> bool,
     ) -> Result<(), StepFailure> {
-        let mut deadline = Instant::now() + HA_LIMIT;
+        let begun = Instant::now();
+        let mut deadline = begun + HA_LIMIT;
         let mut told = false;
         loop {
             let found = self.api()?.guest(vmid).await?;
@@ -134,15 +137,17 @@ impl<P: ProxmoxRead + ProxmoxWrite> World<P> {
                 notes.tell(format!("asked for; looking until it {what}"));
                 told = true;
             }
-            // Something is at work on it.
-            if found.is_some_and(|found| found.lock.is_some()) {
-                deadline = Instant::now() + HA_LIMIT;
+            // Something is at work on it. A lock may also have stayed behind: nobody waits for that for ever.
+            let lock = found.and_then(|found| found.lock);
+            if lock.is_some() {
+                deadline = (Instant::now() + HA_LIMIT).min(begun + BUSY_LIMIT);
             }
             if Instant::now() > deadline {
+                let locked = lock.map_or_else(String::new, |lock| format!(" (lock `{lock}`)"));
                 return Err(StepFailure::told(
                     format!(
-                        "Proxmox said OK, and {} s later guest {vmid} is still not as asked: it never {what}",
-                        HA_LIMIT.as_secs()
+                        "Proxmox said OK, and {} s later guest {vmid} is still not as asked: it never {what}{locked}",
+                        begun.elapsed().as_secs()
                     ),
                     "For a guest under high availability `ha-manager status` on a node says what it waits for. \
                      Run the command again when that is settled: it looks anew.",

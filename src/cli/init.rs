@@ -237,6 +237,6 @@ fn told(
 
 /// What the calls that infra makes need, on `/` (seen in the API schema of PVE 9.2.11).
 const PRIVILEGES: &str = "Datastore.Allocate Datastore.AllocateSpace Datastore.AllocateTemplate Datastore.Audit \
-    Mapping.Audit Mapping.Modify Mapping.Use Pool.Allocate Pool.Audit SDN.Use Sys.AccessNetwork Sys.Audit Sys.Modify VM.Allocate VM.Audit VM.Clone \
+    Mapping.Audit Mapping.Modify Mapping.Use Pool.Allocate Pool.Audit SDN.Allocate SDN.Audit SDN.Use Sys.AccessNetwork Sys.Audit Sys.Console Sys.Modify VM.Allocate VM.Audit VM.Clone \
     VM.Config.CDROM VM.Config.CPU VM.Config.Cloudinit VM.Config.Disk VM.Config.HWType VM.Config.Memory \
     VM.Config.Network VM.Config.Options VM.Migrate VM.PowerMgmt VM.Snapshot VM.Snapshot.Rollback";

@@ -29,6 +29,7 @@ pub(super) async fn carry(
         context.terminal.answer(&human::plan(plan, verbose));
     }
     refuse(plan, args.max_impact)?;
+    crate::cli::doctor::refuse_blindness(session).await?;
     if let Some(failure) = blocked(plan) {
         return Err(failure);
     }

@@ -76,9 +76,13 @@ pub fn needs(desired: &Desired, version: &str) -> Vec<Need> {
             format!("/nodes/{}", node.name),
             "let the node download images",
         );
+        // A role on a node's own path replaces the one on `/`.
+        let path = format!("/nodes/{}", node.name);
+        need("Sys.Audit", path.clone(), "see a node and its firewall");
         if !node.made.is_empty() {
-            let path = format!("/nodes/{}", node.name);
             need("Sys.Modify", path, "make bridges");
+        } else if desired.speaks_of_firewalls() {
+            need("Sys.Modify", path, "write a node's firewall");
         }
         for id in [node.iso_storage.as_str(), node.import_storage.as_str()] {
             need(
@@ -121,12 +125,14 @@ pub fn needs(desired: &Desired, version: &str) -> Vec<Need> {
         }
         if let Some(pool) = &guest.pool {
             let path = format!("/pool/{pool}");
+            need("Pool.Audit", path.clone(), "see pools");
             need("Pool.Allocate", path, "put guests into pools");
         }
         if let Some(image) = desired.images.get(&guest.image)
             && let Some(template) = &image.template
         {
             let path = format!("/vms/{}", template.vmid);
+            need("VM.Audit", path.clone(), "see templates");
             need("VM.Clone", path.clone(), "clone guests from templates");
             if image.source != ImageSource::Template {
                 for (privilege, purpose) in TEMPLATE {
@@ -149,6 +155,10 @@ pub fn needs(desired: &Desired, version: &str) -> Vec<Need> {
             let bridge = format!("/sdn/zones/{zone}/{}", card.bridge);
             need("SDN.Use", bridge, "connect cards to bridges");
         }
+    }
+    for adopted in desired.adopted.values() {
+        let path = format!("/vms/{}", adopted.vmid);
+        need("VM.Audit", path, "see guests that were adopted");
     }
     if !desired.sdn.is_empty() {
         need("SDN.Audit", "/sdn".to_owned(), "see SDN zones");

@@ -1,11 +1,11 @@
 //! What a doctor looks at besides what plans are made of.
 
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// What a user or token may do: path -> privileges, as Proxmox works them out.
+/// What a user or token may do: path -> privilege -> whether it reaches below that path, as Proxmox works them out.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Rights(pub BTreeMap<String, BTreeSet<String>>);
+pub struct Rights(pub BTreeMap<String, BTreeMap<String, bool>>);
 
 impl Rights {
     /// Whether a privilege is held on a path: the nearest path above it that Proxmox lists decides.
@@ -13,7 +13,8 @@ impl Rights {
         let mut at = path;
         loop {
             if let Some(privileges) = self.0.get(at) {
-                return privileges.contains(privilege);
+                let reaches = privileges.get(privilege);
+                return reaches.is_some_and(|below| *below || at == path);
             }
             match at.rsplit_once('/') {
                 Some(("", "")) | None => return false,
@@ -48,13 +49,25 @@ mod tests {
     #[test]
     fn the_nearest_listed_path_decides() {
         let rights = Rights(BTreeMap::from([
-            ("/".to_owned(), BTreeSet::from(["VM.Audit".to_owned()])),
-            ("/storage".to_owned(), BTreeSet::new()),
+            (
+                "/".to_owned(),
+                BTreeMap::from([("VM.Audit".to_owned(), true)]),
+            ),
+            ("/storage".to_owned(), BTreeMap::new()),
         ]));
         assert!(rights.holds("VM.Audit", "/vms/110"));
         assert!(rights.holds("VM.Audit", "/"));
         assert!(!rights.holds("VM.Audit", "/storage/local"));
         assert!(!rights.holds("VM.Allocate", "/vms/110"));
         assert!(!Rights::default().holds("VM.Audit", "/"));
+    }
+
+    /// An entry of the access control list without `propagate`.
+    #[test]
+    fn what_does_not_reach_below_a_path_holds_there_alone() {
+        let audit = BTreeMap::from([("VM.Audit".to_owned(), false)]);
+        let rights = Rights(BTreeMap::from([("/".to_owned(), audit)]));
+        assert!(rights.holds("VM.Audit", "/"));
+        assert!(!rights.holds("VM.Audit", "/vms/110"));
     }
 }

@@ -136,6 +136,9 @@ pub enum Operation {
         target: HostName,
         /// Storage of a full copy; none shares blocks with the template.
         full: Option<String>,
+        /// Options that its boot disk gets in place of the template's: `,discard=on,iothread=1`.
+        #[serde(default)]
+        tuning: String,
     },
     /// Makes a disk that outlives guests.
     AllocateDisk {

@@ -23,7 +23,7 @@ mod removal;
 mod seed_name;
 
 pub use compile::{Compiled, compile};
-pub use diff::{compare, entry_guest};
+pub use diff::{compare, entry_guest, retune};
 pub use document::{Plan, VERSION, fingerprint, plan};
 pub use draft::{Blocked, Obstacle};
 pub use guest_config::drive;

@@ -130,7 +130,9 @@ pub fn removal(
     let Ok(node) = HostName::new(found.node.clone()) else {
         return Err(Indestructible::NotOurs { vmid, name, tag });
     };
-    let disks = disks(config);
+    let mut disks = disks(config);
+    // Proxmox destroys what is attached at the next start, too.
+    disks.extend(staged(&found.pending, &disks));
     let is_data = |disk: &&Held| !matches!(disk.key.as_str(), "scsi0" | "efidisk0" | "tpmstate0");
     for wanted in with_disks {
         let is_it = |disk: &Held| disk.name == *wanted || disk.key == *wanted;
@@ -247,6 +249,16 @@ fn document(system: &SystemName, changes: Vec<Change>, lab: bool) -> Result<Plan
         hosts: 1,
         later: std::collections::BTreeMap::new(),
     })
+}
+
+/// Disks of staged changes that the running configuration does not hold.
+fn staged(pending: &BTreeMap<String, Option<String>>, running: &[Held]) -> Vec<Held> {
+    let set = pending
+        .iter()
+        .filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
+    let mut staged = disks(&set.collect());
+    staged.retain(|disk| !running.iter().any(|held| held.volume == disk.volume));
+    staged
 }
 
 fn disks(config: &BTreeMap<String, String>) -> Vec<Held> {
@@ -389,6 +401,25 @@ mod tests {
             plan(&found, &["scsi0"]),
             Err(Indestructible::NoSuchDisk { .. })
         ));
+    }
+
+    /// Proxmox destroys it with the guest.
+    #[test]
+    fn data_disks_that_wait_for_a_start_must_be_named() {
+        let mut found = guest(&[("scsi0", "local-zfs:vm-112-disk-0,size=16G")]);
+        let staged = "local-zfs:vm-112-disk-3,serial=films,size=5G";
+        found.pending = BTreeMap::from([
+            ("scsi2".to_owned(), Some(staged.to_owned())),
+            ("memory".to_owned(), Some("2048".to_owned())),
+            (
+                "scsi0".to_owned(),
+                Some("local-zfs:vm-112-disk-0,size=16G,ssd=1".to_owned()),
+            ),
+        ]);
+        let Err(Indestructible::TakesDisks { disks, .. }) = plan(&found, &[]) else {
+            panic!("refused")
+        };
+        assert_eq!(disks, ["films"]);
     }
 
     #[test]

@@ -291,10 +291,12 @@ async fn the_rights_that_are_asked_for_are_enough() {
     });
     let plan = farm.plan(&farm.client()).await;
     assert!(!plan.changes.is_empty(), "{plan:#?}");
+    assert!(plan.blocked.is_empty(), "{:#?}", plan.blocked);
     let receipt = farm.apply(&plan).await;
     assert!(receipt.is_complete(), "{receipt:#?}");
     let again = farm.plan(&farm.client()).await;
     assert!(again.changes.is_empty(), "{:#?}", again.changes);
+    assert!(again.blocked.is_empty(), "{:#?}", again.blocked);
 }
 
 /// One option that only root may set is refused by the API too: the check is no rule of our own.

@@ -14,7 +14,7 @@ const CLONES: &str = "images:
     template: {vmid: 9002, storage: local-zfs, clone: full}
 guests:
   leaf:
-    {vmid: 121, image: golden, memory: 1GiB, disk: {storage: local-zfs, size: 8GiB}, nics: [{zone: lan, address: 192.168.1.41}]}
+    {vmid: 121, image: golden, pool: farm, memory: 1GiB, disk: {storage: local-zfs, size: 8GiB, ssd: true}, nics: [{zone: lan, address: 192.168.1.41}]}
   copy:
     {vmid: 122, image: solid, memory: 1GiB, disk: {storage: fast, size: 8GiB}, nics: [{zone: lan, address: 192.168.1.42}]}
 ";
@@ -35,6 +35,9 @@ fn guests_are_cloned_from_a_template_and_a_disk_moves_while_it_is_used() {
         "copied"
     );
     assert!(full.starts_with("fast:vm-122-disk-0"), "{full}");
+    // What its template does not have is there before its first start.
+    let tuned = hand.option(121, "scsi0");
+    assert!(tuned.contains("ssd=1"), "{tuned}");
     lab.settled();
 
     let path = lab.path("inventory/media-server-home/more.yaml");

@@ -292,6 +292,34 @@ fn a_guest_that_proxmox_works_on_is_not_changed_meanwhile() {
     assert_eq!(untouched, NOTHING);
 }
 
+/// An import or a full clone goes on when the answer to it was lost; its marks come with its end.
+#[test]
+fn a_guest_that_is_still_made_is_nobody_elses() {
+    for lock in ["create", "clone"] {
+        let said = drift(|_, seen| {
+            let found = guest(seen, 110);
+            found.lock = Some(lock.to_owned());
+            found.config = Some(BTreeMap::new());
+        });
+        let waits = format!("! guest 110 intranet: Proxmox works on it (lock `{lock}`)");
+        assert_eq!(said, [waits]);
+    }
+}
+
+/// A clone begins with the cloud-init drive of its template.
+#[test]
+fn a_clone_that_was_not_configured_yet_is_ours_by_its_notes() {
+    let said = drift(|_, seen| {
+        guest(seen, 110).status = "stopped".to_owned();
+        let config = config(seen, 110);
+        config.remove("tags");
+        let drive = "local-zfs:vm-110-cloudinit,media=cdrom";
+        config.insert("ide2".to_owned(), drive.to_owned());
+    });
+    assert!(!said.iter().any(|line| line.starts_with('!')), "{said:#?}");
+    assert!(said.iter().any(|line| line.contains("ide2")), "{said:#?}");
+}
+
 #[test]
 fn what_was_set_by_hand_and_the_inventory_does_not_speak_of_is_named() {
     let said = drift(|_, seen| {

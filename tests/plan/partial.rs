@@ -54,14 +54,20 @@ fn an_unknown_level_of_the_firewall_is_not_written_anew() {
 #[test]
 fn a_guest_never_starts_behind_an_unknown_firewall() {
     let system = System::flagship();
-    for level in [PveLevel::Cluster, PveLevel::Guest(vmid(110))] {
+    for level in [
+        PveLevel::Cluster,
+        PveLevel::Guest(vmid(110)),
+        // The main switch waits for these too, and guests wait for the main switch.
+        PveLevel::Guest(vmid(111)),
+        PveLevel::Node(host("pve")),
+    ] {
         let mut seen = system.fresh();
         leave_open(&mut seen, Question::Firewall(level));
         let plan = system.plan(&seen);
         assert!(plan.has(Obstacle::Unknown) && !plan.has(Obstacle::Refused));
         let started: Vec<String> = words(&plan)
             .into_iter()
-            .filter(|line| line.contains("guest 110"))
+            .filter(|line| line.contains("guest 110 intranet"))
             .filter(|line| !line.starts_with("unknown"))
             .collect();
         assert_eq!(started, Vec::<String>::new());

@@ -3,7 +3,7 @@
 use super::{Noun, Scope, names::entries, option};
 use crate::inventory::{codes, document::Document};
 use crate::model::{
-    adopted::Adopted,
+    adopted::{Adopted, is_dns_name},
     ids::{HostName, Vmid},
 };
 use std::collections::BTreeMap;
@@ -16,16 +16,7 @@ pub(super) fn adopted(document: &Document, scope: &mut Scope<'_>) -> BTreeMap<St
             continue;
         };
         // Proxmox's format `dns-name`.
-        let is_name = !name.is_empty()
-            && name.split('.').all(|label| {
-                !label.is_empty()
-                    && !label.starts_with('-')
-                    && !label.ends_with('-')
-                    && label
-                        .bytes()
-                        .all(|b| b.is_ascii_alphanumeric() || b == b'-')
-            });
-        if !is_name {
+        if !is_dns_name(name) {
             scope
                 .error(
                     codes::INVALID_NAME,

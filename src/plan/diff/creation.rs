@@ -2,7 +2,7 @@
 
 use super::{
     disk, drive,
-    guest::{start, subject},
+    guest::{join, start, subject},
     holding, image,
 };
 use crate::model::{
@@ -74,8 +74,12 @@ pub(super) fn create(
                     notes: guest_config::notes(&desired.system, guest),
                     target: node.name.clone(),
                     full: full.then(|| guest.disk.storage.to_string()),
+                    tuning: guest_config::tuning(&guest.disk.tuning),
                 },
             );
+            if let Some(pool) = &guest.pool {
+                join(draft, guest, pool, None, true, vec![cloned.clone()]);
+            }
             let mut set = guest_config::managed(&desired.system, guest);
             set.extend(guest_config::firmware_disks(guest));
             set.extend(disks);

@@ -197,10 +197,23 @@ fn source(
     seen: &ObservedProxmox,
     needs: &mut Vec<String>,
 ) -> Option<String> {
-    let storage = seen
-        .nodes
-        .get(on)
-        .and_then(|node| node.storages.get(disk.storage.as_str()))?;
+    let what = || format!("{} disk {}", subject(guest), disk.name);
+    if let Some(open) = seen.unanswered(&Question::Node(on.clone())) {
+        draft.unknown(what(), open);
+        return None;
+    }
+    let live = seen.nodes.get(on);
+    let Some(storage) = live.and_then(|node| node.storages.get(disk.storage.as_str())) else {
+        draft.block(
+            what(),
+            format!(
+                "it lives on node {on}, which has no storage `{}`",
+                disk.storage
+            ),
+            "Make the storage known there under Datacenter > Storage, or move the guest back.",
+        );
+        return None;
+    };
     if !disk.keep {
         let size = disk.size.as_gib_ceil();
         return Some(format!("{}:{size}{}", disk.storage, options(disk)));
@@ -301,7 +314,9 @@ pub(super) fn retuned(
         .collect()
 }
 
-fn retune(key: &str, options: &str, value: &str) -> Option<String> {
+/// The value of a drive with these options in place of those that differ; none when nothing differs. The options begin
+/// with a comma; what they do not speak of stays.
+pub fn retune(key: &str, options: &str, value: &str) -> Option<String> {
     let volume = value.split(',').next()?;
     let wanted = format!("{volume}{options}");
     if differences(key, &wanted, Some(value)).is_empty() {

@@ -5,7 +5,7 @@ use crate::model::{
     desired::Desired,
     guest::Guest,
     host::Node,
-    ids::{HostName, SystemName, Vmid},
+    ids::{HostName, PoolName, SystemName, Vmid},
     observed::{ObservedGuest, ObservedProxmox},
 };
 use crate::plan::{
@@ -64,6 +64,10 @@ pub(super) fn diff(draft: &mut Draft, desired: &Desired, seen: &ObservedProxmox)
                         }
                     }
                 }
+                // What Proxmox still makes carries no mark yet: it may be what an earlier run asked for.
+                Some(_) | None if matches!(found.lock.as_deref(), Some("create" | "clone")) => {
+                    refuse_locked(draft, guest, found);
+                }
                 Some(_) | None => draft.block(
                     subject(guest),
                     format!(
@@ -84,23 +88,30 @@ pub(super) fn diff(draft: &mut Draft, desired: &Desired, seen: &ObservedProxmox)
     roll(draft, desired);
 }
 
-/// Proxmox refuses changes of a guest that it backs up, moves or takes a snapshot of. What making or cloning locks is an
-/// earlier run of ours, which is taken up.
+/// Proxmox refuses changes of a guest that it works on.
 fn refuse_locked(draft: &mut Draft, guest: &Guest, found: &ObservedGuest) {
     let Some(lock) = found.lock.as_deref() else {
         return;
     };
-    if matches!(lock, "create" | "clone") {
-        return;
-    }
+    let vmid = guest.vmid;
+    let help = match lock {
+        "suspended" => format!(
+            "It sleeps, and its memory lies on a disk: `infra vm start {}` wakes it. Unlocking it would lose that memory.",
+            guest.name
+        ),
+        "create" | "clone" => format!(
+            "Wait until it is made and run the command again. When that was cut off for good (no task of it runs), what is \
+             half made goes with `qm unlock {vmid}` and `qm destroy {vmid}` on the node."
+        ),
+        _ => format!(
+            "Wait until that has ended and run the command again. A lock that stayed behind when its work was cut off goes \
+             with `qm unlock {vmid}` on the node."
+        ),
+    };
     draft.block(
         subject(guest),
         format!("Proxmox works on it (lock `{lock}`)"),
-        format!(
-            "Wait until that has ended and run the command again. A lock that stayed behind when its work was cut off goes \
-             with `qm unlock {}` on the node.",
-            guest.vmid
-        ),
+        help,
     );
 }
 
@@ -137,7 +148,13 @@ fn is_ours(desired: &Desired, guest: &Guest, config: &BTreeMap<String, String>) 
     let noted = config
         .get("description")
         .is_some_and(|text| text.trim_end() == notes);
-    tagged || (noted && !config.contains_key("ide2"))
+    tagged || (noted && !has_seed(config))
+}
+
+/// Whether its drive holds a seed. A clone begins with the cloud-init drive that Proxmox made for its template.
+fn has_seed(config: &BTreeMap<String, String>) -> bool {
+    let drive = config.get("ide2");
+    drive.is_some_and(|value| !value.contains("cloudinit"))
 }
 
 /// Restarts go one after the other, in the guests' start order: the next one waits until the one before answers again.
@@ -213,7 +230,7 @@ fn update(
     let mut needs: Vec<String> = creation::mappings(guest).collect();
     let on = found.status == "running";
     let mut said = Comparison::default();
-    let is_unfinished = !on && !config.contains_key("ide2");
+    let is_unfinished = !on && !has_seed(config);
     if is_unfinished {
         // A clone that was interrupted before it was configured: it has never run.
         needs.push(creation::boot_seed(draft, desired, guest, node));
@@ -378,17 +395,35 @@ fn pool(draft: &mut Draft, guest: &Guest, found: &ObservedGuest, seen: &Observed
     if found.pool.as_deref() == Some(pool.as_str()) {
         return;
     }
+    let exists = creation::has_pool(seen, pool);
+    join(
+        draft,
+        guest,
+        pool,
+        found.pool.as_deref(),
+        exists,
+        Vec::new(),
+    );
+}
+
+/// Proposes to put a guest into a pool.
+pub(super) fn join(
+    draft: &mut Draft,
+    guest: &Guest,
+    pool: &PoolName,
+    from: Option<&str>,
+    exists: bool,
+    needs: Vec<String>,
+) {
     draft.propose(
         &guest.node,
         &format!("{} pool", subject(guest)),
-        Proposal::update("permissions and backups go by pools").field(
-            "pool",
-            found.pool.as_deref(),
-            Some(pool.as_str()),
-        ),
+        Proposal::update("permissions and backups go by pools")
+            .field("pool", from, Some(pool.as_str()))
+            .after(needs),
         Operation::JoinPool {
             pool: pool.clone(),
-            exists: creation::has_pool(seen, pool),
+            exists,
             vmid: guest.vmid,
         },
     );

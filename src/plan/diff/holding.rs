@@ -15,12 +15,19 @@ use crate::plan::draft::Draft;
 use std::collections::BTreeMap;
 
 /// The first question without an answer that decides about a guest. Its firewall is one of them: a guest never runs
-/// unprotected.
+/// unprotected. Any level is, as long as the main switch is off: it is turned only when every level is known.
 pub(super) fn unanswered<'s>(
     guest: &Guest,
     node: &Node,
     seen: &'s ObservedProxmox,
 ) -> Option<&'s Unanswered> {
+    let main_switch = seen.firewall.cluster.options.get("enable");
+    if main_switch.is_none_or(|on| on == "0") {
+        let is_firewall = |open: &&Unanswered| matches!(open.question, Question::Firewall(_));
+        if let Some(open) = seen.unanswered.iter().find(is_firewall) {
+            return Some(open);
+        }
+    }
     let mut asked = vec![
         Question::Guest(guest.vmid),
         Question::Node(node.name.clone()),

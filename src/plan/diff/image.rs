@@ -169,6 +169,17 @@ fn template_on(
         && found.template
     {
         report_old(draft, image, found, &name);
+        // Clones boot from it, and it is what grows.
+        let config = found.config.as_ref();
+        if config.is_some_and(|config| !config.contains_key("scsi0")) {
+            draft.block(
+                name,
+                format!("template {} has no disk `scsi0`", template.vmid),
+                "Guests of infra boot from `scsi0`: attach the template's disk there in a new template, or let infra make \
+                 one: `url:` and `storage:`.",
+            );
+            return None;
+        }
         return Some(Vec::new());
     }
     if image.source == ImageSource::Template {

@@ -22,6 +22,7 @@ mod sdn;
 mod stack;
 
 pub(super) use dataset::{path as directory, subject as dataset_subject};
+pub use disk::retune;
 pub(super) use drive::is_seed_of;
 pub use entry::guest as entry_guest;
 pub(super) use guest::running;

@@ -157,18 +157,26 @@ fn others_stage_nothing(draft: &mut Draft, wanted: &[Wanted], seen: &ObservedPro
 /// Zones that are applied, and not in force on a node that is on.
 fn lagging(desired: &Desired, seen: &ObservedProxmox) -> Vec<(String, HostName, String)> {
     let mut out = Vec::new();
-    for zone in desired.sdn.values() {
+    let applied = |zone: &SdnZone| {
+        let entry = seen.entries.get(&EntryKind::SdnZone);
+        let entry = entry.and_then(|zones| zones.get(&zone.name));
+        entry.is_some_and(|entry| !entry.contains_key("state"))
+    };
+    let is_known = |node: &HostName| {
+        let asked = Question::Node(node.clone());
+        is_on(node, seen) && seen.unanswered(&asked).is_none()
+    };
+    for zone in desired.sdn.values().filter(|zone| applied(zone)) {
         for node in desired
             .nodes
             .keys()
-            .filter(|node| zone.covers(node) && is_on(node, seen))
+            .filter(|node| zone.covers(node) && is_known(node))
         {
-            let state = seen
-                .nodes
-                .get(node)
-                .and_then(|live| live.sdn.get(&zone.name));
-            if let Some(state) = state.filter(|state| *state != "available") {
-                out.push((zone.name.clone(), node.clone(), state.clone()));
+            let live = seen.nodes.get(node);
+            let state = live.and_then(|live| live.sdn.get(&zone.name));
+            let state = state.map_or("not listed", String::as_str);
+            if state != "available" {
+                out.push((zone.name.clone(), node.clone(), state.to_owned()));
             }
         }
     }

@@ -26,7 +26,10 @@ impl Client {
         Ok(Rights(
             paths
                 .into_iter()
-                .map(|(path, privileges)| (path, privileges.into_keys().collect()))
+                .map(|(path, privileges)| {
+                    let reach = privileges.into_iter().map(|(name, below)| (name, below.0));
+                    (path, reach.collect())
+                })
                 .collect(),
         ))
     }
