@@ -50,6 +50,14 @@ impl Job {
         Self::Images,
     ];
 
+    /// Whether it changes nothing.
+    pub const fn only_looks(self) -> bool {
+        matches!(
+            self,
+            Self::Check | Self::Drift | Self::Certificates | Self::Images
+        )
+    }
+
     /// Its word.
     pub const fn word(self) -> &'static str {
         match self {

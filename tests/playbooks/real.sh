@@ -35,6 +35,9 @@ rm -rf inventory templates playbooks
 # By now the lab has built the image behind the tag that the flagship names.
 cp "$tags/jellyfin/jellyfin/_tags/10.10.7" "$moving"
 sed -i "s|jellyfin/jellyfin:10.10.7|jellyfin/jellyfin:night-$$|" templates/images.yaml
+# The lab's guests share this machine's kernel, whose settings are not theirs.
+sed -i -e '/name: kernel messages/,+1d' -e '/key: kernel\./d' playbooks/harden.yaml
+grep -q "net.ipv4.conf.all.send_redirects" playbooks/harden.yaml && ! grep -q "key: kernel" playbooks/harden.yaml
 ends 0 up --yes
 
 say "harden, twice"
@@ -44,7 +47,7 @@ grep -q "Nothing to change" said || wrong "a second time it changed something: $
 for host in intranet extranet; do
 	on "$host" "sshd -T" | grep -qx "maxauthtries 3" || wrong "sshd on $host takes more than three guesses"
 	on "$host" "fail2ban-client status sshd" | grep -q "Currently banned" || wrong "fail2ban on $host does not watch sshd"
-	[ "$(on "$host" "sysctl -n kernel.dmesg_restrict")" = 1 ] || wrong "anybody reads the kernel's messages on $host"
+	[ "$(on "$host" "sysctl -n net.ipv4.conf.all.send_redirects")" = 0 ] || wrong "$host sends redirects"
 done
 ends 0 plan --exit-code
 

@@ -22,6 +22,7 @@ use crate::providers::{
     notify::Kind,
 };
 use crate::view::words;
+use futures_util::future::join_all;
 use std::{
     sync::atomic::AtomicBool,
     time::{Duration, Instant},
@@ -113,23 +114,19 @@ async fn night(
     let mut memory = Memory::read(&session.state);
     let mut outcomes: Vec<Outcome> = Vec::new();
     let patience = Duration::from_secs(args.wait * 60);
-    for job in wanted {
-        context.terminal.tell(&format!("{job} ..."));
-        let mut outcome = jobs::run(context, session, job, patience).await;
-        for line in &mut outcome.lines {
-            *line = voice.clean(line);
+    // What only looks waits most of its time: all of it is asked for side by side.
+    let (looks, acts): (Vec<Job>, Vec<Job>) = wanted.into_iter().partition(|job| job.only_looks());
+    let steps = acts.chunks(1).chain(Some(looks.as_slice()));
+    for jobs in steps {
+        for job in jobs {
+            context.terminal.tell(&format!("{job} ..."));
         }
-        memory.job(&outcome, jiff::Timestamp::now().as_second());
-        if !context.global.json {
-            context.terminal.answer(&outcome.text());
+        let run = jobs
+            .iter()
+            .map(|job| jobs::run(context, session, *job, patience));
+        for outcome in join_all(run).await {
+            outcomes.push(told(context, voice, &mut memory, outcome).await);
         }
-        if outcome.failed() {
-            let title = format!("{system}: {job} failed");
-            voice
-                .say(context, Kind::Failure, &title, &outcome.text())
-                .await;
-        }
-        outcomes.push(outcome);
     }
     let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let is_well = !outcomes.iter().any(Outcome::failed);
@@ -158,6 +155,29 @@ async fn night(
         }));
     }
     Ok(code(&outcomes, kept && memory.unheard == 0))
+}
+
+/// Remembers what became of a job, and says so; a failure at once.
+async fn told(
+    context: &Context,
+    voice: &Voice,
+    memory: &mut Memory,
+    mut outcome: Outcome,
+) -> Outcome {
+    for line in &mut outcome.lines {
+        *line = voice.clean(line);
+    }
+    memory.job(&outcome, jiff::Timestamp::now().as_second());
+    if !context.global.json {
+        context.terminal.answer(&outcome.text());
+    }
+    if outcome.failed() {
+        let title = format!("{}: {} failed", voice.system, outcome.job);
+        voice
+            .say(context, Kind::Failure, &title, &outcome.text())
+            .await;
+    }
+    outcome
 }
 
 /// A single job's own code; for several, whether anything failed.
