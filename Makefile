@@ -10,7 +10,7 @@ LAB_PACKAGES := mmdebstrap systemd-container iproute2 iptables nftables ipset co
 SUITES := demo drift days kills budget faults firewall drills systems restore timers playbooks live ansible zfs
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help deps lab-deps build demo check test nightly bench bench-ansible bench-sanoid $(SUITES:%=nightly-%)
+.PHONY: help deps lab-deps build demo check test check-libzetta nightly bench bench-ansible bench-sanoid $(SUITES:%=nightly-%)
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,10 @@ check: deps ## Formatting, lints, and licences where cargo-deny is installed
 
 test: deps lab-deps ## All tests
 	cargo test --locked
+
+check-libzetta: deps ## Lints and unit tests with the feature libzetta; libzfs_core of this machine, else Debian's, into the cache
+	tests/zfs/rig/headers.sh cargo clippy --locked $(LIBZETTA) --lib --bins --test zfs -- -D warnings
+	tests/zfs/rig/headers.sh cargo test --locked $(LIBZETTA) --lib zfs
 
 NIGHTS := INFRA_NIGHTLY=1 cargo test --locked --test nights -- --nocapture --test-threads=1
 nightly: build lab-deps ## The slow suites on real machines, and a report in Markdown; SUITE=name runs one of them
@@ -81,10 +85,9 @@ nightly-live:
 nightly-ansible:
 	tests/ansible/run.sh $(INFRA) target/nightly-ansible
 # Real OpenZFS in a QEMU guest: built when it is not in the cache, then the whole suite on it, with both engines.
-nightly-zfs:
+nightly-zfs: check-libzetta
 	tests/zfs/rig/rig.sh build
 	INFRA_NIGHTLY=zfs cargo test --locked --test zfs -- --nocapture
-	tests/zfs/rig/headers.sh cargo clippy --locked $(LIBZETTA) --lib --bins --test zfs -- -D warnings
 	INFRA_NIGHTLY=zfs tests/zfs/rig/headers.sh cargo test --locked $(LIBZETTA) --test zfs lzc:: -- --nocapture
 # Apart from what everybody else builds: with the feature the program starts only where libzfs_core is.
 LIBZETTA := --features libzetta --target-dir target/libzetta

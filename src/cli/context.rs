@@ -1,6 +1,7 @@
 //! What every verb has at hand.
 
 use super::{args::Global, env::Env, exit, failure::Failure};
+use crate::providers::ssh::quote_all;
 use crate::view::Terminal;
 use std::path::PathBuf;
 
@@ -9,6 +10,8 @@ pub(crate) struct Context {
     pub(crate) global: Global,
     pub(crate) env: Env,
     pub(crate) terminal: Terminal,
+    /// What a verb chooses where the person chose nothing: `infra zfs apply` is `infra up` on datasets.
+    pub(crate) narrow: Option<String>,
 }
 
 impl Context {
@@ -50,7 +53,13 @@ impl Context {
             },
             env: self.env.clone(),
             terminal: self.terminal,
+            narrow: self.narrow.clone(),
         }
+    }
+
+    /// What a plan is narrowed to.
+    pub(crate) fn on(&self) -> Option<&str> {
+        self.global.on.as_deref().or(self.narrow.as_deref())
     }
 
     /// The lab's folder.
@@ -71,5 +80,22 @@ impl Context {
             text = format!("{text} -i {}", folder.display());
         }
         format!("{text} {verb}")
+    }
+
+    /// The same, with what was chosen by `--on`.
+    pub(crate) fn again_on(&self, verb: &str) -> String {
+        on(self.again(verb), self.global.on.as_deref())
+    }
+
+    /// The same for a plan in a file, which `infra up` makes anew to compare: narrowed as it was.
+    pub(crate) fn again_narrowed(&self, verb: &str) -> String {
+        on(self.again(verb), self.on())
+    }
+}
+
+fn on(command: String, selector: Option<&str>) -> String {
+    match selector {
+        None => command,
+        Some(selector) => format!("{command} --on {}", quote_all([selector])),
     }
 }

@@ -1,8 +1,9 @@
 //! `infra plan`: look, compare, show.
 
-use super::{context::Context, exit, failure::Failure, live, session::Session};
+use super::{context::Context, exit, failure::Failure, live, session::Session, up::Called};
 use crate::model::observed::{Observed, Reading};
 use crate::plan::{Obstacle, Plan, change::Impact};
+use crate::providers::ssh::quote_all;
 use crate::view::human;
 use clap::{Args, ValueEnum};
 use std::{fmt::Write as _, path::PathBuf};
@@ -81,7 +82,8 @@ async fn show(context: &Context, args: &PlanArgs, session: Session) -> Result<u8
         context.terminal.answer(&human::file_diffs(&diffs, verbose));
         context.terminal.answer(&human::plan(&plan, verbose));
         if let Some(file) = &args.out {
-            let again = context.again(&format!("up {}", file.display()));
+            let file = quote_all([file.to_string_lossy()]);
+            let again = context.again_narrowed(&format!("up {file}"));
             context
                 .terminal
                 .tell(&format!("Run `{again}` to carry out exactly this plan."));
@@ -111,7 +113,7 @@ pub(crate) async fn make(
 ) -> Result<(Plan, Observed), Failure> {
     let observed = session.look().await;
     let plan = session.plan(&observed)?;
-    let plan = match &context.global.on {
+    let plan = match context.on() {
         None => plan,
         Some(text) => super::narrow::to(plan, text, &session.desired)?,
     };
@@ -124,6 +126,7 @@ pub(super) async fn same_again(
     context: &Context,
     session: &Session,
     agreed: &Plan,
+    called: &Called,
 ) -> Result<Plan, Failure> {
     let (again, _) = make(context, session).await?;
     if again.without_digests() == agreed.without_digests() {
@@ -133,7 +136,7 @@ pub(super) async fn same_again(
         exit::STALE,
         "something else changed while the snapshots were made: only they were",
     )
-    .hint(format!("Look again: `{}`.", context.again("plan"))))
+    .hint(format!("Look again: `{}`.", called.look(context))))
 }
 
 /// Refuses a plan with too much impact.

@@ -37,7 +37,7 @@ pub(super) async fn carry(
         return Ok(None);
     }
     crate::cli::doctor::refuse_without_rights(session).await?;
-    if !args.yes && !agreed(context, plan).await? {
+    if !args.yes && !agreed(context, plan, &args.called).await? {
         return Err(Failure::new(
             exit::FAILED,
             "nothing was changed: you did not agree",
@@ -46,7 +46,8 @@ pub(super) async fn carry(
     let looked_at_again;
     let plan = if args.snapshot {
         crate::cli::vm_life::snapshot_before(context, session, plan).await?;
-        looked_at_again = crate::cli::plan::same_again(context, session, plan).await?;
+        looked_at_again =
+            crate::cli::plan::same_again(context, session, plan, &args.called).await?;
         &looked_at_again
     } else {
         plan
@@ -56,7 +57,7 @@ pub(super) async fn carry(
     walking.store(false, Ordering::SeqCst);
     let (done, file) = carried?;
     if !context.global.json {
-        let again = context.again("up");
+        let again = args.called.run(context);
         context
             .terminal
             .tell(human::receipt(&done, Some(&file), &format!("`{again}`")).trim_end());

@@ -36,21 +36,18 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> u8 {
         verbose: cli.global.verbose,
         plain: cli.global.no_color || env.no_color,
     });
-    let mut global = cli.global;
-    if let Verb::Zfs(verb) = &cli.command
-        && let Some(narrow) = verb.narrows_to()
-    {
-        global.on.get_or_insert_with(|| narrow.to_owned());
-    }
-    if let Verb::Stack(verb) = &cli.command
-        && let Some(narrow) = verb.narrows_to()
-    {
-        global.on.get_or_insert(narrow);
-    }
+    let narrow = if let Verb::Zfs(verb) = &cli.command {
+        verb.narrows_to().map(str::to_owned)
+    } else if let Verb::Stack(verb) = &cli.command {
+        verb.narrows_to()
+    } else {
+        None
+    };
     let context = Context {
-        global,
+        global: cli.global,
         env,
         terminal,
+        narrow,
     };
     run(&context, cli.command).unwrap_or_else(|failure| failure.tell(context.terminal))
 }

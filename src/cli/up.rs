@@ -56,6 +56,41 @@ pub(crate) struct UpArgs {
     /// Do not run the system's checks afterwards
     #[arg(long)]
     pub(crate) no_verify: bool,
+    /// The words of the verb that runs it
+    #[arg(skip)]
+    pub(crate) called: Called,
+}
+
+/// How a run and its plan are typed: what is told to do next must be what was meant.
+#[derive(Debug, Clone)]
+pub(crate) struct Called {
+    /// The verb that carries out.
+    pub(crate) run: String,
+    /// The verb that only looks.
+    pub(crate) look: String,
+}
+
+impl Default for Called {
+    fn default() -> Self {
+        Self::new("up", "plan")
+    }
+}
+
+impl Called {
+    pub(crate) fn new(run: impl Into<String>, look: impl Into<String>) -> Self {
+        let (run, look) = (run.into(), look.into());
+        Self { run, look }
+    }
+
+    /// The command line that goes on.
+    pub(super) fn run(&self, context: &Context) -> String {
+        context.again_on(&self.run)
+    }
+
+    /// The command line that looks.
+    pub(super) fn look(&self, context: &Context) -> String {
+        context.again_on(&self.look)
+    }
 }
 
 /// Runs the verb.
@@ -65,7 +100,7 @@ pub(crate) fn run(context: &Context, args: &UpArgs) -> Result<u8, Failure> {
 
 async fn up(context: &Context, args: &UpArgs, session: Session) -> Result<u8, Failure> {
     ready(&session)?;
-    let locks = Locks::of(context, &session, "infra up");
+    let locks = Locks::of(context, &session, &format!("infra {}", args.called.run));
     let walking = AtomicBool::new(false);
     let work = locked_up(context, args, session, &walking);
     locks.hold(context, &walking, work).await
@@ -102,7 +137,7 @@ async fn locked_up(
             exit::STALE,
             "the plan is stale: what would be done now differs from it",
         )
-        .hint(format!("Look again: `{}`.", context.again("plan"))));
+        .hint(format!("Look again: `{}`.", args.called.look(context))));
     }
     let mut told = Vec::new();
     let mut has_looked_anew = false;
@@ -140,7 +175,7 @@ async fn locked_up(
             rounds::tell(context, &plan, told);
             let text = "the plan is carried out; what only came into sight with it is not in it";
             let failure = Failure::new(exit::PARTIAL, text);
-            return Err(failure.hint(format!("See what: `{}`.", context.again("plan"))));
+            return Err(failure.hint(format!("See what: `{}`.", args.called.look(context))));
         }
         (plan, before) = (again, after);
     }
@@ -149,9 +184,9 @@ async fn locked_up(
         let text =
             "what is known was carried out; something could not be read and was left as it is";
         let failure = Failure::new(exit::PARTIAL, text);
-        return Err(failure.hint(format!("See what: `{}`.", context.again("plan"))));
+        return Err(failure.hint(format!("See what: `{}`.", args.called.look(context))));
     }
-    if args.no_verify || context.global.on.is_some() {
+    if args.no_verify || context.on().is_some() {
         return Ok(exit::DONE);
     }
     super::verify::show(context, &session, PATIENCE).await
@@ -215,12 +250,16 @@ pub(super) fn blocked(plan: &Plan) -> Option<Failure> {
 }
 
 /// Asks the person.
-pub(super) async fn agreed(context: &Context, plan: &Plan) -> Result<bool, Failure> {
+pub(super) async fn agreed(
+    context: &Context,
+    plan: &Plan,
+    called: &Called,
+) -> Result<bool, Failure> {
     if !context.terminal.can_ask() {
         return Err(
             Failure::new(exit::USAGE, "there is nobody to ask").hint(format!(
                 "Look at `{}`, then agree beforehand with `--yes`.",
-                context.again("plan")
+                called.look(context)
             )),
         );
     }

@@ -123,6 +123,41 @@ fn a_plan_agreed_to_in_a_file_is_carried_out_and_nothing_beside_it() {
     lab.recovers();
 }
 
+/// A verb that is `up` narrowed goes on by its own name, and looks by its own name.
+#[test]
+fn a_narrowed_run_that_fails_names_itself() {
+    let lab = Lab::new();
+    lab.run(&["--lab", "zfs", "apply"]).says(
+        2,
+        &[
+            "there is nobody to ask",
+            "Look at `infra --lab zfs plan`, then",
+        ],
+    );
+    lab.fault(&["host", "pve", "disk-full"]);
+    lab.run(&["--lab", "zfs", "apply", "--yes"]).says(
+        1,
+        &[
+            "No space left on device",
+            "Run `infra --lab zfs apply` to go on from here",
+        ],
+    );
+    lab.run(&["--lab", "up", "--yes", "--on", "dataset/*"])
+        .says(
+            1,
+            &["Run `infra --lab up --on 'dataset/*'` to go on from here"],
+        );
+    lab.fault(&["clear"]);
+    // A narrowed plan in a file is made anew as narrow as it was.
+    let out = ["--lab", "zfs", "plan", "--out", "datasets.json"];
+    let told = "infra --lab up datasets.json --on 'dataset/*'";
+    lab.run(&out).says(0, &[told]);
+    let words = ["--lab", "up", "datasets.json", "--on", "dataset/*", "--yes"];
+    lab.run(&words).says(0, &["Done."]);
+    lab.run(&["--lab", "stack", "deploy", "jellyfin"])
+        .says(2, &["Look at `infra --lab stack plan jellyfin`, then"]);
+}
+
 #[test]
 fn what_nobody_answered_is_not_verified() {
     let lab = Lab::new();

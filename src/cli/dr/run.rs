@@ -13,7 +13,7 @@ use crate::cli::{
     live,
     locks::Locks,
     session::Session,
-    up::{self, UpArgs},
+    up::{self, Called, UpArgs},
     verify,
 };
 use clap::Args;
@@ -50,6 +50,7 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<u8, Failure> {
             max_impact: None,
             snapshot: false,
             no_verify: true,
+            called: Called::new("dr run", "plan"),
         },
     )?;
     if code != exit::DONE {

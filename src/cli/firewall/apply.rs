@@ -15,7 +15,7 @@ use crate::cli::{
     locks::Locks,
     plan::{MaxImpact, refuse},
     session::{GUARD_SECONDS, Lab, Session},
-    up,
+    up::{self, Called},
 };
 use crate::model::{ids::HostName, observed::Observed};
 use crate::plan::{Plan, change::Change};
@@ -110,7 +110,8 @@ async fn apply(
         }
         return Ok(exit::DONE);
     }
-    if !args.yes && !up::agreed(context, &plan).await? {
+    let called = Called::new("firewall apply", "firewall plan");
+    if !args.yes && !up::agreed(context, &plan, &called).await? {
         return Err(Failure::new(
             exit::FAILED,
             "nothing was changed: you did not agree",

@@ -15,7 +15,8 @@ use crate::cli::{
     live,
     locks::Locks,
     session::{self, Lab, Session},
-    system, up,
+    system,
+    up::{self, Called},
 };
 use crate::diagnostic::Diagnostic;
 use crate::model::playbook::Playbook;
@@ -150,7 +151,9 @@ async fn play(
         show(context, &plan, &todo);
     }
     let is_settled = plan.changes.is_empty() && todo.is_empty();
-    if !is_settled && !args.yes && !up::agreed(context, &plan).await? {
+    let name = &playbook.name;
+    let called = Called::new(format!("play {name}"), format!("play {name} --check"));
+    if !is_settled && !args.yes && !up::agreed(context, &plan, &called).await? {
         return Err(Failure::new(
             exit::FAILED,
             "nothing was changed: you did not agree",

@@ -1,7 +1,12 @@
 //! What may be typed behind `infra stack`.
 
 use super::{add, exec, history, list, logs, rollback, status, update, verify};
-use crate::cli::{context::Context, failure::Failure, plan::PlanArgs, up::UpArgs};
+use crate::cli::{
+    context::Context,
+    failure::Failure,
+    plan::PlanArgs,
+    up::{Called, UpArgs},
+};
 use clap::{Args, Subcommand};
 
 /// Compose stacks: deploy, look at, take back
@@ -86,6 +91,10 @@ pub(crate) fn run(context: &Context, verb: &StackVerb) -> Result<u8, Failure> {
                 max_impact: args.max_impact,
                 snapshot: false,
                 no_verify: true,
+                called: Called::new(
+                    typed("stack deploy", &args.stacks),
+                    typed("stack plan", &args.stacks),
+                ),
             };
             crate::cli::up::run(context, &up)
         }
@@ -97,4 +106,14 @@ pub(crate) fn run(context: &Context, verb: &StackVerb) -> Result<u8, Failure> {
         StackVerb::Update(args) => update::run(context, args),
         StackVerb::Verify(args) => verify::run(context, args),
     }
+}
+
+/// A verb with the stacks that were named.
+fn typed(verb: &str, stacks: &[String]) -> String {
+    let mut text = verb.to_owned();
+    for stack in stacks {
+        text.push(' ');
+        text.push_str(stack);
+    }
+    text
 }

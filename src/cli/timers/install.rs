@@ -1,8 +1,15 @@
 //! `infra timers install`: the timers' part of the plan.
 
 use crate::cli::{
-    context::Context, exit, failure::Failure, live, locks::Locks, plan::make, rounds,
-    session::Session, up::UpArgs,
+    context::Context,
+    exit,
+    failure::Failure,
+    live,
+    locks::Locks,
+    plan::make,
+    rounds,
+    session::Session,
+    up::{Called, UpArgs},
 };
 use crate::model::{
     facts::FactsRequest,
@@ -58,6 +65,7 @@ async fn install(
         max_impact: None,
         snapshot: false,
         no_verify: true,
+        called: Called::new("timers install", "timers list"),
     };
     let Some(done) = rounds::carry(context, &how, &session, &plan, walking).await? else {
         if context.global.json {

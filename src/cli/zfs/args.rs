@@ -1,7 +1,12 @@
 //! What may be typed behind `infra zfs`.
 
 use super::{clone, coverage, hold, list, prune, replicate, retention, rollback, snapshot, status};
-use crate::cli::{context::Context, failure::Failure, plan::PlanArgs, up::UpArgs};
+use crate::cli::{
+    context::Context,
+    failure::Failure,
+    plan::PlanArgs,
+    up::{Called, UpArgs},
+};
 use clap::Subcommand;
 
 /// Snapshots, retention, and the health of zpools
@@ -36,7 +41,14 @@ impl ZfsVerb {
 pub(crate) fn run(context: &Context, verb: &ZfsVerb) -> Result<u8, Failure> {
     match verb {
         ZfsVerb::Plan(args) => crate::cli::plan::run(context, args),
-        ZfsVerb::Apply(args) => crate::cli::up::run(context, args),
+        ZfsVerb::Apply(args) => {
+            let called = Called::new("zfs apply", "zfs plan");
+            let args = UpArgs {
+                called,
+                ..args.clone()
+            };
+            crate::cli::up::run(context, &args)
+        }
         ZfsVerb::Snapshot(args) => snapshot::run(context, args),
         ZfsVerb::List(args) => list::run(context, args),
         ZfsVerb::Prune(args) => prune::run(context, args),

@@ -25,6 +25,7 @@ mod here;
     reason = "asks the kernel which boot this is; libzetta takes a `HashMap`"
 )]
 mod lzc;
+mod roll_forward;
 mod survey;
 pub mod transfer;
 pub mod trap;
@@ -36,11 +37,12 @@ pub use border::{ZfsRead, ZfsWrite};
 pub use destroy::{DESTROY_SCRIPT, Destroyed};
 pub use engine::{
     CREATE_SCRIPT, CREATE_ZPOOL_SCRIPT, DIRECTORIES_SCRIPT, FACTS_SCRIPT, HOLD_SCRIPT, OWNER,
-    ROLL_FORWARD_SCRIPT, SNAPSHOT_SCRIPT, SURVEY_SCRIPT, Zfs,
+    SNAPSHOT_SCRIPT, SURVEY_SCRIPT, Zfs,
 };
 pub use error::ZfsError;
 pub use facts::{FACTS, ZfsFacts, parse_facts};
 pub use here::{bookmark, destroy, take};
 #[cfg(feature = "libzetta")]
 pub use lzc::Lzc;
+pub use roll_forward::ROLL_FORWARD_SCRIPT;
 pub use survey::parse_survey;

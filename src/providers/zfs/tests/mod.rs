@@ -4,6 +4,7 @@
 
 mod destroying;
 pub(crate) mod fake;
+mod marking;
 mod recorded;
 mod scripts;
 mod survey;

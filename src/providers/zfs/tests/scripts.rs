@@ -25,14 +25,14 @@ use std::{
 use tempfile::TempDir;
 
 /// A host whose `zfs` and `zpool` answer as a test wrote it into a folder.
-struct Stand {
+pub(super) struct Stand {
     host: HostName,
     folder: TempDir,
 }
 
 impl Stand {
     /// Answers as shell text; `$folder` in it is [`Stand::path`], `$*` the arguments.
-    fn new(zfs: &str, zpool: &str) -> Self {
+    pub(super) fn new(zfs: &str, zpool: &str) -> Self {
         let stand = Self {
             host: "pve".parse().expect("valid"),
             folder: tempfile::tempdir().expect("a folder"),
@@ -47,7 +47,7 @@ impl Stand {
         self.folder.path().canonicalize().expect("it exists")
     }
 
-    fn log(&self) -> String {
+    pub(super) fn log(&self) -> String {
         fs::read_to_string(self.path().join("log")).unwrap_or_default()
     }
 }
