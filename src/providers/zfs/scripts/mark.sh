@@ -25,12 +25,12 @@ failed=0
 flush() { # SNAPSHOT...: all of $pool
 	[ "$#" -gt 0 ] || return 0
 	answer=$(printf '%s\n' "$program" | zfs program -j "$pool" - "$property" "$system" "$@" 2>/dev/null) || answer=
-	for id in "$@"; do
+	for one in "$@"; do
 		case $answer in
-		'{'*"\"$id\":"*) ;;
+		'{'*"\"$one\":"*) ;;
 		'{'*) continue ;;
 		esac
-		zfs set "$property=$system/${id#*@}" "$id" </dev/null || failed=1
+		zfs set "$property=$system/${one#*@}" "$one" </dev/null || failed=1
 	done
 }
 pool=
