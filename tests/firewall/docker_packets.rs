@@ -231,6 +231,16 @@ fn bans_of_others_reach_containers_and_survive_ours() {
     inside("ipset flush crowdsec-blacklists-0");
     assert!(opens());
 
+    // A restart of Docker 26 while its containers run: its isolation of networks stands first, and passes nothing by.
+    inside("iptables -N DOCKER-ISOLATION-STAGE-1");
+    inside("iptables -A DOCKER-ISOLATION-STAGE-1 -j RETURN");
+    inside("iptables -I FORWARD 1 -j DOCKER-ISOLATION-STAGE-1");
+    assert!(rules.is_live("iptables", host.live().as_deref()));
+    let before = host.said("iptables -S FORWARD");
+    host.load(rules);
+    assert_eq!(host.said("iptables -S FORWARD"), before);
+    assert!(opens() && !host.opens("lan", "192.168.1.20:8096"));
+
     // What lets packets pass ours by is not a ban: ours goes before it, once, and takes no second place.
     inside("iptables -I DOCKER-USER 1 -s 192.168.1.7 -j RETURN");
     assert!(host.opens("lan", "192.168.1.20:8096"));

@@ -281,6 +281,10 @@ fn docker_rules_are_live_only_behind_the_hook() {
     ];
     assert_eq!(facts.docker_user.expect("some"), lines);
     assert_eq!(facts.ufw, None);
+    // Docker 26 after a restart with `live-restore`.
+    let restarted = format!("live4 -A FORWARD -j DOCKER-ISOLATION-STAGE-1\n{text}");
+    let facts = parse_facts(&restarted).expect("understood");
+    assert_eq!(facts.docker_user.expect("some"), lines);
     assert_eq!(parse_facts("").expect("understood").docker_user, None);
     parse_facts("nonsense here").expect_err("unexpected");
 }

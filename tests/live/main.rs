@@ -19,7 +19,12 @@ fn the_main_job_on_a_real_proxmox() {
     let run = Run::prepare(&place);
     run.says("what stands in the way", &["doctor"], 0, &[]);
     run.nothing_of_ours_is_there();
-    run.says("up, from nothing", &["up", "--yes"], 0, &["checks hold"]);
+    run.says(
+        "up, from nothing",
+        &["up", "--yes"],
+        0,
+        &["1 of 1 check holds"],
+    );
     run.settled();
     run.says("status", &["status"], 0, &["are well"]);
     the_firewall_comes_back_by_itself(&run);

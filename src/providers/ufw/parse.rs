@@ -165,8 +165,12 @@ const HOOK: &str = "-A FORWARD -j DOCKER-USER";
 /// Whether a rule of a base chain opens nothing beside UFW: one of UFW's own jumps, or a ban.
 fn is_known(line: &str) -> bool {
     let target = target(line);
-    is_ban(line) || target.starts_with("ufw-") || target.starts_with("ufw6-")
+    is_ban(line) || target.starts_with("ufw-") || target.starts_with("ufw6-") || line == ISOLATION
 }
+
+/// Keeps Docker's networks apart: drops, or hands back. Docker before 28 puts it first when it starts again while its
+/// containers run (`live-restore`).
+const ISOLATION: &str = "-A FORWARD -j DOCKER-ISOLATION-STAGE-1";
 
 fn target(line: &str) -> &str {
     let rest = line.split(" -j ").nth(1).unwrap_or("");

@@ -84,9 +84,10 @@ pub fn checks(results: &[CheckResult]) -> String {
     let silent = results.len() - passed - failed - unanswered;
     let _ = write!(
         out,
-        "\n  {} of {} hold",
+        "\n  {} of {} {}",
         passed,
-        words::count(results.len(), "check", "checks")
+        words::count(results.len(), "check", "checks"),
+        if results.len() == 1 { "holds" } else { "hold" }
     );
     if failed > 0 {
         let _ = write!(out, ", {failed} failed");

@@ -9,14 +9,15 @@ nftables_backend() {
 }
 
 # Whether the jump from chain $2 to chain $3 stands before everything there that could let a packet pass it by. Bans may
-# stand before it: what fail2ban and CrowdSec put there drops packets or hands them back; UFW's chains ask its own rules.
+# stand before it: what fail2ban and CrowdSec put there drops packets or hands them back; UFW's chains ask its own rules;
+# Docker's isolation of networks, which a restart of Docker 26 puts first, drops packets or hands them back.
 leads() {
     "$1" -w 10 -S "$2" | while read -r flag _ rule; do
         [ "$flag" = -A ] || continue
         case " $rule" in
             " -j $3") echo yes && break ;;
             *" -j DROP"* | *" -j REJECT"* | *" -j f2b-"* | *" -j crowdsec"* | *" -j CROWDSEC"* | *" -j LOG"*) ;;
-            " -j ufw-"* | " -j ufw6-"*) ;;
+            " -j ufw-"* | " -j ufw6-"* | " -j DOCKER-ISOLATION-STAGE-1") ;;
             *) break ;;
         esac
     done | grep -q yes

@@ -42,7 +42,7 @@ fi
 [ "$verb" = make ] || refuse "$verb is nothing that could be done to a disk"
 is_ours && exit 0
 [ "$(lsblk -dno TYPE "$disk")" != part ] || refuse "$link is a part of a disk"
-[ "$(lsblk -no NAME "$disk" | wc -l)" = 1 ] || refuse "$link is in use: $(lsblk -lno NAME,TYPE,FSTYPE,MOUNTPOINTS "$disk" | sed 1d | tr -s ' \n' ' ')"
+[ "$(lsblk -no NAME "$disk" | wc -l)" = 1 ] || refuse "$link is in use: $(lsblk -lno NAME,TYPE,FSTYPE,MOUNTPOINTS "$disk" | sed "/^$(lsblk -dno NAME "$disk") /d" | tr -s ' \n' ' ')"
 findmnt -n -S "$disk" >/dev/null && refuse "$link is mounted"
 signs=$(wipefs --no-act --noheadings --output TYPE "$disk") || refuse "$link cannot be read"
 [ -z "$signs" ] || refuse "$link holds something: $(printf %s "$signs" | tr '\n' ' ')"

@@ -53,7 +53,7 @@ for word; do
 	esac
 	seen="$seen$disk "
 	[ "$(lsblk -dno TYPE "$disk")" = disk ] || refuse "$link is a part of a disk, or no disk at all"
-	[ "$(lsblk -no NAME "$disk" | wc -l)" = 1 ] || refuse "$link is in use: $(lsblk -lno NAME,TYPE,FSTYPE,MOUNTPOINTS "$disk" | sed 1d | tr -s ' \n' ' ')"
+	[ "$(lsblk -no NAME "$disk" | wc -l)" = 1 ] || refuse "$link is in use: $(lsblk -lno NAME,TYPE,FSTYPE,MOUNTPOINTS "$disk" | sed "/^$(lsblk -dno NAME "$disk") /d" | tr -s ' \n' ' ')"
 	findmnt -n -S "$disk" >/dev/null && refuse "$link is mounted"
 	holders=$(users "$disk")
 	[ -z "$holders" ] || refuse "$link is in use: $holders"
