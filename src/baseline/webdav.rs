@@ -117,9 +117,11 @@ mod tests {
     }
 
     fn accounts(resources: &[Resource]) -> Option<&FileResource> {
-        resources.iter().find_map(|resource| match resource {
-            Resource::File(file) if file.path == ACCOUNTS => Some(file),
-            _ => None,
+        resources.iter().find_map(|resource| {
+            let Resource::File(file) = resource else {
+                return None;
+            };
+            (file.path == ACCOUNTS).then_some(file)
         })
     }
 
