@@ -67,8 +67,8 @@ impl<P: ProxmoxRead + ProxmoxWrite + GuestRead + GuestWrite> World<P> {
         let found = self.api()?.guest(options.vmid).await?;
         let Some(found) = found else { return Ok(()) };
         let config = found.config.unwrap_or_default();
-        let live = config.get("scsi0").map_or("", String::as_str);
-        let Some(value) = plan::retune("scsi0", tuning, live) else {
+        let live = config.get("scsi0");
+        let Some(value) = live.and_then(|live| plan::retune("scsi0", tuning, live)) else {
             return Ok(());
         };
         let change = ConfigChange {

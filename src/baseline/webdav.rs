@@ -15,8 +15,8 @@ const ACCOUNTS: &str = "/etc/sysusers.d/infra-mounts.conf";
 const BUFFER_KIB: u32 = 256;
 
 /// The package, its passwords, its settings, and an account for every owner: davfs2 looks `uid=` up, does not mount what
-/// belongs to nobody ("can't read user data base"), and refuses `chown` to numbers without a name. An owner that has an
-/// account of another name keeps it.
+/// belongs to nobody ("can't read user data base"), and refuses `chown` to numbers without a name. Where an owner's number has an
+/// account already, that one serves; systemd-sysusers then gives ours, which nobody can log in to, a number of its own.
 pub(super) fn needs(mounts: &[HostMount]) -> Vec<Resource> {
     let mut passwords = Vec::new();
     let mut owners = BTreeSet::new();

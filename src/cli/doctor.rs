@@ -86,21 +86,21 @@ async fn agents(
     join_all(answers).await.into_iter().flatten().collect()
 }
 
-/// Refuses to write with rights that will not do; one question, before the first write.
-pub(crate) async fn refuse_without_rights(session: &Session) -> Result<(), Failure> {
-    lacks(&lacking(session).await, "nothing was changed")
+/// Refuses to write with rights that will not do.
+pub(crate) fn refuse_without_rights(lacking: &[Need]) -> Result<(), Failure> {
+    lacks(lacking, "nothing was changed")
 }
 
 /// Refuses to compare with rights that hide what is there: Proxmox leaves out of its lists what may not be seen, and says
 /// nothing.
-pub(crate) async fn refuse_blindness(session: &Session) -> Result<(), Failure> {
-    let mut missing = lacking(session).await;
-    missing.retain(|need| need.privilege.ends_with(".Audit"));
+pub(crate) fn refuse_blindness(lacking: &[Need]) -> Result<(), Failure> {
+    let is_sight = |need: &&Need| need.privilege.ends_with(".Audit");
+    let missing: Vec<Need> = lacking.iter().filter(is_sight).cloned().collect();
     lacks(&missing, "nothing was compared")
 }
 
-/// What the inventory takes and the user or token may not do.
-async fn lacking(session: &Session) -> Vec<Need> {
+/// What the inventory takes and the user or token may not do: one question.
+pub(crate) async fn lacking(session: &Session) -> Vec<Need> {
     let Some(api) = &session.world.proxmox else {
         return Vec::new();
     };

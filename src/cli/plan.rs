@@ -66,7 +66,7 @@ pub(crate) fn run(context: &Context, args: &PlanArgs) -> Result<u8, Failure> {
 async fn show(context: &Context, args: &PlanArgs, session: Session) -> Result<u8, Failure> {
     let (plan, observed) = make(context, &session).await?;
     if matches!(observed.proxmox, Some(Reading::Seen(_))) {
-        super::doctor::refuse_blindness(&session).await?;
+        super::doctor::refuse_blindness(&super::doctor::lacking(&session).await)?;
     }
     if let Some(file) = &args.out {
         let text = serde_json::to_string_pretty(&plan).map_err(|e| super::failure::failed(&e))?;

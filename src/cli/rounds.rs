@@ -2,7 +2,7 @@
 
 use super::{
     context::Context,
-    exit,
+    doctor, exit,
     failure::Failure,
     plan::refuse,
     session::Session,
@@ -29,14 +29,15 @@ pub(super) async fn carry(
         context.terminal.answer(&human::plan(plan, verbose));
     }
     refuse(plan, args.max_impact)?;
-    crate::cli::doctor::refuse_blindness(session).await?;
+    let lacking = doctor::lacking(session).await;
+    doctor::refuse_blindness(&lacking)?;
     if let Some(failure) = blocked(plan) {
         return Err(failure);
     }
     if plan.changes.is_empty() {
         return Ok(None);
     }
-    crate::cli::doctor::refuse_without_rights(session).await?;
+    doctor::refuse_without_rights(&lacking)?;
     if !args.yes && !agreed(context, plan, &args.called).await? {
         return Err(Failure::new(
             exit::FAILED,

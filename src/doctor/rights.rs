@@ -71,13 +71,13 @@ pub fn needs(desired: &Desired, version: &str) -> Vec<Need> {
     );
     for node in desired.nodes.values() {
         let storage = |id: &str| format!("/storage/{id}");
+        let path = format!("/nodes/{}", node.name);
         need(
             "Sys.AccessNetwork",
-            format!("/nodes/{}", node.name),
+            path.clone(),
             "let the node download images",
         );
         // A role on a node's own path replaces the one on `/`.
-        let path = format!("/nodes/{}", node.name);
         need("Sys.Audit", path.clone(), "see a node and its firewall");
         if !node.made.is_empty() {
             need("Sys.Modify", path, "make bridges");

@@ -4,40 +4,15 @@
 # operator's machine knew of them are forgotten; `infra dr run` builds all of it and brings everything back, also after it
 # was killed half-way; what came back is compared by its hashes.
 set -eu
-infra=$(realpath "$1")
-mkdir -p "$2"
-folder=$(realpath "$2")
-export HOME="$folder/home" XDG_STATE_HOME="$folder/state" XDG_CONFIG_HOME="$folder/config"
-export XDG_CACHE_HOME="${XDG_CACHE_HOME:-/var/cache/infra-demo}" INFRA_LAB_DIR="$folder/lab"
-mkdir -p "$HOME"
-cd "$folder"
-lab() { "$infra" -i inventory/media-server-home --lab "$@"; }
-intranet() { lab vm ssh intranet -- sudo "$@" 2>/dev/null; }
-extranet() { lab vm ssh extranet -- sudo "$@" 2>/dev/null; }
-node() { lab vm ssh pve -- "$@" 2>/dev/null; }
-bad=0
-say() { echo "== $*"; }
-wrong() {
-	echo "WRONG: $*" >&2
-	bad=$((bad + 1))
-}
-# ends CODE COMMAND...: and what it said is in the file `said`.
-ends() {
-	expected=$1 code=0
-	shift
-	lab "$@" >said 2>&1 </dev/null || code=$?
-	[ "$code" = "$expected" ] || wrong "$*: exit $code, not $expected: $(tail -n 30 said)"
-}
+. "$(dirname "$0")/../real_lab.sh"
 # The box is somebody else's machine with a server and a key of its own. The lab has no other one that outlives it, so its
 # home is carried over each end of the world and its server started again.
 box() {
 	node "sh -c 'useradd --uid 4000 --no-create-home --home-dir /home/box --shell /bin/sh box; systemd-run --quiet --unit=box /usr/sbin/sshd -D -e -p 2322 -h /home/box/host -o AuthorizedKeysFile=/home/box/.ssh/authorized_keys -o PidFile=none -o PasswordAuthentication=no'"
 }
 trap '"$infra" lab down || true' EXIT
-"$infra" lab reset
-rm -rf inventory templates state
-"$infra" init media-server-home >/dev/null
-"$infra" -i inventory/media-server-home lab up
+rm -rf state
+fresh
 
 say "a box, and backups that go there"
 node "sh -c 'umask 077; mkdir -p /home/box/.ssh /home/box/home && cd /home/box && ssh-keygen -q -t ed25519 -N \"\" -f host && ssh-keygen -q -t ed25519 -N \"\" -f login && cp login.pub .ssh/authorized_keys && chown -R 4000:4000 .ssh home . && chown root: host'"

@@ -3,33 +3,14 @@
 # ten thousand files come back equal, and whatever is broken ends in a message, an exit code that is not 0, and every good
 # backup still there.
 set -eu
-infra=$(realpath "$1")
 here=$(realpath "$(dirname "$0")")
-mkdir -p "$2"
-folder=$(realpath "$2")
-export HOME="$folder/home" XDG_STATE_HOME="$folder/state" XDG_CONFIG_HOME="$folder/config"
-export XDG_CACHE_HOME="${XDG_CACHE_HOME:-/var/cache/infra-demo}" INFRA_LAB_DIR="$folder/lab"
-mkdir -p "$HOME"
-cd "$folder"
-lab() { "$infra" -i inventory/media-server-home --lab "$@"; }
-intranet() { lab vm ssh intranet -- sudo "$@" 2>/dev/null; }
-extranet() { lab vm ssh extranet -- sudo "$@" 2>/dev/null; }
-node() { lab vm ssh pve -- "$@" 2>/dev/null; }
+. "$(dirname "$0")/../real_lab.sh"
 if [ -z "${INFRA_NIGHT_KEEP-}" ]; then
 	trap '"$infra" lab down || true' EXIT
-	"$infra" lab reset
-	rm -rf inventory templates
-	"$infra" init media-server-home >/dev/null
-	"$infra" -i inventory/media-server-home lab up
+	fresh
 	lab up --yes
 fi
-bad=0
 count=0
-say() { echo "== $*"; }
-wrong() {
-	echo "WRONG: $*" >&2
-	bad=$((bad + 1))
-}
 
 say "a million rows, ten thousand files"
 intranet "sh -c 'mkdir -p /mnt/tank/photos/immich/night && cd /mnt/tank/photos/immich/night && seq 10000 | awk \"{ f = \\\"f\\\" \\\$1; print \\\"photo\\\", \\\$1 > f; close(f) }\"'"

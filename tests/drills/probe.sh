@@ -2,18 +2,8 @@
 # The flagship's cells on the live system, after everything that is known to move rules about: `probe.sh INFRA FOLDER`.
 # Ends with an error when a single cell differs from the matrix.
 set -eu
-infra=$(realpath "$1")
-mkdir -p "$2"
-folder=$(realpath "$2")
-export HOME="$folder/home" XDG_STATE_HOME="$folder/state" XDG_CONFIG_HOME="$folder/config"
-export XDG_CACHE_HOME="${XDG_CACHE_HOME:-/var/cache/infra-demo}" INFRA_LAB_DIR="$folder/lab"
-mkdir -p "$HOME"
-cd "$folder"
+. "$(dirname "$0")/../real_lab.sh"
 trap '"$infra" lab down || true' EXIT
-"$infra" lab reset
-rm -rf inventory templates
-"$infra" init media-server-home >/dev/null
-lab() { "$infra" -i inventory/media-server-home --lab "$@"; }
 on() {
 	guest=$1
 	shift
@@ -24,7 +14,7 @@ probe() {
 	# Docker may still be starting its containers: the cells are asked until they hold, three times at most.
 	lab firewall probe || lab firewall probe || lab firewall probe
 }
-"$infra" -i inventory/media-server-home lab up
+fresh
 lab up --yes
 probe "after up"
 for guest in intranet extranet; do on "$guest" ufw reload; done

@@ -2,36 +2,13 @@
 # Playbooks on real guests: `real.sh INFRA FOLDER`. The flagship is hardened, twice; then `update`, with one image that was moved to
 # something that never gets well: its stack goes back to what ran before, every other one has the images of today, and the plan is empty.
 set -eu
-infra=$(realpath "$1")
-mkdir -p "$2"
-folder=$(realpath "$2")
-export HOME="$folder/home" XDG_STATE_HOME="$folder/state" XDG_CONFIG_HOME="$folder/config"
-export XDG_CACHE_HOME="${XDG_CACHE_HOME:-/var/cache/infra-demo}" INFRA_LAB_DIR="$folder/lab"
-mkdir -p "$HOME"
-cd "$folder"
-lab() { "$infra" -i inventory/media-server-home --lab "$@"; }
+. "$(dirname "$0")/../real_lab.sh"
 on() { host=$1; shift; lab vm ssh "$host" -- sudo "$@" 2>/dev/null; }
-bad=0
-say() { echo "== $*"; }
-wrong() {
-	echo "WRONG: $*" >&2
-	bad=$((bad + 1))
-}
-# ends CODE COMMAND...: and what it said is in the file `said`.
-ends() {
-	expected=$1 code=0
-	shift
-	lab "$@" >said 2>&1 </dev/null || code=$?
-	[ "$code" = "$expected" ] || wrong "$*: exit $code, not $expected: $(tail -n 40 said)"
-}
 # A tag of this suite alone, in what the lab's registries serve; it can be moved.
 tags="$XDG_CACHE_HOME/infra/lab/images/tags/docker.io"
 moving="$tags/jellyfin/jellyfin/_tags/night-$$"
 trap 'rm -f "$moving"; "$infra" lab down || true' EXIT
-"$infra" lab reset
-rm -rf inventory templates playbooks
-"$infra" init media-server-home >/dev/null
-"$infra" -i inventory/media-server-home lab up
+fresh
 # By now the lab has built the image behind the tag that the flagship names.
 cp "$tags/jellyfin/jellyfin/_tags/10.10.7" "$moving"
 sed -i "s|jellyfin/jellyfin:10.10.7|jellyfin/jellyfin:night-$$|" templates/images.yaml

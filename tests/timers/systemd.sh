@@ -4,23 +4,7 @@
 # any lab. Units load, a missed timer is caught up, one run waits for another, a failure is told, no unit has a secret, a night with
 # nothing to do is short, and without `nights:` nothing is left. INFRA_TIMERS_KEEP=1 goes on in the lab that is there.
 set -eu
-infra=$(realpath "$1")
-mkdir -p "$2"
-folder=$(realpath "$2")
-export HOME="$folder/home" XDG_STATE_HOME="$folder/state" XDG_CONFIG_HOME="$folder/config"
-export XDG_CACHE_HOME="${XDG_CACHE_HOME:-/var/cache/infra-demo}" INFRA_LAB_DIR="$folder/lab"
-mkdir -p "$HOME"
-cd "$folder"
-system=inventory/media-server-home
-lab() { "$infra" -i "$system" --lab "$@"; }
-node() { lab vm ssh pve -- "$@" 2>/dev/null; }
-intranet() { lab vm ssh intranet -- sudo "$@" 2>/dev/null; }
-bad=0
-say() { echo "== $*"; }
-wrong() {
-	echo "WRONG: $*" >&2
-	bad=$((bad + 1))
-}
+. "$(dirname "$0")/../real_lab.sh"
 # until_so SECONDS WHAT COMMAND...: looks until it is so.
 until_so() {
 	end=$(($(date +%s) + $1)) what=$2
@@ -35,10 +19,7 @@ property() { node "systemctl show -P $2 $1"; }
 
 if [ -z "${INFRA_TIMERS_KEEP-}" ]; then
 	trap '"$infra" lab down || true' EXIT
-	"$infra" lab reset
-	rm -rf inventory templates
-	"$infra" init media-server-home >/dev/null
-	"$infra" -i "$system" lab up
+	fresh
 	# The host of the nights is one of the operators.
 	sed -i 's/operators: \[192.168.1.50\]/operators: [192.168.1.50, 192.168.1.10, 10.10.10.1]/' "$system/system.yaml"
 	node "sh -c 'mkdir -p /root/told && cd /root/told && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=night && openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key -out csr -subj /CN=localhost && echo subjectAltName=DNS:localhost >names && openssl x509 -req -in csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out crt'" >/dev/null

@@ -53,7 +53,9 @@ async fn dumped(work: &Work<'_>, one: &Dump) -> Result<Dumped, BackupError> {
     .await?;
     let whole = carried.sent.is_success() && carried.received.is_success();
     // What stays behind is a copy of data that the host has anyway, but nobody asked for it.
-    let _ = remove(shell, &one.path).await;
+    if let Err(error) = remove(shell, &one.path).await {
+        (work.say)(&format!("{} stays on {}: {error}", one.path, one.host));
+    }
     if whole {
         return Ok(facts);
     }

@@ -22,7 +22,7 @@ use crate::providers::{
     notify::Kind,
 };
 use crate::view::words;
-use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::{
     sync::atomic::AtomicBool,
     time::{Duration, Instant},
@@ -121,13 +121,15 @@ async fn night(
         for job in jobs {
             context.terminal.tell(&format!("{job} ..."));
         }
-        let run = jobs
+        let mut running: FuturesUnordered<_> = jobs
             .iter()
-            .map(|job| jobs::run(context, session, *job, patience));
-        for outcome in join_all(run).await {
+            .map(|job| jobs::run(context, session, *job, patience))
+            .collect();
+        while let Some(outcome) = running.next().await {
             outcomes.push(told(context, voice, &mut memory, outcome).await);
         }
     }
+    outcomes.sort_by_key(|outcome| outcome.job);
     let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let is_well = !outcomes.iter().any(Outcome::failed);
     if is_whole {

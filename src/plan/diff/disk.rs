@@ -232,7 +232,7 @@ fn source(
         && user.is_none()
     {
         draft.block(
-            format!("{} disk {}", subject(guest), disk.name),
+            what(),
             format!(
                 "guest {vmid} `{}` may hold its volume `{}`, and could not be asked: {}",
                 other.name, kept.volume, unanswered.why
@@ -243,7 +243,7 @@ fn source(
     }
     if let Some((vmid, other)) = user {
         draft.block(
-            format!("{} disk {}", subject(guest), disk.name),
+            what(),
             format!(
                 "its volume `{}` is attached to guest {vmid} `{}`",
                 kept.volume, other.name
