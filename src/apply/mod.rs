@@ -26,6 +26,7 @@ pub mod journal;
 pub mod lock;
 mod login;
 mod network;
+mod progress;
 pub mod receipt;
 pub mod replica;
 mod sdn;

@@ -3,7 +3,8 @@
 use super::{
     event::{Event, Sink, StepOutcome},
     journal::{Entry, Journal, JournalError},
-    receipt::{self, ChangeReceipt, Receipt},
+    progress::{Progress, State},
+    receipt::Receipt,
 };
 use crate::plan::{Plan, change::Change};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -97,13 +98,6 @@ pub struct Walk {
     pub now: fn() -> String,
 }
 
-#[derive(Clone, PartialEq, Eq)]
-enum State {
-    Waiting,
-    Running,
-    Ended(StepOutcome),
-}
-
 impl Walk {
     /// Walks a plan to its end or as far as it goes. Dropping the future stops at the next await, as a crash would.
     ///
@@ -118,14 +112,14 @@ impl Walk {
         self.sink.tell(Event::RunStarted {
             steps: plan.steps.len(),
         });
-        let mut states = vec![State::Waiting; plan.steps.len()];
+        let mut progress = Progress::new(plan);
         let mut running = FuturesUnordered::new();
         loop {
             while running.len() < MAX_PARALLEL
-                && let Some(step) = self.next(plan, &mut states)
+                && let Some((step, changes)) = self.next(&mut progress)
             {
-                states[step] = State::Running;
-                let changes = self.begin(plan, step)?;
+                progress.states[step] = State::Running;
+                self.begin(step, &changes)?;
                 let notes = Notes {
                     step,
                     sink: Arc::clone(&self.sink),
@@ -137,73 +131,57 @@ impl Walk {
             let Some((step, begun, result)) = running.next().await else {
                 break;
             };
-            states[step] = State::Ended(self.end(step, begun, result)?);
+            progress.states[step] = State::Ended(self.end(step, begun, result)?);
         }
         let finished = (self.now)();
         self.journal.write(&Entry::End {
             at: finished.clone(),
         })?;
-        Ok(receipt(plan, &states, started, finished))
+        Ok(progress.receipt(started, finished))
     }
 
-    /// The first step that may begin; steps that can never begin any more are ended on the way.
-    fn next(&self, plan: &Plan, states: &mut [State]) -> Option<usize> {
-        for step in 0..states.len() {
-            if states[step] != State::Waiting {
+    /// The first step that may begin, with what is carried out of it; steps that can never begin any more are ended on
+    /// the way.
+    fn next(&self, progress: &mut Progress<'_>) -> Option<(usize, Vec<Change>)> {
+        for step in 0..progress.states.len() {
+            if progress.states[step] != State::Waiting {
                 continue;
             }
-            let needs = &plan.steps[step].needs;
-            let lost = needs.iter().find(|need| {
-                matches!(&states[**need], State::Ended(outcome) if *outcome != StepOutcome::Done)
-            });
-            let because = match lost {
-                Some(need) => {
-                    let change = &plan.changes[plan.steps[*need].changes[0]];
-                    Some(format!("`{}` was not carried out", change.id))
-                }
-                None if self.interrupt.is_raised() => Some("the run was interrupted".to_owned()),
-                None => None,
+            let interrupted = || {
+                let is_raised = self.interrupt.is_raised();
+                is_raised.then(|| "the run was interrupted".to_owned())
             };
-            if let Some(because) = because {
-                let outcome = StepOutcome::Skipped { because };
-                self.sink.tell(Event::StepFinished {
-                    step,
-                    outcome: outcome.clone(),
-                    milliseconds: 0,
-                });
-                states[step] = State::Ended(outcome);
-                continue;
-            }
-            let ready = needs
-                .iter()
-                .all(|need| states[*need] == State::Ended(StepOutcome::Done));
-            let lane_is_free = plan.steps[step]
-                .after
-                .is_none_or(|before| matches!(states[before], State::Ended(_)));
-            if ready && lane_is_free && has_room(plan, states, step) {
-                return Some(step);
-            }
+            let because = match progress.lost(step).or_else(interrupted) {
+                Some(because) => because,
+                None if !progress.may_begin(step) => continue,
+                None => match progress.begin(step) {
+                    Ok(changes) => return Some((step, changes)),
+                    Err(because) => because,
+                },
+            };
+            let outcome = StepOutcome::Skipped { because };
+            self.sink.tell(Event::StepFinished {
+                step,
+                outcome: outcome.clone(),
+                milliseconds: 0,
+            });
+            progress.states[step] = State::Ended(outcome);
         }
         None
     }
 
-    fn begin(&self, plan: &Plan, step: usize) -> Result<Vec<Change>, JournalError> {
-        let changes: Vec<Change> = plan.steps[step]
-            .changes
-            .iter()
-            .map(|at| plan.changes[*at].clone())
-            .collect();
+    fn begin(&self, step: usize, changes: &[Change]) -> Result<(), JournalError> {
         let ids = changes.iter().map(|change| change.id.clone()).collect();
         self.journal.write(&Entry::Started { step, changes: ids })?;
         self.sink.tell(Event::StepStarted {
             step,
-            title: title(&changes),
+            title: title(changes),
             host: changes
                 .first()
                 .map(|change| change.host.to_string())
                 .unwrap_or_default(),
         });
-        Ok(changes)
+        Ok(())
     }
 
     fn end(
@@ -243,21 +221,6 @@ impl Walk {
     }
 }
 
-/// Whether fewer steps than Proxmox can serve in time are at its locks.
-fn has_room(plan: &Plan, states: &[State], step: usize) -> bool {
-    plan.steps[step].locks.iter().all(|lock| {
-        let holders = plan
-            .steps
-            .iter()
-            .zip(states)
-            .filter(|(other, state)| {
-                **state == State::Running && other.locks.iter().any(|held| held.name == lock.name)
-            })
-            .count();
-        holders < lock.at_once.max(1)
-    })
-}
-
 /// A step in the owner's words: its one subject, or how many.
 fn title(changes: &[Change]) -> String {
     match changes {
@@ -271,34 +234,5 @@ fn title(changes: &[Change]) -> String {
                 rest.len()
             )
         }
-    }
-}
-
-fn receipt(plan: &Plan, states: &[State], started: String, finished: String) -> Receipt {
-    let changes = plan
-        .steps
-        .iter()
-        .zip(states)
-        .flat_map(|(step, state)| {
-            let outcome = match state {
-                State::Ended(outcome) => outcome.clone(),
-                State::Waiting | State::Running => StepOutcome::Skipped {
-                    because: "the run ended before it".to_owned(),
-                },
-            };
-            step.changes.iter().map(move |at| ChangeReceipt {
-                id: plan.changes[*at].id.clone(),
-                outcome: outcome.clone(),
-            })
-        })
-        .collect();
-    Receipt {
-        version: receipt::VERSION,
-        system: plan.system.to_string(),
-        lab: plan.lab,
-        started,
-        finished,
-        plan: plan.fingerprint.clone(),
-        changes,
     }
 }

@@ -6,6 +6,7 @@
 )]
 
 mod availability;
+mod clones;
 mod doctor;
 mod farm;
 mod faults;
