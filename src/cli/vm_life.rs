@@ -311,6 +311,16 @@ pub(super) async fn migrate(
         )
         .hint("A guest with a device of its node does not move: take the device out of the inventory first."));
     }
+    if let Some(tie) = tie(&found) {
+        return Err(Failure::new(
+            exit::REFUSED,
+            format!("`{name}` runs and {tie} of {}: Proxmox moves it only while it is off", found.live.node),
+        )
+        .hint(format!(
+            "Stop it first: `{}`. Or write `node: {target}` in the inventory: `infra up` stops it for the move.",
+            context.again(&format!("vm stop {name}"))
+        )));
+    }
     let in_drive = found
         .live
         .config
@@ -349,6 +359,20 @@ pub(super) async fn migrate(
         ));
     }
     Ok(code)
+}
+
+/// What keeps a guest on its node while it runs: Proxmox takes neither along, and finds out only when the move has begun.
+fn tie(found: &Found<'_>) -> Option<String> {
+    let config = found.live.config.as_ref().filter(|_| found.runs())?;
+    config.iter().find_map(|(key, value)| {
+        let first = value.split(',').next()?;
+        let name = first.split_once('=').map_or(first, |(_, name)| name);
+        match key.trim_end_matches(|c: char| c.is_ascii_digit()) {
+            "virtiofs" => Some(format!("mounts the directory `{name}`")),
+            "usb" if name != "spice" => Some(format!("uses the USB device `{name}`")),
+            _ => None,
+        }
+    })
 }
 
 /// `infra vm console`: the guest's serial console, through its node.

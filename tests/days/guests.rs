@@ -82,6 +82,30 @@ fn a_guest_moves_to_another_node_and_the_owner_is_told_what_comes_next() {
     assert_eq!(hand.guest(120).expect("there").node, "pve2");
 }
 
+/// Proxmox finds out only when the move has begun, and by then the drive would be empty.
+#[test]
+fn a_running_guest_that_was_given_something_of_its_node_stays_there_with_its_drive() {
+    let lab = pair();
+    let hand = Hand::at(&lab);
+    hand.set(120, &[("usb0", "mapping=zigbee")]);
+    hand.restart(120);
+    let drive = hand.option(120, "ide2");
+    assert!(drive.contains(".iso"), "{drive}");
+    lab.run(&["--lab", "vm", "migrate", "web", "pve2"]).says(
+        11,
+        &[
+            "`web` runs and uses the USB device `zigbee` of pve1",
+            "infra --lab vm stop web",
+        ],
+    );
+    assert_eq!(hand.option(120, "ide2"), drive);
+    assert_eq!(hand.guest(120).expect("there").node, "pve1");
+    lab.run(&["--lab", "vm", "stop", "web", "--force"])
+        .says(0, &[]);
+    lab.run(&["--lab", "vm", "migrate", "web", "pve2"])
+        .says(0, &["web (120) lives on pve2."]);
+}
+
 #[test]
 fn a_snapshot_whose_answer_is_lost_is_looked_for_and_made_once() {
     let lab = pair();

@@ -69,6 +69,11 @@ impl Hand {
         found.expect("answered")
     }
 
+    /// Where it lives.
+    fn node(&self, vmid: Vmid) -> String {
+        self.guest(vmid.number()).expect("it is there").node
+    }
+
     /// One option as it runs.
     pub(crate) fn option(&self, vmid: u32, key: &str) -> String {
         let config = self.guest(vmid).and_then(|guest| guest.config);
@@ -89,20 +94,23 @@ impl Hand {
             set: map(options),
             ..ConfigChange::default()
         };
-        let set = self.client.update_config("pve", vmid, &change);
+        let node = self.node(vmid);
+        let set = self.client.update_config(&node, vmid, &change);
         self.wait(&self.runtime.block_on(set).expect("accepted"));
     }
 
     pub(crate) fn start(&self, vmid: u32) {
         let vmid = Vmid::new(vmid).expect("valid");
-        let started = self.client.start("pve", vmid);
+        let node = self.node(vmid);
+        let started = self.client.start(&node, vmid);
         self.wait(&self.runtime.block_on(started).expect("accepted"));
     }
 
     /// Cuts the power and switches it on again, so that what waited takes effect.
     pub(crate) fn restart(&self, vmid: u32) {
         let number = Vmid::new(vmid).expect("valid");
-        let stopped = self.client.stop("pve", number);
+        let node = self.node(number);
+        let stopped = self.client.stop(&node, number);
         self.wait(&self.runtime.block_on(stopped).expect("accepted"));
         self.start(vmid);
     }

@@ -134,7 +134,7 @@ pub(crate) fn reboot(model: &Model, call: &Call) -> Answer {
     ))
 }
 
-/// Guests with local devices stay where they are; what else ties one to its node comes out in the task.
+/// What ties a guest to its node comes out in the task.
 pub(crate) fn migrate(model: &Model, call: &Call) -> Answer {
     let (vmid, target) = (call.vmid(), call.text("target"));
     let there = model
@@ -155,15 +155,6 @@ pub(crate) fn migrate(model: &Model, call: &Call) -> Answer {
         return Err(Refusal::Failed(
             "can't migrate running VM without --online".to_owned(),
         ));
-    }
-    let local = guest
-        .config
-        .keys()
-        .find(|key| key.starts_with("hostpci") || key.starts_with("virtiofs"));
-    if let Some(local) = local.filter(|_| guest.running.is_some()) {
-        return Err(Refusal::Failed(format!(
-            "can't migrate VM which uses local devices: {local}"
-        )));
     }
     let work = Work::Migrate {
         vmid,

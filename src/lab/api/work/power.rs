@@ -3,7 +3,7 @@
 use super::bench::Bench;
 use crate::lab::api::{
     job::Work,
-    model::cluster::Model,
+    model::{cluster::Model, drive::is_numbered},
     world::{World, running},
 };
 use crate::model::ids::Vmid;
@@ -270,9 +270,28 @@ pub(super) fn id(vmid: u32) -> Result<Vmid, String> {
     Vmid::new(vmid).map_err(|why| why.to_string())
 }
 
-/// What keeps a guest on its node: an image of a local storage in its drive.
+/// What keeps a guest on its node: what it was given of the node while it runs, an image of a local storage in its drive.
 fn tie(model: &Model, vmid: u32) -> Option<String> {
     let guest = model.guests.get(&vmid)?;
+    if guest.running.is_some() {
+        let given = |name: &'static str| {
+            let keys = guest.config.keys();
+            keys.filter(move |key| is_numbered(key, name))
+        };
+        if given("virtiofs").next().is_some() {
+            let why = "Cannot live-migrate, snapshot (with RAM), or hibernate a VM with: virtiofs";
+            return Some(why.to_owned());
+        }
+        let is_spice = |key: &&String| guest.value(key).is_some_and(|line| line.contains("spice"));
+        let usb = given("usb").filter(|key| !is_spice(key));
+        let devices: Vec<&str> = given("hostpci").chain(usb).map(String::as_str).collect();
+        if !devices.is_empty() {
+            return Some(format!(
+                "can't migrate running VM which uses mapped devices: {}",
+                devices.join(", ")
+            ));
+        }
+    }
     let is_shared = |id: &str| model.storages.all.get(id).is_some_and(|one| one.shared);
     guest.drives().into_values().find_map(|drive| {
         let (storage, _) = drive.volume()?;
