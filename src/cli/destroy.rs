@@ -8,11 +8,17 @@ use super::{
     session::Session,
     up,
 };
+use crate::doctor::{Need, grant, missing};
 use crate::model::{
+    health::Rights,
     ids::Vmid,
     observed::{ObservedGuest, ObservedProxmox},
 };
-use crate::plan::{Indestructible, Removal, is_marked, removal};
+use crate::plan::{
+    Indestructible, Plan, Removal,
+    change::{Change, Operation},
+    is_marked, removal,
+};
 use crate::providers::proxmox::{
     Client, GuestRead as _, ProxmoxError, ProxmoxRead as _, ProxmoxRequest,
 };
@@ -83,6 +89,8 @@ async fn destroy(
         session.lab,
     );
     let removal = made.map_err(|error| refused(context, args, &error))?;
+    let rights = api.rights().await.map_err(|error| told(&error))?;
+    refuse_without_rights(session, &rights, &removal.plan)?;
     let facts = facts(session, api, vmid, &found, &removal).await?;
     if !context.global.json {
         let plan = human::plan(&removal.plan, true);
@@ -166,6 +174,56 @@ fn nothing(session: &Session, seen: &ObservedProxmox, text: &str) -> Failure {
         format!("infra made {}.", names.join(", "))
     };
     Failure::new(exit::USAGE, format!("there is no guest `{text}`")).hint(hint)
+}
+
+/// Refuses before anybody is asked: of a guest that is gone nobody can name the disk that could not be deleted.
+fn refuse_without_rights(session: &Session, rights: &Rights, plan: &Plan) -> Result<(), Failure> {
+    let missing = missing(takes(plan), rights);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let line = |need: &Need| format!("{} on {}: to {}", need.privilege, need.path, need.purpose);
+    let lines: Vec<String> = missing.iter().map(line).collect();
+    let text = format!(
+        "nothing was destroyed: the Proxmox user or token lacks privileges: {}",
+        lines.join("; ")
+    );
+    let help = |failure: Failure, need: &Need| {
+        let path = [need.path.as_str()];
+        failure.hint(grant(&session.desired, rights, need.privilege, &path))
+    };
+    Err(missing.iter().fold(Failure::new(exit::FAILED, text), help))
+}
+
+/// What carrying out a removal takes.
+fn takes(plan: &Plan) -> Vec<Need> {
+    let need = |change: &Change| {
+        let (privilege, path, purpose) =
+            if let Operation::StopGuest { vmid, .. } = &change.operation {
+                ("VM.PowerMgmt", format!("/vms/{vmid}"), "stop the guest")
+            } else if let Operation::DestroyGuest { vmid, .. } = &change.operation {
+                ("VM.Allocate", format!("/vms/{vmid}"), "destroy the guest")
+            } else if let Operation::DeleteVolume { volume, .. } = &change.operation {
+                let (storage, _) = volume.split_once(':')?;
+                let path = format!("/storage/{storage}");
+                (
+                    "Datastore.Allocate",
+                    path,
+                    "delete its disks and seeds there",
+                )
+            } else {
+                return None;
+            };
+        Some(Need {
+            privilege,
+            path,
+            purpose,
+        })
+    };
+    let mut all: Vec<Need> = plan.changes.iter().filter_map(need).collect();
+    all.sort();
+    all.dedup();
+    all
 }
 
 fn told(error: &ProxmoxError) -> Failure {
@@ -285,4 +343,53 @@ fn agreed(context: &Context, args: &DestroyArgs, found: &ObservedGuest) -> Resul
         "nothing was destroyed: the name was not typed",
     )
     .hint(format!("The guest's name is `{}`.", found.name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ids::SystemName;
+
+    fn disk(volume: &str) -> (String, String) {
+        (
+            "scsi1".to_owned(),
+            format!("{volume},serial=photos,size=5G"),
+        )
+    }
+
+    /// The disk outlives the guest unless it is named, and deleting it takes more than destroying the guest does.
+    #[test]
+    fn what_a_removal_takes_is_known_before_anything_goes() {
+        let system: SystemName = "home".parse().expect("valid");
+        let vmid = Vmid::new(120).expect("valid");
+        let found = ObservedGuest {
+            node: "pve".to_owned(),
+            name: "files".to_owned(),
+            kind: "qemu".to_owned(),
+            status: "running".to_owned(),
+            tags: vec!["infra".to_owned(), "infra-home".to_owned()],
+            config: Some(BTreeMap::from([
+                disk("fast:vm-999999999-home-photos"),
+                ("scsi0".to_owned(), "local-zfs:vm-120-disk-0".to_owned()),
+            ])),
+            ..ObservedGuest::default()
+        };
+        let asked = |named: &[&str]| -> Vec<String> {
+            let named = named.iter().map(|name| (*name).to_owned()).collect();
+            let seen = ObservedProxmox::default();
+            let removal = removal(&system, vmid, &found, &seen, &named, false);
+            let all = takes(&removal.expect("it may go").plan);
+            let line = |need: Need| format!("{} {}", need.privilege, need.path);
+            all.into_iter().map(line).collect()
+        };
+        assert_eq!(
+            asked(&[]),
+            ["VM.Allocate /vms/120", "VM.PowerMgmt /vms/120"]
+        );
+        let with_disk = asked(&["photos"]);
+        assert!(
+            with_disk.contains(&"Datastore.Allocate /storage/fast".to_owned()),
+            "{with_disk:?}"
+        );
+    }
 }

@@ -1,11 +1,15 @@
 //! `infra doctor`: what would make `up` fail, before it does.
 
 use super::{context::Context, exit, failure::Failure, live, session::Session};
-use crate::doctor::{Need, Seen, Verdict, examine, missing, needs};
-use crate::model::observed::{ObservedProxmox, Reading};
-use crate::providers::proxmox::Client;
+use crate::doctor::{AgentAnswer, Need, Seen, Verdict, examine, missing, needs};
+use crate::model::{
+    ids::HostName,
+    observed::{ObservedProxmox, Reading},
+};
+use crate::providers::proxmox::{Client, Refusal};
 use crate::view::human;
 use futures_util::future::join_all;
+use std::collections::BTreeMap;
 
 /// Runs the verb.
 pub(crate) fn run(context: &Context) -> Result<u8, Failure> {
@@ -69,18 +73,23 @@ async fn show(context: &Context, session: Session) -> Result<u8, Failure> {
     })
 }
 
-/// Asks the agents of the inventory's running guests. One that the API could not ask is left out.
+/// Asks the agents of the inventory's running guests that have one. One that the API could not ask is left out.
 async fn agents(
     session: &Session,
     api: &Client,
     seen: &ObservedProxmox,
-) -> std::collections::BTreeMap<crate::model::ids::HostName, bool> {
+) -> BTreeMap<HostName, AgentAnswer> {
     let running = session.desired.guests.values().filter_map(|guest| {
         let found = seen.guests.get(&guest.vmid)?;
-        (found.status == "running").then_some((guest, found.node.as_str()))
+        (guest.agent && found.status == "running").then_some((guest, found.node.as_str()))
     });
     let answers = running.map(|(guest, node)| async move {
-        let answer = api.agent_answers(node, guest.vmid).await.ok()?;
+        let answer = match api.agent_answers(node, guest.vmid).await {
+            Ok(true) => AgentAnswer::Answers,
+            Ok(false) => AgentAnswer::Silent,
+            Err(error) if error.refusal() == Some(Refusal::Forbidden) => AgentAnswer::MayNotBeAsked,
+            Err(_) => return None,
+        };
         Some((guest.name.clone(), answer))
     });
     join_all(answers).await.into_iter().flatten().collect()

@@ -13,13 +13,24 @@ use crate::model::{
     observed::{ObservedProxmox, Question},
     size::Bytes,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Clocks further apart than this make logs hard to read; further than [`CLOCK_BAD`] tickets and certificates fail.
 const CLOCK_WARNING: i64 = 5;
 const CLOCK_BAD: i64 = 60;
 /// Less than this and a node can neither log nor store what a task writes.
 const ROOT_BAD: u64 = 1 << 30;
+
+/// What came of asking a guest's agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgentAnswer {
+    /// It is there.
+    Answers,
+    /// Nobody answers.
+    Silent,
+    /// Our rights do not let us ask.
+    MayNotBeAsked,
+}
 
 /// Everything that was asked.
 pub struct Seen<'a> {
@@ -29,8 +40,8 @@ pub struct Seen<'a> {
     pub rights: Result<Rights, String>,
     /// Nodes, or why they are unknown.
     pub nodes: BTreeMap<HostName, Result<NodeHealth, String>>,
-    /// Running guests whose agent was asked, and whether it answered.
-    pub agents: BTreeMap<HostName, bool>,
+    /// What came of asking the agents of running guests.
+    pub agents: BTreeMap<HostName, AgentAnswer>,
     /// Seconds since the epoch, here.
     pub now: i64,
 }
@@ -44,14 +55,18 @@ pub fn examine(desired: &Desired, seen: &Seen<'_>) -> Vec<Finding> {
     }
     out.extend(guests::named(desired, seen.proxmox));
     out.extend(guests::security_groups(seen.proxmox));
-    for (guest, answers) in &seen.agents {
-        out.push(if *answers {
-            Finding::well("agent", guest.as_str(), "answers")
-        } else {
-            Finding::well("agent", guest.as_str(), "does not answer").worse(
+    for (guest, answer) in &seen.agents {
+        let found = |text| Finding::well("agent", guest.as_str(), text);
+        out.push(match answer {
+            AgentAnswer::Answers => found("answers"),
+            AgentAnswer::Silent => found("does not answer").worse(
                 Verdict::Warning,
                 format!("On {guest}: `systemctl status qemu-guest-agent`."),
-            )
+            ),
+            AgentAnswer::MayNotBeAsked => found("may not be asked").worse(
+                Verdict::Warning,
+                "The rights above say which privilege asking takes, and how to give it.",
+            ),
         });
     }
     for unanswered in &seen.proxmox.unanswered {
@@ -100,12 +115,21 @@ fn rights(desired: &Desired, version: &str, rights: &Result<Rights, String>) -> 
     let all = rights::needs(desired, version);
     let count = all.len();
     let missing = rights::missing(all, rights);
-    if missing.is_empty() {
+    let mut out = if missing.is_empty() {
         let text = format!("all {count} privileges that this inventory takes");
-        return vec![Finding::well("rights", "token", text)];
-    }
+        vec![Finding::well("rights", "token", text)]
+    } else {
+        lacking(desired, rights, &missing, Verdict::Bad)
+    };
+    let unasked = rights::missing(rights::agent_needs(desired, version), rights);
+    out.extend(lacking(desired, rights, &unasked, Verdict::Warning));
+    out
+}
+
+/// One finding for each privilege that is missing somewhere.
+fn lacking(desired: &Desired, rights: &Rights, missing: &[Need], verdict: Verdict) -> Vec<Finding> {
     let mut by_privilege: BTreeMap<&str, Vec<&Need>> = BTreeMap::new();
-    for need in &missing {
+    for need in missing {
         by_privilege.entry(need.privilege).or_default().push(need);
     }
     by_privilege
@@ -118,26 +142,42 @@ fn rights(desired: &Desired, version: &str, rights: &Result<Rights, String>) -> 
                 needs[0].purpose
             );
             Finding::well("rights", privilege, text)
-                .worse(Verdict::Bad, grant(desired, rights, privilege))
+                .worse(verdict, grant(desired, rights, privilege, &paths))
         })
         .collect()
 }
 
-/// The command that gives a privilege.
-fn grant(desired: &Desired, rights: &Rights, privilege: &str) -> String {
-    let token = match desired.proxmox.as_ref().map(|api| &api.auth) {
-        Some(ApiAuth::Token { id, .. }) if rights.0.is_empty() => Some(id),
-        Some(ApiAuth::Token { .. } | ApiAuth::Password { .. }) | None => None,
+/// The commands that give a privilege where it is missing: on the paths whose own entries hide what is given above them,
+/// and otherwise on `/`.
+pub fn grant(desired: &Desired, rights: &Rights, privilege: &str, paths: &[&str]) -> String {
+    let who = match desired.proxmox.as_ref().map(|api| &api.auth) {
+        Some(ApiAuth::Token { id, .. }) if rights.0.is_empty() => {
+            return format!(
+                "The token has no rights at all: with privilege separation it needs its own entry: \
+                 `pveum acl modify / --tokens '{id}' --roles Infra`."
+            );
+        }
+        // With privilege separation both need it.
+        Some(ApiAuth::Token { id, .. }) => {
+            let user = id.split_once('!').map_or(id.as_str(), |(user, _)| user);
+            format!("--users {user} --tokens '{id}'")
+        }
+        Some(ApiAuth::Password { user, .. }) => format!("--users {user}"),
+        None => String::new(),
     };
-    match token {
-        Some(id) => format!(
-            "The token has no rights at all: with privilege separation it needs its own entry: \
-             `pveum acl modify / --tokens '{id}' --roles Infra`."
-        ),
-        None => format!(
-            "`pveum role modify Infra --append 1 --privs {privilege}`, with the role Infra on `/`."
-        ),
-    }
+    // Where `/` has no entry, somebody gives rights path by path.
+    let places: BTreeSet<&str> = paths
+        .iter()
+        .map(|path| rights.deciding(path).unwrap_or(path))
+        .collect();
+    let commands: Vec<String> = places
+        .into_iter()
+        .map(|path| format!("`pveum acl modify {path} {who} --roles Infra`"))
+        .collect();
+    format!(
+        "`pveum role modify Infra --append 1 --privs {privilege}`, and where the role is not given yet: {}.",
+        commands.join(", ")
+    )
 }
 
 fn on_node(desired: &Desired, node: &Node, seen: &Seen<'_>) -> Vec<Finding> {

@@ -5,11 +5,12 @@
 //!
 //! Invariant: pure; every finding that is not well says what to do about it.
 
+mod adopted;
 mod examine;
 mod finding;
 mod guests;
 mod rights;
 
-pub use examine::{Seen, examine};
+pub use examine::{AgentAnswer, Seen, examine, grant};
 pub use finding::{Finding, Verdict};
-pub use rights::{Need, missing, needs};
+pub use rights::{Need, agent_needs, missing, needs};

@@ -3,7 +3,7 @@
 //! Which call needs which privilege is in the API schema of PVE 9.2.11 and in its sources; `startup` and the cluster's
 //! firewall want `Sys.Modify` on `/`, a download wants `Sys.AccessNetwork` on its node.
 
-use super::guests;
+use super::{adopted, guests};
 use crate::model::{
     desired::Desired,
     device::KEEPER,
@@ -109,6 +109,12 @@ pub fn needs(desired: &Desired, version: &str) -> Vec<Need> {
             format!("/vms/{KEEPER}"),
             "attach disks that outlive guests, which carry this id",
         );
+        // One that may not be seen is missing in Proxmox's list, and with it the disk that it holds.
+        need(
+            "VM.Audit",
+            "/vms".to_owned(),
+            "see every guest that may hold a disk that outlives guests",
+        );
     }
     for guest in desired.guests.values() {
         for (privilege, purpose) in GUEST {
@@ -157,8 +163,7 @@ pub fn needs(desired: &Desired, version: &str) -> Vec<Need> {
         }
     }
     for adopted in desired.adopted.values() {
-        let path = format!("/vms/{}", adopted.vmid);
-        need("VM.Audit", path, "see guests that were adopted");
+        adopted::needs(desired, adopted, &mut need);
     }
     if !desired.sdn.is_empty() {
         need("SDN.Audit", "/sdn".to_owned(), "see SDN zones");
@@ -217,6 +222,32 @@ pub fn needs(desired: &Desired, version: &str) -> Vec<Need> {
     out.sort();
     out.dedup();
     out
+}
+
+/// What asking the agents of guests takes of a version of Proxmox VE. Everything else works without.
+pub fn agent_needs(desired: &Desired, version: &str) -> Vec<Need> {
+    // Proxmox VE 9 parted it into several.
+    let privileges: &[_] = if version.starts_with("8.") {
+        &[("VM.Monitor", "ask the agents of guests")]
+    } else {
+        &[
+            ("VM.GuestAgent.Audit", "ask whether agents answer"),
+            (
+                "VM.GuestAgent.FileRead",
+                "see what a first boot failed with",
+            ),
+        ]
+    };
+    let asked = desired.guests.values().filter(|guest| guest.agent);
+    let of = |guest: &Guest| {
+        let path = format!("/vms/{}", guest.vmid);
+        privileges.iter().map(move |(privilege, purpose)| Need {
+            privilege,
+            path: path.clone(),
+            purpose,
+        })
+    };
+    asked.flat_map(of).collect()
 }
 
 fn shares(guest: &Guest) -> bool {

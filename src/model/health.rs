@@ -8,20 +8,26 @@ use std::collections::BTreeMap;
 pub struct Rights(pub BTreeMap<String, BTreeMap<String, bool>>);
 
 impl Rights {
-    /// Whether a privilege is held on a path: the nearest path above it that Proxmox lists decides.
+    /// Whether a privilege is held on a path.
     pub fn holds(&self, privilege: &str, path: &str) -> bool {
+        let Some(at) = self.deciding(path) else {
+            return false;
+        };
+        let reaches = self.0.get(at).and_then(|held| held.get(privilege));
+        reaches.is_some_and(|below| *below || at == path)
+    }
+
+    /// Which listed path says what may be done on one: itself, or the nearest above it.
+    pub fn deciding<'p>(&self, path: &'p str) -> Option<&'p str> {
         let mut at = path;
-        loop {
-            if let Some(privileges) = self.0.get(at) {
-                let reaches = privileges.get(privilege);
-                return reaches.is_some_and(|below| *below || at == path);
-            }
-            match at.rsplit_once('/') {
-                Some(("", "")) | None => return false,
-                Some(("", _)) => at = "/",
-                Some((above, _)) => at = above,
-            }
+        while !self.0.contains_key(at) {
+            at = match at.rsplit_once('/') {
+                Some(("", "")) | None => return None,
+                Some(("", _)) => "/",
+                Some((above, _)) => above,
+            };
         }
+        Some(at)
     }
 }
 

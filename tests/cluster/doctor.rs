@@ -2,7 +2,7 @@
 
 use crate::farm::{Farm, inventory};
 use infra::{
-    doctor::{Finding, Seen, Verdict, examine, missing, needs},
+    doctor::{AgentAnswer, Finding, Seen, Verdict, examine, missing, needs},
     lab::api::WorldConfig,
     model::{
         firewall::{PveRule, PveRuleKind},
@@ -264,10 +264,101 @@ fn rights_are_named_for_every_storage_pool_and_template() {
         "VM.Clone /vms/9001",
         "VM.Allocate /vms/9001",
         "VM.Config.Disk /vms/999999999",
+        "VM.Audit /vms",
         "Datastore.Allocate /storage/local",
         "SDN.Use /sdn/zones/localnetwork/vmbr0",
     ] {
         assert!(all.iter().any(|line| line == need), "{need}: {all:#?}");
+    }
+}
+
+#[test]
+fn rights_are_named_for_the_options_of_adopted_guests() {
+    let text = adopted(
+        "cores: 2, net0: \"virtio=BC:24:11:00:00:01,bridge=vmbr0\", virtiofs0: \"dirid=media\", usb0: \"mapping=zigbee\"",
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let desired = crate::farm::wish(folder.path(), &text);
+    let all: Vec<String> = needs(&desired, "9.2.11")
+        .into_iter()
+        .filter(|need| need.purpose.contains("adopted"))
+        .map(|need| format!("{} {}", need.privilege, need.path))
+        .collect();
+    assert_eq!(
+        all,
+        [
+            "Mapping.Use /mapping/dir",
+            "Mapping.Use /mapping/usb",
+            "SDN.Use /sdn/zones/localnetwork/vmbr0",
+            "VM.Audit /vms/300",
+            "VM.Config.CPU /vms/300",
+            "VM.Config.Disk /vms/300",
+            "VM.Config.HWType /vms/300",
+            "VM.Config.Network /vms/300",
+        ]
+    );
+}
+
+/// What is missing is given where it is missing: an entry of its own on a path hides what is given above it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_gives_a_privilege_names_the_path_that_lacks_it() {
+    let farm = Farm::new(1, 1);
+    let seen = farm.wanted().look(&farm.client(), None).await;
+    let Some(Reading::Seen(proxmox)) = &seen.proxmox else {
+        panic!("the API answers")
+    };
+    let mut all: BTreeMap<String, bool> = needs(&farm.desired, &proxmox.version)
+        .into_iter()
+        .map(|need| (need.privilege.to_owned(), true))
+        .collect();
+    let mut rights = Rights(BTreeMap::from([("/".to_owned(), all.clone())]));
+    let judged = |rights: &Rights| -> Vec<(Verdict, String)> {
+        let asked = Seen {
+            proxmox,
+            rights: Ok(rights.clone()),
+            nodes: BTreeMap::new(),
+            agents: BTreeMap::from([("g1".parse().expect("valid"), AgentAnswer::MayNotBeAsked)]),
+            now: 0,
+        };
+        let findings = examine(&farm.desired, &asked).into_iter();
+        let of_rights = findings.filter(|one| one.area == "rights" || one.area == "agent");
+        of_rights
+            .map(|one| {
+                let help = one.help.unwrap_or_default();
+                (
+                    one.verdict,
+                    format!("{}: {}; {help}", one.subject, one.text),
+                )
+            })
+            .collect()
+    };
+    // Agents are asked if they may be: everything else works without.
+    let said = judged(&rights);
+    assert_eq!(said.len(), 4, "{said:#?}");
+    assert_eq!(said[0].0, Verdict::Well);
+    for (at, words) in [
+        (1, "VM.GuestAgent.Audit: is missing on /vms/1001"),
+        (2, "VM.GuestAgent.FileRead: is missing on /vms/1001"),
+        (3, "g1: may not be asked"),
+    ] {
+        assert_eq!(said[at].0, Verdict::Warning);
+        assert!(said[at].1.starts_with(words), "{said:#?}");
+    }
+    assert!(
+        said[1].1.contains(
+            "`pveum acl modify / --users infra@pve --tokens 'infra@pve!lab' --roles Infra`"
+        )
+    );
+    all.remove("VM.Allocate");
+    rights.0.insert("/vms".to_owned(), all);
+    let said = judged(&rights);
+    assert_eq!(said[0].0, Verdict::Bad);
+    for words in [
+        "VM.Allocate: is missing on /vms/1001",
+        "`pveum role modify Infra --append 1 --privs VM.Allocate`",
+        "`pveum acl modify /vms --users",
+    ] {
+        assert!(said[0].1.contains(words), "{words}: {said:#?}");
     }
 }
 

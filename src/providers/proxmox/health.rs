@@ -3,7 +3,7 @@
 use super::{
     client::Client,
     endpoint,
-    error::ProxmoxError,
+    error::{ProxmoxError, Refusal},
     request::Request,
     wire::{
         access::{Permissions, Version},
@@ -72,12 +72,13 @@ impl Client {
     /// Whether the agent in a guest answers.
     ///
     /// # Errors
-    /// Only when the API itself did not answer.
+    /// When the API itself did not answer, or lets nobody of our rights ask.
     pub async fn agent_answers(&self, node: &str, vmid: Vmid) -> Result<bool, ProxmoxError> {
         let number = vmid.to_string();
         let request = Request::new(&endpoint::AGENT_PING, &[node, number.as_str()]);
         match self.send(&request).await {
             Ok(_) => Ok(true),
+            Err(error) if error.refusal() == Some(Refusal::Forbidden) => Err(error),
             Err(error) if error.refusal().is_some() => Ok(false),
             Err(error) => Err(error),
         }
