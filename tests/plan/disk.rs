@@ -3,7 +3,7 @@
 use crate::world::{NOTHING, System, config, drift, host, proxmox, vmid};
 use infra::model::{
     device::{DataDisk, DriveTuning},
-    observed::{Observed, ObservedGuest, Question, Unanswered},
+    observed::{Observed, ObservedGuest, ObservedNode, Question, Unanswered},
     size::Bytes,
 };
 use std::collections::BTreeMap;
@@ -107,6 +107,27 @@ fn a_kept_disk_is_not_attached_while_nobody_knows_who_holds_it() {
         "! guest 110 intranet disk photos: guest 109 `old` may hold its volume `{KEPT}`, and could not be asked: its node is off"
     );
     assert!(said.contains(&blocked), "{said:#?}");
+    assert!(!said.iter().any(|line| line.contains("scsi1")), "{said:#?}");
+}
+
+/// It lives on another member than its home, which has no such storage: that is said, not passed over.
+#[test]
+fn a_kept_disk_is_missed_where_the_guest_lives() {
+    let said = drift(|system, seen| {
+        wants(system, true);
+        is_there(seen);
+        let proxmox = proxmox(seen);
+        let away = ObservedNode {
+            status: "online".to_owned(),
+            ..ObservedNode::default()
+        };
+        proxmox.nodes.insert(host("pve2"), away);
+        let guest = proxmox.guests.get_mut(&vmid(110)).expect("there");
+        "pve2".clone_into(&mut guest.node);
+    });
+    let blocked =
+        "! guest 110 intranet disk photos: it lives on node pve2, which has no storage `local-zfs`";
+    assert!(said.iter().any(|line| line == blocked), "{said:#?}");
     assert!(!said.iter().any(|line| line.contains("scsi1")), "{said:#?}");
 }
 

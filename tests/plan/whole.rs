@@ -3,12 +3,14 @@
 use crate::world::{NOTHING, System, dataset, facts, host, proxmox, reaches, sound, vmid, words};
 use infra::{
     model::{
+        device::{DataDisk, DriveTuning, Firmware},
         firewall::PveScope,
         firewall_step::{PveLevel, PveStep},
         guest::MountVia,
         ids::StackName,
-        image::Template,
-        observed::Reading,
+        image::{ImageSource, Template},
+        observed::{ObservedGuest, Reading},
+        size::Bytes,
     },
     plan::{
         Plan,
@@ -183,6 +185,112 @@ fn a_guest_never_runs_before_it_is_protected_and_routed() {
         assert!(waits(&plan, power, "pve: unit infra-router.service"));
         assert!(waits(&plan, power, "pve: sysctl net.ipv4.ip_forward"));
     }
+}
+
+/// The flagship, cloned from a template of the owner's that has these options.
+fn from_a_template(options: &[(&str, &str)], change: impl FnOnce(&mut System)) -> Vec<String> {
+    let mut system = System::flagship();
+    for image in system.desired.images.values_mut() {
+        image.source = ImageSource::Template;
+        image.template = Some(Template {
+            vmid: vmid(9000),
+            node: None,
+            storage: None,
+            full: false,
+        });
+    }
+    change(&mut system);
+    let mut seen = system.fresh();
+    let options = options.iter();
+    let config = options.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    let golden = ObservedGuest {
+        node: "pve".to_owned(),
+        name: "golden".to_owned(),
+        kind: "qemu".to_owned(),
+        status: "stopped".to_owned(),
+        template: true,
+        config: Some(config.collect()),
+        ..ObservedGuest::default()
+    };
+    proxmox(&mut seen).guests.insert(vmid(9000), golden);
+    let plan = system.plan(&seen);
+    sound(&plan);
+    let set = plan.changes.iter().filter_map(|change| {
+        if let Operation::ConfigureGuest { vmid: of, set, .. } = &change.operation {
+            (*of == vmid(110)).then_some(set)
+        } else {
+            None
+        }
+    });
+    let set = set.flatten().map(|(key, value)| format!("{key}: {value}"));
+    words(&plan)
+        .into_iter()
+        .filter(|line| line.starts_with('!'))
+        .chain(set)
+        .collect()
+}
+
+const DISK: (&str, &str) = ("scsi0", "local-zfs:base-9000-disk-0,size=8G");
+
+#[test]
+fn a_template_that_is_not_built_as_clones_need_it_is_refused_before_the_first_of_them() {
+    let said = from_a_template(&[("virtio0", DISK.1)], |_| {});
+    assert!(
+        said[0].ends_with("template 9000 has no disk `scsi0`"),
+        "{said:#?}"
+    );
+    // A second disk stands where data disks of the inventory are attached.
+    let further = [DISK, ("scsi1", "local-zfs:base-9000-disk-1,size=1G")];
+    let with_disk = |system: &mut System| {
+        let guest = system.desired.guests.get_mut(&host("intranet"));
+        guest.expect("known").disks.push(DataDisk {
+            name: "photos".to_owned(),
+            storage: "local-zfs".parse().expect("valid"),
+            size: Bytes::gib(100),
+            keep: false,
+            tuning: DriveTuning::default(),
+            mount: None,
+        });
+    };
+    let said = from_a_template(&further, with_disk);
+    let blocked = "! guest 110 intranet: its template 9000 has a disk of its own at `scsi1`, where disks of the inventory are attached";
+    assert_eq!(said, [blocked]);
+    let said = from_a_template(&further, |_| {});
+    assert!(!said.iter().any(|line| line.starts_with('!')), "{said:#?}");
+}
+
+/// Another one would push that of the template aside, to hang on nothing for ever.
+#[test]
+fn a_clone_keeps_the_firmware_disks_of_its_template() {
+    let with_firmware = |system: &mut System| {
+        let guest = system
+            .desired
+            .guests
+            .get_mut(&host("intranet"))
+            .expect("known");
+        guest.firmware = Firmware::Ovmf {
+            storage: "local-zfs".parse().expect("valid"),
+            secure_boot: false,
+        };
+        guest.tpm = Some("local-zfs".parse().expect("valid"));
+    };
+    let own = [DISK, ("efidisk0", "local-zfs:base-9000-disk-1,size=4M")];
+    let said = from_a_template(&own, with_firmware);
+    assert!(
+        !said.iter().any(|line| line.starts_with("efidisk0")),
+        "{said:#?}"
+    );
+    assert!(
+        said.iter()
+            .any(|line| line == "tpmstate0: local-zfs:1,version=v2.0"),
+        "{said:#?}"
+    );
+    let said = from_a_template(&[DISK], with_firmware);
+    assert!(
+        said.iter()
+            .any(|line| line.starts_with("efidisk0: local-zfs:1,")),
+        "{said:#?}"
+    );
 }
 
 /// A clone has the firewall of its template, or none, whatever was written for its id before.

@@ -36,6 +36,24 @@ pub(super) fn create(
     let Some(origin) = image::origin(draft, desired, wanted, node, seen) else {
         return;
     };
+    let template = match &origin.from {
+        image::From::Template { vmid, .. } => {
+            let found = seen.guests.get(vmid);
+            found.and_then(|found| Some((*vmid, found.config.as_ref()?)))
+        }
+        image::From::Volume(_) => None,
+    };
+    if let Some((vmid, config)) = template
+        && let Some(key) = config.keys().find(|key| is_further_disk(key))
+        && !guest.disks.is_empty()
+    {
+        draft.block(
+            subject(guest),
+            format!("its template {vmid} has a disk of its own at `{key}`, where disks of the inventory are attached"),
+            "Clone from a template that has `scsi0` alone, or take `disks:` away from the guest.",
+        );
+        return;
+    }
     let mut needs = origin.needs;
     needs.push(boot_seed(draft, desired, guest, node));
     needs.extend(mappings(guest));
@@ -81,7 +99,10 @@ pub(super) fn create(
                 join(draft, guest, pool, None, true, vec![cloned.clone()]);
             }
             let mut set = guest_config::managed(&desired.system, guest);
-            set.extend(guest_config::firmware_disks(guest));
+            // Proxmox would put another one beside that of the template, which then hangs on nothing.
+            let mut firmware = guest_config::firmware_disks(guest);
+            firmware.retain(|key, _| !template.is_some_and(|(_, own)| own.contains_key(key)));
+            set.extend(firmware);
             set.extend(disks);
             let drive = guest_config::boot_drive(&desired.system, guest, node);
             set.insert("ide2".to_owned(), drive);
@@ -114,6 +135,12 @@ pub(super) fn create(
     );
     let started = start(draft, guest, node.name.clone(), vec![grown]);
     drive::sealed(draft, desired, guest, node, vec![started]);
+}
+
+/// A SCSI disk beside the one that guests boot from.
+fn is_further_disk(key: &str) -> bool {
+    let slot = key.strip_prefix("scsi").map(str::parse::<u8>);
+    slot.is_some_and(|slot| slot.is_ok_and(|number| number > 0))
 }
 
 fn summary(guest: &Guest, node: &Node) -> Proposal {
