@@ -54,7 +54,7 @@ pub fn proxmox(origin: &Origin, seen: &ObservedProxmox) -> Imported {
     for (node, live) in &seen.nodes {
         match networks.addresses.get(node).map(Vec::as_slice) {
             Some([]) | None => out.unsaid.push(format!(
-                "node {node}: no bridge of it has an address that was seen; write its `address` by hand"
+                "node {node}: no interface of it has an address that was seen; write its `address` by hand"
             )),
             Some(addresses) => nodes.push((node, live, addresses)),
         }

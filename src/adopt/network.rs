@@ -1,4 +1,4 @@
-//! Bridges with their addresses -> zones.
+//! Bridges with their addresses -> zones, and the addresses of nodes.
 
 use super::sheet::{Sheet, quoted};
 use crate::model::{ids::HostName, observed::ObservedProxmox};
@@ -38,6 +38,14 @@ pub(super) fn networks(
                 addresses.push(address.addr());
                 out.place(bridge, address.trunc(), unsaid);
             }
+        }
+        // The address of a node may be on a VLAN, a bond or a card itself, which make no zone.
+        let others = live.network.interfaces.iter();
+        for (_, interface) in others.filter(|(name, _)| !live.bridges.contains_key(*name)) {
+            let own = ["cidr", "cidr6"].map(|key| interface.get(key)?.parse::<IpNet>().ok());
+            let own = own.into_iter().flatten().map(|network| network.addr());
+            addresses
+                .extend(own.filter(|address| !is_link_local(*address) && !address.is_loopback()));
         }
         let is_here = |address: &IpAddr| Some(*address) == endpoint;
         addresses.sort_by_key(|address| (!is_here(address), address.is_ipv6()));
@@ -98,5 +106,41 @@ impl Networks {
             );
         }
         out.text()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::observed::ObservedNode;
+
+    /// A management address on a VLAN of the bridge: the node has an address, and the bridge makes no zone of it.
+    #[test]
+    fn a_node_has_its_address_on_whatever_interface() {
+        let interface = |cidr: &str| BTreeMap::from([("cidr".to_owned(), cidr.to_owned())]);
+        let mut node = ObservedNode {
+            bridges: BTreeMap::from([("vmbr0".to_owned(), Vec::new())]),
+            ..ObservedNode::default()
+        };
+        for (name, cidr) in [
+            ("vmbr0.10", "192.0.2.10/24"),
+            ("bond0", "198.51.100.10/24"),
+            ("lo", "127.0.0.1/8"),
+            ("nic1", "fe80::1/64"),
+        ] {
+            let interfaces = &mut node.network.interfaces;
+            interfaces.insert(name.to_owned(), interface(cidr));
+        }
+        let pve = HostName::new("pve").expect("valid");
+        let seen = ObservedProxmox {
+            nodes: BTreeMap::from([(pve.clone(), node)]),
+            ..ObservedProxmox::default()
+        };
+        let endpoint = "192.0.2.10".parse().expect("an address");
+        let mut unsaid = Vec::new();
+        let found = networks(&seen, Some(endpoint), &mut unsaid);
+        let wanted: [IpAddr; 2] = [endpoint, "198.51.100.10".parse().expect("an address")];
+        assert_eq!(found.addresses[&pve], wanted);
+        assert_eq!((found.zones.len(), unsaid.len()), (0, 0));
     }
 }

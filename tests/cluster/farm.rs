@@ -314,15 +314,20 @@ pub(crate) struct Wanted<'a> {
 impl Wanted<'_> {
     /// Looks and compares.
     pub(crate) async fn plan(&self, client: &Client, files: Option<Files>) -> Plan {
-        let none = BTreeMap::new();
         let seen = self.look(client, files).await;
+        self.compare(&seen)
+    }
+
+    /// Compares with what was seen.
+    pub(crate) fn compare(&self, seen: &Observed) -> Plan {
+        let none = BTreeMap::new();
         let inputs = Inputs {
             desired: self.desired,
             firewall: self.firewall,
             resources: &none,
             releases: &BTreeMap::new(),
             secrets: self.secrets,
-            observed: &seen,
+            observed: seen,
         };
         plan(&inputs, true).expect("no cycle")
     }

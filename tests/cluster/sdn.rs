@@ -3,7 +3,10 @@
 use crate::farm::{Farm, inventory};
 use infra::{
     lab::api::WorldConfig,
-    model::cluster::{EntryKind, EntryWrite},
+    model::{
+        cluster::{EntryKind, EntryWrite},
+        observed::{Question, Reading, Unanswered},
+    },
     plan::{Obstacle, Plan, change::Operation},
     providers::proxmox::{ClusterRead as _, ClusterWrite as _},
 };
@@ -124,6 +127,34 @@ async fn a_node_that_did_not_load_it_gets_it_again() {
     farm.lab.lag_sdn("pve2");
     let plan = apply(&farm).await;
     assert_eq!(told(&plan), ["SDN zone lab on pve2 pending -> available"]);
+}
+
+/// A node leaves out of its list what it did not load, and what may not be seen: neither is in force.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_zone_that_a_node_does_not_list_is_not_in_force() {
+    let farm = Farm::with(&wish(PLAIN), with_rights);
+    apply(&farm).await;
+    let wanted = farm.wanted();
+    let mut seen = wanted.look(&farm.client(), None).await;
+    let Some(Reading::Seen(proxmox)) = &mut seen.proxmox else {
+        panic!("the API answers")
+    };
+    let nodes = proxmox.nodes.iter_mut();
+    for (_, node) in nodes.filter(|(name, _)| name.as_str() == "pve2") {
+        assert!(node.sdn.remove("lab").is_some());
+    }
+    let plan = wanted.compare(&seen);
+    let line = "SDN zone lab on pve2 not listed -> available";
+    assert_eq!(told(&plan), [line]);
+    // Where the node was not asked, nobody knows.
+    if let Some(Reading::Seen(proxmox)) = &mut seen.proxmox {
+        proxmox.unanswered.push(Unanswered {
+            question: Question::Node("pve2".parse().expect("valid")),
+            why: "it did not answer".to_owned(),
+            hint: None,
+        });
+    }
+    assert_eq!(told(&wanted.compare(&seen)), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

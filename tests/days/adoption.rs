@@ -69,6 +69,22 @@ fn an_imported_inventory_has_an_empty_plan_and_its_guests_are_never_touched() {
         .says(2, &["is not empty"]);
 }
 
+/// Proxmox takes two guests of one name: an inventory cannot hold the second, and the rest of it loads all the same.
+#[test]
+fn what_an_inventory_cannot_hold_is_told_and_the_rest_is_imported() {
+    let lab = Lab::new();
+    let hand = Hand::at(&lab);
+    for vmid in [105, 106] {
+        hand.make(vmid, &[("name", "twin"), ("memory", "512")]);
+    }
+    lab.run(&["--lab", "import", "imported"])
+        .says(0, &["1 guest and 0 templates", "Nothing to change."]);
+    let list = fs::read_to_string(lab.path("imported/not-imported.md")).expect("written");
+    let words = "guest 106 twin on pve: another guest has its name";
+    assert!(list.contains(words), "{list}");
+    lab.run(&["-i", "imported", "check"]).says(0, &[]);
+}
+
 #[test]
 fn an_adopted_guest_is_put_right_and_what_resets_its_host_keys_says_so() {
     let (lab, hand) = founded();

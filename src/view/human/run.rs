@@ -9,14 +9,22 @@ use std::path::Path;
 /// The end of a run: what failed and why, what is now true, what to run next.
 pub fn receipt(receipt: &Receipt, file: Option<&Path>, again: &str) -> String {
     let mut out = String::new();
-    for change in receipt.failed() {
+    let mut failed = receipt.failed().peekable();
+    while let Some(change) = failed.next() {
+        let _ = writeln!(
+            out,
+            "{} {}",
+            palette::bad("failed:"),
+            palette::name(&change.id)
+        );
+        // What was carried out together fails for one reason.
+        if failed
+            .peek()
+            .is_some_and(|next| next.outcome == change.outcome)
+        {
+            continue;
+        }
         if let StepOutcome::Failed { why, hint, .. } = &change.outcome {
-            let _ = writeln!(
-                out,
-                "{} {}",
-                palette::bad("failed:"),
-                palette::name(&change.id)
-            );
             for line in why.lines() {
                 let _ = writeln!(out, "  {line}");
             }
@@ -100,4 +108,39 @@ pub fn checks(results: &[CheckResult]) -> String {
     }
     out.push_str(".\n");
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apply::receipt::ChangeReceipt;
+
+    #[test]
+    fn what_failed_together_is_told_once() {
+        let of = |id: &str, why: &str| ChangeReceipt {
+            id: id.to_owned(),
+            outcome: StepOutcome::Failed {
+                why: why.to_owned(),
+                hint: Some("Run the command again.".to_owned()),
+                reverted: true,
+            },
+        };
+        let all = Receipt {
+            version: 1,
+            system: "home".to_owned(),
+            lab: false,
+            started: String::new(),
+            finished: String::new(),
+            plan: String::new(),
+            changes: vec![
+                of("a", "taken back"),
+                of("b", "taken back"),
+                of("c", "slow"),
+            ],
+        };
+        let text = receipt(&all, None, "`infra up`");
+        assert_eq!(text.matches("taken back").count(), 1, "{text}");
+        assert_eq!(text.matches("failed:").count(), 3, "{text}");
+        assert!(text.contains("3 failed"), "{text}");
+    }
 }
