@@ -29,9 +29,9 @@ pub(super) fn needs(mounts: &[HostMount]) -> Vec<Resource> {
         } = &mount.source
         {
             passwords.extend([
-                Piece::Text(format!("{url} {user} \"")),
-                Piece::Secret(password.clone()),
-                Piece::Text("\"\n".to_owned()),
+                Piece::Text(format!("{url} {user} ")),
+                Piece::Quoted(password.clone()),
+                Piece::Text("\n".to_owned()),
             ]);
             owners.insert(*owner);
         }
@@ -100,7 +100,7 @@ fn file(path: &str, mode: u32, content: Content, purpose: &str) -> FileResource 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ids::SecretName;
+    use crate::model::{ids::SecretName, secret::SecretValues};
 
     fn mounts(owners: &[(u32, u32)]) -> Vec<HostMount> {
         let mount = |(n, owner): (usize, &(u32, u32))| HostMount {
@@ -134,6 +134,22 @@ mod tests {
         assert_eq!(file.content, Content::text(format!("{HEAD}{lines}")));
         assert_eq!(file.then.len(), 1);
         assert!(accounts(&super::needs(&mounts(&[(0, 0)]))).is_none());
+    }
+
+    #[test]
+    fn a_password_may_have_quotes_and_backslashes() {
+        let needs = needs(&mounts(&[(0, 0)]));
+        let file = needs.iter().find_map(|resource| match resource {
+            Resource::File(file) if file.path.ends_with("/secrets") => Some(file),
+            _ => None,
+        });
+        let content = &file.expect("passwords").content;
+        let mut values = SecretValues::default();
+        values.insert("box".parse().expect("a name"), r#"a"b\c"#.into());
+        let line = format!("{HEAD}https://box0.example.org me {}\n", r#""a\"b\\c""#);
+        let filled = content.filled(&values).expect("a value");
+        assert_eq!(String::from_utf8_lossy(&filled), line);
+        assert!(content.has_secrets());
     }
 
     #[test]

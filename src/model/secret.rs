@@ -60,6 +60,8 @@ pub enum Piece {
     Text(String),
     /// Filled in at the moment of writing.
     Secret(SecretName),
+    /// The same between double quotes, as davfs2 reads them: `\` and `"` of the value get a `\` (davfs2.conf(5)).
+    Quoted(SecretName),
 }
 
 /// A rendered file whose secrets are still names. Safe to print, diff and store.
@@ -75,13 +77,15 @@ impl Content {
 
     /// Whether any secret is in it; such files are never diffed by content.
     pub fn has_secrets(&self) -> bool {
-        self.0.iter().any(|piece| matches!(piece, Piece::Secret(_)))
+        self.0
+            .iter()
+            .any(|piece| matches!(piece, Piece::Secret(_) | Piece::Quoted(_)))
     }
 
     /// The names of the secrets in it.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretName> {
         self.0.iter().filter_map(|piece| match piece {
-            Piece::Secret(name) => Some(name),
+            Piece::Secret(name) | Piece::Quoted(name) => Some(name),
             Piece::Text(_) => None,
         })
     }
@@ -93,6 +97,7 @@ impl Content {
             .map(|piece| match piece {
                 Piece::Text(text) => text.clone(),
                 Piece::Secret(name) => format!("<secret:{name}>"),
+                Piece::Quoted(name) => format!("\"<secret:{name}>\""),
             })
             .collect()
     }
@@ -103,12 +108,20 @@ impl Content {
     /// The name of the first secret that has no value.
     pub fn filled(&self, values: &SecretValues) -> Result<Vec<u8>, SecretName> {
         let mut out = Vec::new();
+        let value = |name: &SecretName| values.expose(name).ok_or_else(|| name.clone());
         for piece in &self.0 {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Piece::Secret(name) => {
-                    let value = values.expose(name).ok_or_else(|| name.clone())?;
-                    out.extend_from_slice(value.as_bytes());
+                Piece::Secret(name) => out.extend_from_slice(value(name)?.as_bytes()),
+                Piece::Quoted(name) => {
+                    out.push(b'"');
+                    for byte in value(name)?.bytes() {
+                        if matches!(byte, b'\\' | b'"') {
+                            out.push(b'\\');
+                        }
+                        out.push(byte);
+                    }
+                    out.push(b'"');
                 }
             }
         }

@@ -157,7 +157,7 @@ impl Filling<'_> {
         })?;
         let pieces = content.0.into_iter().map(|piece| match piece {
             Piece::Text(text) => text,
-            Piece::Secret(_) => String::new(),
+            Piece::Secret(_) | Piece::Quoted(_) => String::new(),
         });
         Ok(pieces.collect())
     }

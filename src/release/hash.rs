@@ -48,7 +48,7 @@ fn canonical(value: &Value) -> Value {
 pub(super) fn marked(system: &SystemName, content: &Content, values: &SecretValues) -> String {
     let piece = |piece: &Piece| match piece {
         Piece::Text(text) => text.clone(),
-        Piece::Secret(name) => {
+        Piece::Secret(name) | Piece::Quoted(name) => {
             let value = values.expose(name).unwrap_or_default();
             let digest = sha256(format!("{system}\n{name}\n{value}").as_bytes());
             format!("<secret:{name}:{digest}>")

@@ -10,6 +10,11 @@ else
   borgmatic repo-info
   exit 1
 fi
-mkdir -p /tmp/crontabs
+mkdir -p /var/lib/borg/databases /tmp/crontabs
+: >>/var/lib/borg/databases.exclude
 cp /etc/borgmatic.d/crontab.txt /tmp/crontabs/root
+# The first archive is made now, not some night: only what was copied is a backup.
+if ! borgmatic --log-json repo-list --json | grep -q '"archive":'; then
+  borgmatic --verbosity 0 --syslog-verbosity -1 create &
+fi
 exec busybox crond -f -c /tmp/crontabs
