@@ -5,11 +5,11 @@ import json
 import os
 
 import yaml
-from world import every, keep
+from world import drop, every, keep
 
 MODELS = {
     "authentik_core.user", "authentik_core.token", "authentik_core.application", "authentik_core.group",
-    "authentik_providers_proxy.proxyprovider", "authentik_outposts.outpost",
+    "authentik_providers_proxy.proxyprovider", "authentik_outposts.outpost", "authentik_policies.policybinding",
 }
 # What comes with Authentik itself.
 FLOWS = {
@@ -45,7 +45,8 @@ def hashed(password):
 
 
 class Blueprint:
-    def __init__(self, text):
+    def __init__(self, text, connection):
+        self.connection = connection
         self.document = yaml.load(text, Loader)
         if not isinstance(self.document, dict) or self.document.get("version") != 1:
             raise BlueprintError("Unsupported version")
@@ -76,9 +77,15 @@ class Blueprint:
             if slug not in FLOWS:
                 raise BlueprintError(f"no flow {slug}")
             return slug
+        if value.name == "Find" and words[0] in ("authentik_core.user", "authentik_core.group"):
+            key = json.dumps(dict(words[1:]), sort_keys=True)
+            if key not in every(self.connection, words[0]):
+                raise BlueprintError(f"{words[0]}: nothing found for {key}")
+            return key
         raise BlueprintError(f"the tag !{value.name} is not modelled by the lab's stand-in")
 
-    def apply(self, connection):
+    def apply(self):
+        connection = self.connection
         for entry in self.document.get("entries") or []:
             model, attrs = entry["model"], self.resolved(entry.get("attrs") or {})
             if model == "authentik_blueprints.metaapplyblueprint":
@@ -91,6 +98,9 @@ class Blueprint:
             key = json.dumps(named, sort_keys=True)
             if model == "authentik_core.user" and "password" in attrs:
                 attrs["password"] = hashed(attrs["password"])
+            if entry.get("state", "present") == "absent":
+                drop(connection, model, key)
+                continue
             if entry.get("state", "present") == "created" and key in every(connection, model):
                 attrs = {}
             keep(connection, model, key, {**named, **attrs})

@@ -59,7 +59,15 @@ class Answer(BaseHTTPRequestHandler):
         if found is None:
             return self.say(404, f"no application for {host}\n")
         key, provider, outpost = found
+        apps = every(connection, "authentik_core.application").items()
+        app, slug = next(((at, one["slug"]) for at, one in apps if one.get("provider") == key), (None, ""))
+        if not slug:
+            return self.say(403, "no application has this provider\n")
         user = self.visitor(connection, f"authentik_proxy_{provider['name']}") or self.basic(connection, provider)
+        groups = self.groups(connection, user)
+        if user and not self.passes(connection, app, groups):
+            # Nobody who may not gets a session for it.
+            user = None
         if user is None:
             back = f"{provider['external_host']}{PREFIX}/callback?X-authentik-auth-callback=true"
             state = secrets.token_urlsafe(16)
@@ -68,15 +76,22 @@ class Answer(BaseHTTPRequestHandler):
             query = urllib.parse.urlencode({"client_id": provider["name"], "redirect_uri": back, "response_type": "code", "state": state})
             base = (outpost.get("config") or {}).get("authentik_host", "").rstrip("/")
             return self.lead(f"{base}/application/o/authorize/?{query}")
-        apps = every(connection, "authentik_core.application").values()
-        slug = next((app["slug"] for app in apps if app.get("provider") == key), "")
-        if not slug:
-            return self.say(403, "no application has this provider\n")
         name = user["username"]
         return self.say(200, "", {
             "X-authentik-username": name, "X-authentik-name": user.get("name", name), "X-authentik-email": user.get("email", f"{name}@localhost"),
-            "X-authentik-groups": "|".join(user.get("groups", [])), "X-authentik-uid": hashed(name), "X-authentik-meta-app": slug,
+            "X-authentik-groups": "|".join(groups.values()), "X-authentik-uid": hashed(name), "X-authentik-meta-app": slug,
         })
+
+    def groups(self, connection, user):
+        """Names of the groups in which somebody is, by key."""
+        key = json.dumps({"username": (user or {}).get("username")}, sort_keys=True)
+        return {at: one["name"] for at, one in every(connection, "authentik_core.group").items() if key in one.get("users", [])}
+
+    def passes(self, connection, app, groups):
+        """Whether one of an application's bindings lets somebody of these groups in; without bindings everybody passes."""
+        bindings = every(connection, "authentik_policies.policybinding").values()
+        wanted = [binding["group"] for binding in bindings if binding["target"] == app]
+        return not wanted or any(group in groups for group in wanted)
 
     def provider(self, connection, host):
         """The provider for a host name, if the embedded outpost has it."""

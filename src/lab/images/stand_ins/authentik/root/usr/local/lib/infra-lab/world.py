@@ -66,6 +66,10 @@ def keep(connection, model, key, attrs):
     connection.query(f"INSERT INTO lab_object VALUES ({words}) ON CONFLICT (model, key) DO UPDATE SET attrs = lab_object.attrs || EXCLUDED.attrs")
 
 
+def drop(connection, model, key):
+    connection.query(f"DELETE FROM lab_object WHERE model = {quoted(model)} AND key = {quoted(key)}")
+
+
 def every(connection, model):
     rows = connection.query(f"SELECT key, attrs FROM lab_object WHERE model = {quoted(model)}")
     return {key: json.loads(attrs) for key, attrs in rows}
