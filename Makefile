@@ -7,7 +7,7 @@ DEMO := target/demo
 BUILD_PACKAGES := build-essential pkg-config libssl-dev zlib1g-dev
 LAB_PACKAGES := mmdebstrap systemd-container iproute2 iptables nftables ipset conntrack wireguard-go wireguard-tools btrfs-progs e2fsprogs openssh-client openssh-server curl libarchive-tools
 # The slow suites, each a target `nightly-<suite>`, in the order in which all of them run.
-SUITES := demo drift days kills budget faults firewall drills systems restore timers playbooks live ansible zfs
+SUITES := demo drift days kills budget faults firewall drills systems restore timers playbooks live ansible cgroup2 zfs
 export CARGO_TERM_COLOR ?= auto
 
 .PHONY: help deps lab-deps build demo check test check-libzetta nightly bench bench-ansible bench-sanoid $(SUITES:%=nightly-%)
@@ -84,6 +84,9 @@ nightly-live:
 # A playbook that ansible-playbook runs on real guests, with infra's inventory.
 nightly-ansible:
 	tests/ansible/run.sh $(INFRA) target/nightly-ansible
+# The main job on a Debian with cgroup v2 alone, in a machine under QEMU.
+nightly-cgroup2:
+	sh tests/cgroup2/machine.sh $(INFRA) target/nightly-cgroup2
 # Real OpenZFS in a QEMU guest: built when it is not in the cache, then the whole suite on it, with both engines.
 nightly-zfs: check-libzetta
 	tests/zfs/rig/rig.sh build

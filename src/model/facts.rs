@@ -2,7 +2,7 @@
 
 use super::{ids::DatasetName, ufw::Ufw};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 /// What a host is asked for, all in one round trip.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -48,6 +48,9 @@ pub struct HostFacts {
     pub architecture: String,
     /// `VERSION_CODENAME` of os-release.
     pub os: String,
+    /// The connection over which this was asked, none when it did not come by SSH.
+    #[serde(default)]
+    pub ssh_peer: Option<SshPeer>,
     /// Installed version, none when not installed.
     pub packages: BTreeMap<String, Option<String>>,
     /// What stands at each path, none when nothing does.
@@ -86,6 +89,15 @@ pub struct HostFacts {
     pub probes: Vec<(Vec<String>, bool)>,
     /// Packages that could be brought up to date.
     pub upgrades: Vec<String>,
+}
+
+/// infra's own connection as the host sees it: sshd's `SSH_CONNECTION`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SshPeer {
+    /// Where it comes from, after whatever translates addresses on the way.
+    pub address: IpAddr,
+    /// The host's own port.
+    pub port: u16,
 }
 
 /// A login.

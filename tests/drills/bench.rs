@@ -21,6 +21,9 @@ pub(crate) const NODE: &str = "192.168.1.10:22";
 pub(crate) const API: &str = "192.168.1.10:8006";
 pub(crate) const GUEST: &str = "192.168.1.20:22";
 
+/// Settings of sshd beside infra's.
+const HIDDEN: &str = "/etc/ssh/sshd_config.d/90-drill.conf";
+
 /// Seconds for a login, and for a command that does something.
 const A_LOGIN: &str = "5";
 const A_COMMAND: &str = "120";
@@ -66,7 +69,33 @@ impl Bench {
         assert!(up.status.success(), "lab up: {}", said(&up));
         let up = bench.infra(&["--lab", "up", "--yes", "--no-verify"]);
         assert!(up.status.success(), "up: {}", said(&up));
+        for on in [On::Node, On::Guest] {
+            bench.hide_the_way(on).expect("sshd takes it");
+        }
         bench
+    }
+
+    /// sshd does not say from where infra comes: what infra sees coming it refuses, and the drills are about the rest.
+    pub(crate) fn hide_the_way(&self, on: On) -> Result<(), String> {
+        let line = r#"ForceCommand exec env -u SSH_CONNECTION -u SSH_CLIENT sh -c "$SSH_ORIGINAL_COMMAND""#;
+        self.demand(
+            on,
+            &format!("echo {} >{HIDDEN} && systemctl reload ssh", quoted(line)),
+        )
+    }
+
+    pub(crate) fn show_the_way(&self, on: On) -> Result<(), String> {
+        self.demand(on, &format!("rm {HIDDEN} && systemctl reload ssh"))
+    }
+
+    /// A command that must succeed.
+    pub(crate) fn demand(&self, on: On, command: &str) -> Result<(), String> {
+        let output = self.on(on, command);
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(format!("{command}: {}", said(&output)))
+        }
     }
 
     pub(crate) fn lab(&self) -> LabFolder {
@@ -203,7 +232,7 @@ impl Bench {
             On::Node => ("root@192.168.1.10", command.to_owned()),
             On::Guest => (
                 "infra@192.168.1.20",
-                format!("sudo sh -c '{}'", command.replace('\'', "'\\''")),
+                format!("sudo sh -c {}", quoted(command)),
             ),
         };
         Command::new("timeout")
@@ -263,6 +292,11 @@ fn opens(namespace: &str, target: &str) -> bool {
         TcpStream::connect_timeout(&address, PATIENCE).map(drop)
     })
     .is_ok()
+}
+
+/// One word for a shell.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// The right inventory.

@@ -1,6 +1,6 @@
 //! The drills. Each gives the seconds from the cut until everything comes in again.
 
-use crate::bench::{API, Bench, GUEST, NODE, On, Running, right, said};
+use crate::bench::{API, Bench, GUEST, NODE, On, Running, quoted, right, said};
 use std::{fs, path::Path, process::Command, time::Instant};
 
 /// One way to cut oneself off.
@@ -62,7 +62,7 @@ pub(crate) const DRILLS: &[Drill] = &[
     drill("the laptop is closed after the cut", laptop_closed),
     drill("Ctrl-C after the cut", interrupted),
     drill("the guest agent is dead", |b| {
-        demand(b, On::Guest, "systemctl stop qemu-guest-agent || true")?;
+        b.demand(On::Guest, "systemctl stop qemu-guest-agent || true")?;
         mistaken(b, &[], &[API, NODE, GUEST])
     }),
     drill("the node's own rules drop SSH", |b| {
@@ -101,6 +101,7 @@ pub(crate) const DRILLS: &[Drill] = &[
             "sed -i '/dport 22 /d' /etc/ufw/user.rules; sync; systemctl reboot --force --force",
         )
     }),
+    quick("a cut that can be seen coming is refused", refused),
     quick("a dead run left its switch without a timer", left_behind),
     drill(
         "a prober sees no window while rules come and go",
@@ -116,19 +117,10 @@ pub(crate) const DRILLS: &[Drill] = &[
     ),
     drill("somebody has a timer of that name", |b| {
         let own = "systemd-run --quiet --unit=infra-guard --on-active=1h true";
-        demand(b, On::Guest, own)?;
+        b.demand(On::Guest, own)?;
         killed(b, &["--on", "web"], &[GUEST], |_| Ok(()))
     }),
 ];
-
-fn demand(bench: &Bench, on: On, command: &str) -> Result<(), String> {
-    let output = bench.on(on, command);
-    if output.status.success() {
-        Ok(())
-    } else {
-        Err(format!("{command}: {}", said(&output)))
-    }
-}
 
 /// The most that a way back may take.
 fn limit(bench: &Bench) -> u64 {
@@ -176,6 +168,24 @@ fn reverted(bench: &Bench, child: &mut Running) -> Result<(), String> {
             bench.log()
         )),
     }
+}
+
+/// sshd says from where infra comes, and the matrix closes it: nothing is begun.
+fn refused(bench: &Bench) -> Result<f64, String> {
+    bench.show_the_way(On::Guest)?;
+    let since = Instant::now();
+    let status = mistaken_apply(bench, &["--on", "web"]).0.wait();
+    let seconds = since.elapsed().as_secs_f64();
+    bench.hide_the_way(On::Guest)?;
+    let log = bench.log();
+    let code = status.map_err(|error| error.to_string())?.code();
+    if code != Some(1) || !log.contains("infra comes from 192.168.1.50 to port 22") {
+        return Err(format!("ended with {code:?}\n{log}"));
+    }
+    if bench.is_armed(On::Guest) || !bench.all_come_in() {
+        return Err("something was begun".to_owned());
+    }
+    Ok(seconds)
 }
 
 fn mistaken(bench: &Bench, more: &[&str], targets: &[&str]) -> Result<f64, String> {
@@ -241,7 +251,7 @@ fn network_lost(bench: &Bench) -> Result<f64, String> {
 }
 
 fn network_lost_for_nothing(bench: &Bench) -> Result<f64, String> {
-    demand(bench, On::Guest, "ufw allow 9999/tcp")?;
+    bench.demand(On::Guest, "ufw allow 9999/tcp")?;
     let mut child = bench.apply(&right(), &[]);
     bench.armed(On::Guest)?;
     let since = Instant::now();
@@ -318,13 +328,15 @@ fn sabotaged_node(
 }
 
 fn sabotaged_guest(bench: &Bench, command: &str) -> Result<f64, String> {
-    demand(bench, On::Guest, "ufw allow 9999/tcp")?;
+    bench.demand(On::Guest, "ufw allow 9999/tcp")?;
     // Done by the guest itself the moment that infra has written: before, infra would write over it; later, it would
     // have confirmed. The file of IPv6 is written last.
-    let quoted = command.replace('\'', "'\\''");
     let wait = "while grep -q 9999 /etc/ufw/user6.rules; do sleep 0.05; done";
-    let waiter = format!("systemd-run --quiet sh -c '{wait}; {quoted}'");
-    demand(bench, On::Guest, &waiter)?;
+    let waiter = format!(
+        "systemd-run --quiet sh -c {}",
+        quoted(&format!("{wait}; {command}"))
+    );
+    bench.demand(On::Guest, &waiter)?;
     let mut child = bench.apply(&right(), &[]);
     let since = cut(bench, &mut child, &[GUEST])?;
     let seconds = back(bench, since)?;
@@ -334,12 +346,12 @@ fn sabotaged_guest(bench: &Bench, command: &str) -> Result<f64, String> {
 
 /// A change that somebody disturbs all the time is kept whole or taken back whole, and what is said of it is so.
 fn reloaded_meanwhile(bench: &Bench) -> Result<f64, String> {
-    demand(bench, On::Guest, "ufw allow 9999/tcp")?;
+    bench.demand(On::Guest, "ufw allow 9999/tcp")?;
     let armed = "[ -e /var/lib/infra/guard/armed ]";
     let reloads =
         format!("until {armed}; do sleep 0.05; done; while {armed}; do ufw reload; sleep 1; done");
     let reloader = format!("systemd-run --quiet sh -c '{reloads}'");
-    demand(bench, On::Guest, &reloader)?;
+    bench.demand(On::Guest, &reloader)?;
     let since = Instant::now();
     let mut child = bench.apply(&right(), &["--on", "web"]);
     let status = child.0.wait().map_err(|error| error.to_string())?;
@@ -356,9 +368,9 @@ fn left_behind(bench: &Bench) -> Result<f64, String> {
     let mut dead = mistaken_apply(bench, &["--on", "web"]);
     bench.armed(On::Guest)?;
     dead.kill();
-    demand(bench, On::Guest, "systemctl stop infra-guard.timer")?;
+    bench.demand(On::Guest, "systemctl stop infra-guard.timer")?;
     let since = Instant::now();
-    demand(bench, On::Guest, "ufw allow 9999/tcp")?;
+    bench.demand(On::Guest, "ufw allow 9999/tcp")?;
     let mut next = bench.apply(&right(), &[]);
     reverted(bench, &mut next)?;
     back(bench, since)
@@ -376,7 +388,7 @@ fn live_matrix(bench: &Bench) -> Result<f64, String> {
     // Both layers before the guest get the same hole: one alone opens nothing.
     let guest = bench.pve().join("firewall/110.fw");
     first_rule(&guest, "IN ACCEPT -p tcp -dport 9999").map_err(|e| e.to_string())?;
-    demand(bench, On::Guest, "ufw allow 9999/tcp")?;
+    bench.demand(On::Guest, "ufw allow 9999/tcp")?;
     let looked = bench.infra(&["--lab", "firewall", "matrix", "--live"]);
     let text = said(&looked);
     let names = [

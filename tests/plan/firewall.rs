@@ -1,8 +1,8 @@
 //! Drifts of what enforces the flow matrix: Proxmox, UFW and Docker's chain.
 
-use crate::world::{drift, facts, host, proxmox, vmid};
+use crate::world::{NOTHING, drift, facts, host, proxmox, vmid};
 use infra::model::{
-    facts::DockerFacts,
+    facts::{DockerFacts, SshPeer},
     firewall::{PveRule, PveRuleKind, PveScope},
     observed::{Observed, Reading},
     ufw::{Ufw, UfwAction},
@@ -62,6 +62,61 @@ fn a_rule_added_to_a_guest_is_a_hole_and_goes() {
         said,
         ["- pve: firewall of guest 110 [may cut access] rule: in ACCEPT tcp port 5432 -> nothing"]
     );
+}
+
+/// sshd's word on where infra comes from.
+fn comes_from(seen: &mut Observed, on: &str, address: &str, port: u16) {
+    facts(seen, on).ssh_peer = Some(SshPeer {
+        address: address.parse().expect("valid"),
+        port,
+    });
+}
+
+#[test]
+fn a_firewall_that_would_shut_out_whoever_asks_for_it_is_refused() {
+    for (on, address, port) in [
+        ("intranet", "192.168.1.77", 22),
+        ("pve", "192.168.1.77", 22),
+        // The right machine through a port that no rule opens.
+        ("pve", "192.168.1.50", 2222),
+        ("intranet", "fd00:1::7", 22),
+    ] {
+        let said = drift(|_, seen| {
+            comes_from(seen, on, address, port);
+            guest_rules(seen, 110).clear();
+        });
+        let why = format!(
+            "! {on}: the way in: infra comes from {address} to port {port}, which the matrix closes: this firewall would lock you out"
+        );
+        assert!(said.contains(&why), "{said:#?}");
+    }
+}
+
+#[test]
+fn a_way_in_that_the_matrix_opens_or_that_nothing_closes_is_no_matter() {
+    // An operator, the node itself, a firewall that stays as it is, and one of a machine that stands elsewhere.
+    for (on, address) in [
+        ("intranet", "192.168.1.50"),
+        ("pve", "192.168.1.50"),
+        ("pve", "127.0.0.1"),
+        ("pve", "192.168.1.10"),
+    ] {
+        let said = drift(|_, seen| {
+            comes_from(seen, on, address, 22);
+            guest_rules(seen, 110).clear();
+        });
+        assert!(
+            said.iter().all(|line| !line.contains("the way in")),
+            "{said:#?}"
+        );
+    }
+    let said = drift(|_, seen| comes_from(seen, "intranet", "192.168.1.77", 22));
+    assert_eq!(said, NOTHING);
+    let said = drift(|_, seen| {
+        comes_from(seen, "intranet", "192.168.1.77", 22);
+        ufw(seen, "extranet").enabled = false;
+    });
+    assert!(said.iter().all(|line| !line.starts_with('!')), "{said:#?}");
 }
 
 #[test]

@@ -2,9 +2,13 @@
 
 use crate::sshd::{own_name, sshd};
 use futures_util::future::join_all;
-use infra::providers::{
-    shell::{Command, Shell, ShellError},
-    ssh::{Counts, SshHost},
+use infra::{
+    model::facts::{FactsRequest, SshPeer},
+    providers::{
+        host::HostRead as _,
+        shell::{Command, Shell, ShellError},
+        ssh::{Counts, SshHost},
+    },
 };
 use std::{fs, time::Duration};
 
@@ -46,6 +50,17 @@ async fn a_hundred_commands_share_one_connection() {
             execs: 100
         }
     );
+}
+
+#[tokio::test]
+async fn a_host_says_over_which_connection_it_is_asked() {
+    let Some(sshd) = sshd("") else { return };
+    let facts = sshd.host().facts(&FactsRequest::default()).await;
+    let peer = SshPeer {
+        address: [127, 0, 0, 1].into(),
+        port: sshd.port,
+    };
+    assert_eq!(facts.expect("answered").ssh_peer, Some(peer));
 }
 
 #[tokio::test]

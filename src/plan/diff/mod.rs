@@ -17,6 +17,7 @@ mod image;
 mod mapping;
 mod migration;
 mod network;
+mod own_way;
 mod resource;
 mod sdn;
 mod stack;
@@ -82,6 +83,7 @@ pub(super) fn all(draft: &mut Draft, inputs: &Inputs<'_>) {
             stack::diff(draft, release, &facts);
         }
     }
+    own_way::look(draft, inputs);
 }
 
 /// Why a guest is not reached, when this plan mends just that: a firewall or a router that lets nothing through hides the

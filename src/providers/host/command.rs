@@ -18,7 +18,8 @@ use std::{fmt::Write as _, time::Duration};
 /// Input, a line each: `package NAME`, `path PATH`, `unit NAME`, `sysctl KEY`, `nft FAMILY TABLE`, `disk SERIAL`,
 /// `zpool NAME`, `ufw`, `docker`, `pve-firewall`, `text PATH`, `user NAME`, `probe WORD\tWORD...` (a command that only looks), `upgrades`.
 /// Output: sections, each begun by a line `==infra NAME==`:
-/// - `system`: `boot_id ID`, `architecture NAME`, `os CODENAME`
+/// - `system`: `boot_id ID`, `architecture NAME`, `os CODENAME`, and where sshd is asked over, `ssh` with its
+///   `SSH_CONNECTION`: the peer's address and port, the host's own address and port
 /// - `packages`: `STATUS\tNAME\tVERSION`, status as dpkg abbreviates it (`ii `), nothing for an unknown name
 /// - `paths`: `KIND\tMODE\tUID\tGID\tOWNER\tGROUP\tPATH\tTARGET`; kind is find's `%y`, mode octal; nothing for a path
 ///   where nothing stands

@@ -2,13 +2,13 @@
 
 use super::mounts;
 use crate::model::facts::{
-    DiskFact, DockerFacts, FactsRequest, HostFacts, PathFact, UnitFact, UserFact,
+    DiskFact, DockerFacts, FactsRequest, HostFacts, PathFact, SshPeer, UnitFact, UserFact,
 };
 use crate::providers::compose;
 use crate::providers::ufw;
 use crate::providers::zfs;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 /// Reads a whole answer. Everything that was asked for is in the result, with its "absent" value when it is not there.
 ///
@@ -33,6 +33,7 @@ pub fn parse_facts(request: &FactsRequest, text: &str) -> Result<HostFacts, Stri
         boot_id,
         architecture: fact("architecture"),
         os: fact("os"),
+        ssh_peer: ssh_peer(&fact("ssh"))?,
         packages: packages(request, section("packages")),
         paths: paths(request, section("paths"), section("hashes"))?,
         units: units(request, section("units"))?,
@@ -56,6 +57,23 @@ pub fn parse_facts(request: &FactsRequest, text: &str) -> Result<HostFacts, Stri
         probes: probes(request, section("probes"))?,
         upgrades: section("upgrades").lines().map(str::to_owned).collect(),
     })
+}
+
+/// `192.168.1.50 51234 10.0.10.5 22`, an IPv6 address of a link with its interface (`fe80::1%eth0`).
+fn ssh_peer(text: &str) -> Result<Option<SshPeer>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let unclear = || format!("`{text}` is no SSH_CONNECTION");
+    let mut words = text.split(' ');
+    let address = words.next().unwrap_or_default();
+    let address = address.split('%').next().unwrap_or_default();
+    let address: IpAddr = address.parse().map_err(|_| unclear())?;
+    let port = words.nth(2).and_then(|port| port.parse().ok());
+    Ok(Some(SshPeer {
+        address: address.to_canonical(),
+        port: port.ok_or_else(unclear)?,
+    }))
 }
 
 /// Files by name; none when they could not all be read.

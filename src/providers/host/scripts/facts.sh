@@ -11,6 +11,17 @@ printf 'boot_id %s\n' "$(cat /proc/sys/kernel/random/boot_id)"
 printf 'architecture %s\n' "$(dpkg --print-architecture)"
 printf 'os %s\n' "$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release | tr -d '"')"
 
+# sudo takes SSH_CONNECTION away; the process that ran sudo still has it.
+process=$$
+while [ "${process:-0}" -gt 1 ]; do
+  came=$(tr '\0' '\n' 2>/dev/null <"/proc/$process/environ" | sed -n 's/^SSH_CONNECTION=//p')
+  [ -z "$came" ] || {
+    printf 'ssh %s\n' "$came"
+    break
+  }
+  process=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$process/status" 2>/dev/null)
+done
+
 section packages
 # A name that dpkg does not know is a complaint and no line.
 # shellcheck disable=SC2016
