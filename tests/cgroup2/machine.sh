@@ -83,7 +83,8 @@ rm -rf "$folder"
 mkdir -p "$folder"
 cp -a --reflink=auto "$machine/root" "$work"
 mkdir -p "$work/opt/infra/cache/infra"
-cp "$infra" "$here/../demo.sh" "$work/opt/infra/"
+cp "$infra" "$work/opt/infra/infra"
+cp "$here/../demo.sh" "$work/opt/infra/"
 [ ! -d "$images" ] || cp -a --reflink=auto "$images" "$work/opt/infra/cache/infra/"
 cat >"$work/opt/infra/run.sh" <<'EOF_RUN'
 cd /opt/infra || exit 1
