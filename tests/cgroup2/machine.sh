@@ -48,7 +48,7 @@ build() {
 		StandardOutput=tty
 		StandardError=inherit
 		TTYPath=/dev/ttyS1
-		ExecStart=/bin/sh /opt/infra/run.sh
+		ExecStart=/bin/sh -c '/bin/sh /opt/infra/run.sh 2>&1 | cat'
 		ExecStopPost=/bin/systemctl poweroff --no-block
 		TimeoutStartSec=infinity
 		[Install]
