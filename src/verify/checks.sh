@@ -102,7 +102,7 @@ exec_in() {
     set -- "$@" "${argument%x}"
     count=$((count - 1))
   done
-  timeout 20 docker exec "$id" "$@" >"$work/$n.out" 2>&1
+  timeout 60 docker exec "$id" "$@" >"$work/$n.out" 2>&1
   say "$n" exit "$?"
   head -c 65536 "$work/$n.out" | coded "$n" output
 }
