@@ -35,9 +35,9 @@ users:
 ";
 const SECRET: &str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
 
-struct Authelia {
-    folder: tempfile::TempDir,
-    port: u16,
+pub(crate) struct Authelia {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) port: u16,
     child: Option<Child>,
     client: reqwest::Client,
 }
@@ -46,29 +46,35 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lab/images/stand_ins")
 }
 
-fn python(words: &[&str]) -> Command {
+pub(crate) fn python(words: &[&str]) -> Command {
     let lib = "usr/local/lib/infra-lab";
     let own = root().join("authelia/root").join(lib);
     let shared = root().join("shared/postgres").join(lib);
+    let openid = root().join("shared/openid").join(lib);
     let mut command = Command::new("python3");
     command
         .args(words)
         .env(
             "PYTHONPATH",
-            format!("{}:{}", own.display(), shared.display()),
+            format!(
+                "{}:{}:{}",
+                own.display(),
+                shared.display(),
+                openid.display()
+            ),
         )
         .env("PYTHONDONTWRITEBYTECODE", "1");
     command
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 impl Authelia {
     /// With this change to its configuration; none where python3 cannot run it.
-    fn new(change: impl FnOnce(String) -> String) -> Option<Self> {
+    pub(crate) fn new(change: impl FnOnce(String) -> String) -> Option<Self> {
         let able = python(&["-c", "import yaml"])
             .stderr(Stdio::null())
             .status();
@@ -121,7 +127,7 @@ impl Authelia {
         })
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let program = root().join("authelia/root/app/authelia");
         let mut all = vec![program.to_str().expect("text")];
         all.extend(words);
@@ -129,6 +135,7 @@ impl Authelia {
         let file = |name: &str| self.folder.path().join(name);
         command
             .env("X_AUTHELIA_CONFIG", file("configuration.yml"))
+            .env("X_AUTHELIA_CONFIG_FILTERS", "template")
             .env("AUTHELIA_SESSION_SECRET_FILE", file("session"))
             .env("AUTHELIA_STORAGE_ENCRYPTION_KEY_FILE", file("storage"))
             .env(
@@ -138,7 +145,7 @@ impl Authelia {
         command
     }
 
-    async fn start(&mut self) {
+    pub(crate) async fn start(&mut self) {
         self.child = Some(self.command(&[]).spawn().expect("runs"));
         let url = format!("http://127.0.0.1:{}/api/health", self.port);
         for _ in 0..1200 {
@@ -150,7 +157,7 @@ impl Authelia {
         panic!("it does not listen");
     }
 
-    fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+    pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
         let url = format!("http://127.0.0.1:{}{path}", self.port);
         self.client.request(method, url)
     }
@@ -187,7 +194,7 @@ impl Authelia {
     }
 
     /// Signs in; the cookie, or the status of the refusal.
-    async fn signed(
+    pub(crate) async fn signed(
         &self,
         path: &str,
         body: serde_json::Value,
@@ -209,7 +216,7 @@ impl Authelia {
         Ok(text.split(';').next().expect("a cookie").to_owned())
     }
 
-    fn password(user: &str, password: &str) -> serde_json::Value {
+    pub(crate) fn password(user: &str, password: &str) -> serde_json::Value {
         json!({"username": user, "password": password})
     }
 }

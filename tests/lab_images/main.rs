@@ -8,6 +8,7 @@
 mod authelia;
 mod forwarder;
 mod names;
+mod openid;
 mod registry;
 mod support;
 mod traefik;
