@@ -84,6 +84,18 @@ impl Matrix {
         })
     }
 
+    /// Whether what a machine sends and no row allows is dropped on the machine itself: an external host that a row of the
+    /// owner's names as its source. What a guest sends is Proxmox's matter.
+    pub(crate) fn holds_egress(&self, machine: &Machine<'_>) -> bool {
+        let named = Endpoint::Host(machine.name.clone());
+        let names = |row: &Row| row.from.iter().any(|end| end.endpoint == named);
+        machine.kind == MachineKind::External
+            && self
+                .rows
+                .iter()
+                .any(|row| row.place.is_some() && names(row))
+    }
+
     /// All rows, in order.
     pub fn rows(&self) -> &[Row] {
         &self.rows

@@ -13,7 +13,8 @@
 //!   it out; an external host has no Proxmox before it, so as soon as a flow names it as a source its UFW denies
 //!   all other outgoing traffic of the host itself.
 //! - *Docker* sees published ports before UFW does, so each is opened again, by the port the caller asked for, in the
-//!   words of both of Docker's firewall backends.
+//!   words of both of Docker's firewall backends. What containers of an external host begin is held there as UFW holds
+//!   what the host itself sends: by the same rows, on the same hosts.
 //! - *ICMP echo* is closed unless a flow allows `icmp`, and only Proxmox can tell: UFW's own before.rules accept it.
 //!
 //! Invariant: pure. It never opens a pair that the matrix does not list.
@@ -38,7 +39,7 @@ mod ufw_diff;
 mod ways_out;
 
 pub use compile::{CompiledFirewall, compile};
-pub use docker::{DOCKER_UNIT, DockerUser, docker_resources};
+pub use docker::{DOCKER_UNIT, DockerEgress, DockerUser, docker_resources};
 pub use matrix::{Matrix, Row};
 pub use port_set::PortSet;
 pub use proxmox_diff::{ForeignPveRule, PveDiff, diff_pve};

@@ -3,7 +3,7 @@
 use super::{
     addresses::Addresses,
     comment::mark,
-    matrix::{Machine, MachineKind, Matrix, Row, covers},
+    matrix::{Machine, Matrix, covers},
     opening::{Opening, by_address, inbound, outbound, pieces, port_lists},
 };
 use crate::model::{
@@ -19,7 +19,7 @@ pub(crate) fn compile(matrix: &Matrix, machine: &Machine<'_>) -> Ufw {
     let openings = by_address(inbound(matrix, &machine.addresses), &machine.addresses);
     let mut rules = rules(matrix, machine, UfwDirection::In, &openings);
     let mut outgoing = UfwAction::Allow;
-    if closes_out(matrix, machine) {
+    if matrix.holds_egress(machine) {
         outgoing = UfwAction::Deny;
         let openings = by_address(outbound(matrix, &machine.addresses), &machine.addresses);
         rules.extend(self::rules(matrix, machine, UfwDirection::Out, &openings));
@@ -33,18 +33,6 @@ pub(crate) fn compile(matrix: &Matrix, machine: &Machine<'_>) -> Ufw {
         flushes_all: false,
         rules,
     }
-}
-
-/// Whether UFW drops what the machine sends and no row allows: an external host that a row names as its source. What a
-/// guest sends is Proxmox's matter.
-pub(crate) fn closes_out(matrix: &Matrix, machine: &Machine<'_>) -> bool {
-    let named = Endpoint::Host(machine.name.clone());
-    let names = |row: &Row| row.from.iter().any(|end| end.endpoint == named);
-    machine.kind == MachineKind::External
-        && matrix
-            .rows
-            .iter()
-            .any(|row| row.place.is_some() && names(row))
 }
 
 /// UFW has no sets, so "the Internet" is written last: what is in a zone and not allowed by another row is denied,

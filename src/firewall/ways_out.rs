@@ -3,7 +3,6 @@
 use super::{
     addresses::Addresses,
     matrix::{Machine, Matrix, Row, covers, resolve, tcp},
-    ufw,
 };
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::{
@@ -71,7 +70,7 @@ fn of_guests(desired: &Desired, matrix: &Matrix, out: &mut Vec<Diagnostic>) {
 
 /// One row that names an external host as its source closes everything else that it sends.
 fn of_external(matrix: &Matrix, machine: &Machine<'_>, out: &mut Vec<Diagnostic>) {
-    if !ufw::closes_out(matrix, machine) {
+    if !matrix.holds_egress(machine) {
         return;
     }
     let name = machine.name;

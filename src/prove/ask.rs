@@ -2,6 +2,7 @@
 
 use super::{
     error::ProveError,
+    layout::CONTAINER,
     probe::{self, Asking, Doors, Question},
     room::{Room, netns},
     shell,
@@ -57,10 +58,10 @@ impl Room {
         let mut by_space: BTreeMap<String, Vec<Question>> = BTreeMap::new();
         for at in which {
             let probe = &probes[*at];
-            let space = self.space_of(probe.packet.from, probe.packet.to);
+            let (space, packet) = self.sender(probe)?;
             by_space.entry(space).or_default().push(Question {
                 number: *at,
-                packet: probe.packet,
+                packet,
                 expected: probe.expected,
             });
         }
@@ -93,6 +94,23 @@ impl Room {
             }
         }
         Ok(())
+    }
+
+    /// From where a packet is sent, and under which address it leaves there.
+    fn sender(&self, probe: &Probe) -> Result<(String, Packet), ProveError> {
+        let packet = probe.packet;
+        if !probe.by_container {
+            return Ok((self.space_of(packet.from, packet.to), packet));
+        }
+        let host = self.owners.get(&packet.from);
+        let space = host.and_then(|host| self.layout.containers.get(host));
+        let address = CONTAINER[usize::from(packet.from.is_ipv6())].parse();
+        match (space, address) {
+            (Some(space), Ok(from)) => Ok((space.clone(), Packet { from, ..packet })),
+            (None, _) | (_, Err(_)) => Err(ProveError::io("find the containers of a machine")(
+                std::io::ErrorKind::NotFound.into(),
+            )),
+        }
     }
 
     /// Gives whoever stands outside every address that is no machine's.

@@ -1,6 +1,6 @@
 //! What Docker would put around the chain of ours: its NAT for published ports, and its part of FORWARD.
 
-use super::layout::{CONTAINER, CONTAINER_BRIDGE};
+use super::layout::{CONTAINER, CONTAINER_BRIDGE, CONTAINER_NETWORK};
 use crate::model::{address::Proto, desired::Desired, ids::HostName};
 use std::fmt::Write as _;
 
@@ -17,8 +17,17 @@ pub(super) struct DockerText {
 pub(super) fn docker_text(desired: &Desired, host: &HostName, v6: bool) -> DockerText {
     let container = CONTAINER[usize::from(v6)];
     let mut nat = String::from(
-        "*nat\n:PREROUTING ACCEPT\n:DOCKER -\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n",
+        "*nat\n:PREROUTING ACCEPT\n:POSTROUTING ACCEPT\n:DOCKER -\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n",
     );
+    // What containers send goes out under the host's address; a guest's several are not told apart here.
+    let external = desired.hosts.get(host).map(|host| host.address);
+    if let Some(own) = external.filter(|own| own.is_ipv6() == v6) {
+        let network = CONTAINER_NETWORK[usize::from(v6)];
+        let _ = writeln!(
+            nat,
+            "-A POSTROUTING -s {network} ! -o {CONTAINER_BRIDGE} -j SNAT --to-source {own}"
+        );
+    }
     let mut filter = format!(
         ":DOCKER-USER -\n-A FORWARD -j DOCKER-USER\n\
          -A FORWARD -o {CONTAINER_BRIDGE} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\

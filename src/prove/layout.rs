@@ -10,6 +10,8 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 /// A published port leads here: the network between a host and what stands for its containers.
 pub(super) const CONTAINER: [&str; 2] = ["172.31.255.2", "fd00:1:f2a:ffff::2"];
+/// That network.
+pub(super) const CONTAINER_NETWORK: [&str; 2] = ["172.31.255.0/30", "fd00:1:f2a:ffff::/126"];
 const HOST_SIDE: [&str; 2] = ["172.31.255.1/30", "fd00:1:f2a:ffff::1/126"];
 /// The bridge of that network, named as Docker names its own.
 pub(super) const CONTAINER_BRIDGE: &str = "br-prove";

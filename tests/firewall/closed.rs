@@ -115,6 +115,30 @@ fn what_no_flow_ever_allowed_is_left_alone() {
 }
 
 #[test]
+fn what_containers_of_an_external_host_opened_is_ended_with_its_row() {
+    let stack = "stack pages pi 9443/tcp\n";
+    let sent = |ports: &str| format!("{stack}flow pi > internet : {ports} | what pi sends\n");
+    let wide = sent("443/tcp 51820/udp");
+    let change = Change::new(&wide, &sent("443/tcp"), |_, _| {});
+    let (container, out) = ("172.18.0.2", "9.9.9.9");
+    assert!(change.ends("pi", container, out, "51820/udp"));
+    assert!(!change.ends("pi", container, out, "443/tcp"));
+    assert!(
+        !change.ends("pi", container, out, "25/tcp"),
+        "nobody's flow"
+    );
+    // Inside the host; by a gateway on the host; and on a machine whose containers are not its own to judge.
+    assert!(!change.ends("pi", container, "172.19.0.3", "51820/udp"));
+    assert!(!change.ends("pi", "192.168.1.99", out, "51820/udp"));
+    assert!(!change.ends("intranet", container, out, "51820/udp"));
+    // Where nothing holds them any more, or nothing did before, nothing is closed.
+    for (before, after) in [(wide.as_str(), stack), (stack, wide.as_str())] {
+        let change = Change::new(before, after, |_, _| {});
+        assert!(!change.ends("pi", container, out, "51820/udp"));
+    }
+}
+
+#[test]
 fn the_way_of_the_operators_is_left_alone_even_when_the_rows_lose_it() {
     let without = "flow lan > pve : 2222/tcp | something\n";
     let change = Change::new(ALL, without, |rules, is_now| {

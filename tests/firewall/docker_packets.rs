@@ -28,14 +28,25 @@ flow lan > apps : 8443/tcp | the proxy itself
 flow internet > apps : 8443/tcp | public
 ";
 
-struct Host {
+pub(crate) struct Host {
     prefix: String,
     folder: tempfile::TempDir,
     listeners: Vec<TcpListener>,
 }
 
 impl Host {
-    fn name(&self, role: &str) -> String {
+    /// Namespaces that begin with these letters.
+    pub(crate) fn new(letters: &str) -> Self {
+        let mut host = Self {
+            prefix: format!("{letters}{}", std::process::id()),
+            folder: tempfile::tempdir().expect("a folder"),
+            listeners: Vec::new(),
+        };
+        host.build();
+        host
+    }
+
+    pub(crate) fn name(&self, role: &str) -> String {
         format!("{}-{role}", self.prefix)
     }
 
@@ -47,6 +58,9 @@ impl Host {
         for role in ["host", "lan", "dmz", "out", "ctr"] {
             demand(&format!("ip netns add {}", self.name(role)));
             demand(&format!("ip -n {} link set lo up", self.name(role)));
+            // Who is asked at once must not be busy with looking for others of the same address.
+            let at_once = "sysctl -qw net.ipv6.conf.default.accept_dad=0";
+            demand(&format!("ip netns exec {} {at_once}", self.name(role)));
         }
         let host = self.name("host");
         demand(&format!("ip -n {host} link add br-apps type bridge"));
@@ -94,14 +108,29 @@ impl Host {
             "{tables} -A FORWARD -d 172.18.0.2 -o br-apps -p tcp --dport 80 -j ACCEPT"
         ));
         for (role, address) in [("ctr", "0.0.0.0:80"), ("out", "0.0.0.0:443")] {
-            let address = address.parse().expect("valid");
-            let socket = bind_tcp(Some(&self.netns(role)), address).expect("free");
-            self.listeners.push(socket);
+            self.listen(role, address);
+        }
+    }
+
+    pub(crate) fn listen(&mut self, role: &str, address: &str) {
+        let address = address.parse().expect("valid");
+        let socket = bind_tcp(Some(&self.netns(role)), address).expect("free");
+        self.listeners.push(socket);
+    }
+
+    /// From now on, Docker there uses its nftables backend, or its old one.
+    pub(crate) fn use_nftables(&self, on: bool) {
+        let daemon = self.folder.path().join("daemon.json");
+        if on {
+            let text = "{\n  \"firewall-backend\" : \"nftables\"\n}\n";
+            std::fs::write(daemon, text).expect("written");
+        } else {
+            std::fs::remove_file(daemon).expect("removed");
         }
     }
 
     /// What the unit does, with the files in a folder of the test.
-    fn load(&self, rules: &DockerUser) {
+    pub(crate) fn load(&self, rules: &DockerUser) {
         let folder = self.folder.path().to_str().expect("UTF-8");
         for resource in docker_resources(rules) {
             if let Resource::File(file) = resource
@@ -125,7 +154,7 @@ impl Host {
         assert!(run("ip", &argv));
     }
 
-    fn live(&self) -> Option<Vec<String>> {
+    pub(crate) fn live(&self) -> Option<Vec<String>> {
         let script = format!("{FACTS}\nfacts_ufw");
         let output = Command::new("ip")
             .args(["netns", "exec", &self.name("host"), "sh", "-c", &script])
@@ -160,7 +189,7 @@ impl Host {
         }
     }
 
-    fn opens(&self, from: &str, target: &str) -> bool {
+    pub(crate) fn opens(&self, from: &str, target: &str) -> bool {
         let target = target.parse().expect("valid");
         inside(Some(&self.netns(from)), || {
             TcpStream::connect_timeout(&target, PATIENCE).map(drop)
@@ -172,7 +201,7 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         self.listeners.clear();
-        for role in ["lan", "dmz", "out", "ctr", "host"] {
+        for role in ["lan", "dmz", "out", "ctr", "two", "host"] {
             run("ip", &["netns", "del", &self.name(role)]);
         }
     }
@@ -184,12 +213,7 @@ fn bans_of_others_reach_containers_and_survive_ours() {
     if !may_run() {
         return;
     }
-    let mut host = Host {
-        prefix: format!("ifb{}", std::process::id()),
-        folder: tempfile::tempdir().expect("a folder"),
-        listeners: Vec::new(),
-    };
-    host.build();
+    let host = Host::new("ifb");
     let (compiled, _) = compile(&system(SYSTEM));
     let rules = &compiled.docker[&HostName::new("apps").expect("valid")];
     let inside = |line: &str| demand(&format!("ip netns exec {} {line}", host.name("host")));
@@ -262,16 +286,10 @@ fn with_the_nftables_backend_a_table_of_ours_decides_the_same() {
     if !may_run() || Command::new("nft").arg("--version").output().is_err() {
         return;
     }
-    let mut host = Host {
-        prefix: format!("ifn{}", std::process::id()),
-        folder: tempfile::tempdir().expect("a folder"),
-        listeners: Vec::new(),
-    };
-    host.build();
+    let host = Host::new("ifn");
     let (compiled, _) = compile(&system(SYSTEM));
     let rules = &compiled.docker[&HostName::new("apps").expect("valid")];
-    let daemon = host.folder.path().join("daemon.json");
-    std::fs::write(&daemon, "{\n  \"firewall-backend\" : \"nftables\"\n}\n").expect("written");
+    host.use_nftables(true);
     host.load(rules);
     assert_eq!(
         host.live(),
@@ -292,7 +310,7 @@ fn with_the_nftables_backend_a_table_of_ours_decides_the_same() {
     );
 
     // Back to iptables: the table goes, the chain comes.
-    std::fs::remove_file(daemon).expect("removed");
+    host.use_nftables(false);
     host.load(rules);
     assert_eq!(host.live(), Some(rules.lines()));
     host.expect_matrix();
@@ -303,12 +321,7 @@ fn published_ports_are_reached_only_where_the_matrix_says() {
     if !may_run() {
         return;
     }
-    let mut host = Host {
-        prefix: format!("ifd{}", std::process::id()),
-        folder: tempfile::tempdir().expect("a folder"),
-        listeners: Vec::new(),
-    };
-    host.build();
+    let host = Host::new("ifd");
     assert!(
         host.opens("lan", "192.168.1.20:9999"),
         "Docker alone lets everybody in"

@@ -122,6 +122,45 @@ pub(crate) fn ufw_passes(ufw: &Ufw, direction: UfwDirection, packet: Packet) -> 
     matches!(action, UfwAction::Allow | UfwAction::Limit)
 }
 
+/// Whether the chain for what containers of a host begin lets a packet leave; none where it holds nothing.
+pub(crate) fn container_may_send(
+    compiled: &CompiledFirewall,
+    host: &HostName,
+    packet: Packet,
+) -> Option<bool> {
+    let egress = &compiled.docker.get(host)?.egress;
+    let (rules, echo) = if packet.to.is_ipv4() {
+        (&egress.v4, "icmp")
+    } else {
+        (&egress.v6, "ipv6-icmp")
+    };
+    let proto = match packet.port.proto {
+        Proto::Tcp => "tcp",
+        Proto::Udp => "udp",
+        Proto::Icmp => echo,
+    };
+    let last = rules.last()?;
+    assert_eq!(last, "-A INFRA-DOCKER-OUT -j DROP");
+    let hit = rules.iter().find(|rule| {
+        let words: Vec<&str> = rule.split_whitespace().collect();
+        let value = |flag: &str| {
+            let at = words.iter().position(|word| *word == flag)?;
+            words.get(at + 1).copied()
+        };
+        // To nobody on a bridge of Docker's. Whoever stands behind a tunnel is reached by it.
+        !matches!(value("-o"), Some("docker0" | "br-+"))
+            && value("-j") != Some("LOG")
+            && value("-d").is_none_or(|net| network(net).contains(&packet.to))
+            && value("-p").is_none_or(|name| name == proto)
+            && value("--dport").is_none_or(|ports| {
+                let (first, last) = ports.split_once(':').unwrap_or((ports, ports));
+                let number = |text: &str| text.parse::<u16>().expect("a port");
+                (number(first)..=number(last)).contains(&packet.port.range.first)
+            })
+    });
+    Some(hit?.ends_with("-j RETURN"))
+}
+
 /// Whether Docker's chain lets a packet from outside reach a published port.
 pub(crate) fn docker_passes(compiled: &CompiledFirewall, host: &HostName, packet: Packet) -> bool {
     let chain = &compiled.docker[host];

@@ -1,7 +1,7 @@
 //! Over random systems: every layer opens exactly what the matrix lists.
 
 use crate::{
-    evaluator::{Packet, docker_passes, guest_passes, node_passes, ufw_passes},
+    evaluator::{Packet, container_may_send, docker_passes, guest_passes, node_passes, ufw_passes},
     system::system,
 };
 use infra::{
@@ -32,12 +32,14 @@ node pve 192.168.1.10 10.10.10.1
 guest intranet 110 lan=192.168.1.20/24,fd00:1::20/64
 guest extranet 111 dmz=10.10.10.2/24 wide=172.16.0.9/12
 host pi 192.168.1.30
+host six fd00:1::30
 stack proxy extranet 80/tcp 443/tcp 1194/udp 8000-8010/tcp
 stack photos intranet 2283/tcp 9000/udp
 stack music pi 443/tcp
+stack choir six 443/tcp 9000/udp
 ";
 
-const ENDS: [&str; 12] = [
+const ENDS: [&str; 13] = [
     "any",
     "internet",
     "lan",
@@ -50,6 +52,7 @@ const ENDS: [&str; 12] = [
     "intranet",
     "extranet",
     "pi",
+    "six",
 ];
 const PORTS: [&str; 10] = [
     "80/tcp",
@@ -63,7 +66,7 @@ const PORTS: [&str; 10] = [
     "22/tcp",
     "icmp",
 ];
-const ADDRESSES: [&str; 18] = [
+const ADDRESSES: [&str; 19] = [
     "192.168.1.5",
     "192.168.1.10",
     "192.168.1.20",
@@ -79,6 +82,7 @@ const ADDRESSES: [&str; 18] = [
     "8.8.8.8",
     "fd00:1::5",
     "fd00:1::20",
+    "fd00:1::30",
     "fd00:1::99",
     "2001:db8::1",
     "2a00::1",
@@ -142,6 +146,12 @@ fn check(
     if let Some(guest) = source.as_ref().and_then(|host| desired.guests.get(host)) {
         let passes = guest_passes(&compiled.pve, guest.vmid, PveRuleKind::Out, packet);
         found.push(("Proxmox, out", passes));
+    }
+    if let Some(passes) = source
+        .as_ref()
+        .and_then(|host| container_may_send(compiled, host, packet))
+    {
+        found.push(("Docker, out", passes));
     }
     if let Some(host) = &target {
         if let Some(guest) = desired.guests.get(host) {
@@ -238,6 +248,24 @@ proptest! {
         rules.remove(administration.expect("always there"));
         let opened_otherwise = flows.iter().any(|flow| flow.contains("22/tcp") || flow.contains("1-65535"));
         prop_assert!(opened_otherwise || !verify(&desired, &compiled).is_empty());
+    }
+
+    /// The same for what containers send: a closing line less is seen on the layer that lost it.
+    #[test]
+    fn the_analysis_sees_that_containers_may_send_what_no_row_lists(flows in flows()) {
+        let desired = random_system(&flows);
+        let (mut compiled, _) = compile(&desired);
+        let mut held = 0;
+        for rules in compiled.docker.values_mut().filter(|rules| !rules.egress.v6.is_empty()) {
+            rules.egress.v4.pop();
+            rules.egress.v6.pop();
+            held += 1;
+        }
+        let said = verify(&desired, &compiled);
+        let seen = said.iter().any(|one| one.summary.starts_with("Docker, out of "));
+        // Where a row lets everybody reach everything, nothing is left to be closed.
+        let all_open = flows.iter().any(|flow| flow.contains("> any") || flow.contains(",any"));
+        prop_assert!(held == 0 || seen || all_open, "{said:#?}");
     }
 
     #[test]

@@ -10,6 +10,8 @@ mod cases;
 mod closed;
 #[cfg(feature = "lab")]
 mod docker_packets;
+#[cfg(feature = "lab")]
+mod egress_packets;
 mod evaluator;
 mod exactness;
 #[cfg(feature = "lab")]

@@ -118,6 +118,48 @@ fn who_borrows_an_address_from_behind_an_interface_is_not_let_in() {
 }
 
 #[test]
+fn containers_of_external_hosts_are_asked_apart_from_their_host() {
+    if !may_run() {
+        return;
+    }
+    let desired = system(
+        "zone lan 192.168.1.0/24 fd00:1::/64\nzone vpn 10.8.0.0/24 @pi=wg0\nset operators 192.168.1.5\noperators operators\n\
+         host pi 192.168.1.30\nhost six fd00:1::30\nhost free 192.168.1.31\n\
+         stack pages pi 443/tcp\nstack pages6 six 443/tcp\nstack others free 8080/tcp\n\
+         flow pi > internet : 443/tcp 53/udp icmp | updates\nflow pi > vpn : 9100/tcp | metrics\n\
+         flow six > lan : 8000-8010/tcp | pages\nflow pi > free : 8080/tcp | pages\n",
+    );
+    let (mut compiled, _) = compile(&desired);
+    let mut all = asked(&desired, &compiled);
+    for host in ["pi", "six", "free"] {
+        let name = format!("{host} (containers)");
+        let of = |open: bool| {
+            let mine = all.iter().filter(|probe| probe.names.0 == name);
+            mine.filter(|probe| probe.expected == open).count()
+        };
+        assert!(of(true) > 1 && (of(false) > 5 || host == "free"), "{host}");
+    }
+    let mut room = Room::new(&desired).expect("a room");
+    room.load(&desired, &compiled).expect("loads");
+    room.probe(&desired, &mut all).expect("asked");
+    assert!(wrong(&all).is_empty(), "{:#?}", wrong(&all));
+
+    // The proof can fail: without the last rule, what it closes is seen to be open, from containers and from nobody else.
+    for rules in compiled.docker.values_mut() {
+        rules.egress.v4.pop();
+        rules.egress.v6.pop();
+    }
+    room.load(&desired, &compiled).expect("loads");
+    room.probe(&desired, &mut all).expect("asked");
+    let differing: Vec<&Probe> = all.iter().filter(|probe| !probe.holds()).collect();
+    assert!(differing.iter().all(|probe| probe.by_container));
+    for host in ["pi", "six"] {
+        let name = format!("{host} (containers)");
+        assert!(differing.iter().any(|probe| probe.names.0 == name));
+    }
+}
+
+#[test]
 fn random_matrices_do_to_real_packets_what_the_analysis_says() {
     if !may_run() {
         return;

@@ -281,6 +281,19 @@ fn docker_rules_are_live_only_behind_the_hook() {
     ];
     assert_eq!(facts.docker_user.expect("some"), lines);
     assert_eq!(facts.ufw, None);
+    // Of both chains, in whatever order the kernel lists them.
+    let held = "live4 -A INFRA-DOCKER-OUT -j DROP\nlive4 -A INFRA-DOCKER -i docker0 -g INFRA-DOCKER-OUT\n\
+                live6 nft iifname \"docker0\" goto containers\nlive6 nft out drop\n";
+    let facts = parse_facts(held).expect("understood");
+    assert_eq!(
+        facts.docker_user.expect("some"),
+        [
+            "4 -A INFRA-DOCKER -i docker0 -g INFRA-DOCKER-OUT",
+            "4 -A INFRA-DOCKER-OUT -j DROP",
+            "6 nft iifname \"docker0\" goto containers",
+            "6 nft out drop",
+        ]
+    );
     // Docker 26 after a restart with `live-restore`.
     let restarted = format!("live4 -A FORWARD -j DOCKER-ISOLATION-STAGE-1\n{text}");
     let facts = parse_facts(&restarted).expect("understood");

@@ -8,7 +8,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::firewall::{
     addresses::Addresses,
     compile::CompiledFirewall,
-    matrix::{End, Matrix, Row},
+    matrix::{End, Matrix, Row, machines},
     port_set::PortSet,
 };
 use crate::model::{
@@ -17,7 +17,10 @@ use crate::model::{
     ids::HostName,
 };
 use serde::Serialize;
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// A layer that opens what no row lists, or closes what one does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -171,17 +174,25 @@ pub fn disagreements(
 ) -> Vec<Disagreement> {
     let index = RowIndex::new(&matrix.rows, &enforcement.atlas);
     let places = enforcement.places();
+    let machines = machines(desired);
+    let held = machines.iter().filter(|m| matrix.holds_egress(m));
+    let held: BTreeSet<&HostName> = held.map(|machine| machine.name).collect();
     let mut out: Vec<Disagreement> = Vec::new();
     for (from, to) in pairs(places) {
         let wanted = index.opens(from, to);
         for (layer, passes, asked) in enforcement.layers(from, to) {
             let host = match layer {
-                Layer::SourceProxmox | Layer::SourceUfw => &places[from].machine,
+                Layer::SourceProxmox | Layer::SourceUfw | Layer::SourceDocker => {
+                    &places[from].machine
+                }
                 Layer::TargetProxmox | Layer::TargetDocker | Layer::TargetUfw => {
                     &places[to].machine
                 }
             };
             let Some(host) = host else { continue };
+            if layer == Layer::SourceDocker && !held.contains(host) {
+                continue;
+            }
             let wanted = wanted.intersection(&asked);
             let passes = passes.intersection(&asked);
             let missing = wanted.without(&passes);
@@ -237,6 +248,8 @@ fn tolerated(desired: &Desired, layer: Layer, host: &HostName) -> PortSet {
             let ports: Vec<Port> = ports.iter().filter_map(|p| p.parse().ok()).collect();
             PortSet::of(&ports)
         }
-        Layer::SourceProxmox | Layer::TargetProxmox | Layer::TargetDocker => PortSet::default(),
+        Layer::SourceDocker | Layer::SourceProxmox | Layer::TargetProxmox | Layer::TargetDocker => {
+            PortSet::default()
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     chain::{Chain, Pool, Reading, membership},
     place::{Atlas, Place},
-    read_docker,
+    read_docker, read_egress,
     read_proxmox::{Cards, Names},
     read_ufw,
 };
@@ -45,6 +45,9 @@ pub struct Packet {
 pub enum Layer {
     /// UFW of the machine that asks.
     SourceUfw,
+    /// The chain for what containers of the machine that asks begin. The machine's own packets never meet it, theirs never
+    /// meet UFW.
+    SourceDocker,
     /// Proxmox, before the card of the guest that asks.
     SourceProxmox,
     /// Proxmox, before the guest or node that is asked.
@@ -60,10 +63,30 @@ impl Layer {
     pub fn words(self) -> &'static str {
         match self {
             Self::SourceUfw => "UFW, out",
+            Self::SourceDocker => "Docker, out",
             Self::SourceProxmox => "Proxmox, out",
             Self::TargetProxmox => "Proxmox, in",
             Self::TargetDocker => "Docker",
             Self::TargetUfw => "UFW, in",
+        }
+    }
+}
+
+/// Whose packets a question is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sender {
+    /// The machine's own.
+    Machine,
+    /// Those of its containers, whose address others never see.
+    Containers,
+}
+
+impl Sender {
+    fn is_asked(self, layer: Layer) -> bool {
+        match layer {
+            Layer::SourceUfw | Layer::SourceProxmox => self == Self::Machine,
+            Layer::SourceDocker => self == Self::Containers,
+            Layer::TargetProxmox | Layer::TargetDocker | Layer::TargetUfw => true,
         }
     }
 }
@@ -99,6 +122,8 @@ struct Gates {
     interfaces: Interfaces,
     proxmox_out: Option<Chain>,
     ufw_out: Option<Chain>,
+    /// Of external hosts with stacks; what containers of a guest send is held where the guest is.
+    docker_out: [Option<Chain>; 2],
     proxmox_in: Option<Chain>,
     docker: [Option<Chain>; 2],
     ufw_in: Option<Chain>,
@@ -174,17 +199,30 @@ impl Enforcement {
         self.gates.get(host).map(|gates| &gates.published)
     }
 
-    /// What passes from one place to another, by index into [`Self::places`]; a machine's talk with itself is not
-    /// asked about.
+    /// What passes from one place to another, by index into [`Self::places`], of what a machine there sends itself; a
+    /// machine's talk with itself is not asked about.
     pub fn opens(&self, from: usize, to: usize) -> PortSet {
+        self.opens_to(Sender::Machine, from, to)
+    }
+
+    /// The same for what the machine's containers send; none where they are not told apart.
+    pub fn opens_to_containers(&self, from: usize, to: usize) -> Option<PortSet> {
+        let place = &self.atlas.places[from];
+        let gates = self.gates.get(place.machine.as_ref()?)?;
+        gates.docker_out[usize::from(place.is_v6())].as_ref()?;
+        Some(self.opens_to(Sender::Containers, from, to))
+    }
+
+    fn opens_to(&self, sender: Sender, from: usize, to: usize) -> PortSet {
         self.layers(from, to)
             .into_iter()
+            .filter(|(layer, ..)| sender.is_asked(*layer))
             .fold(PortSet::all(), |open, (_, passes, asked)| {
                 open.without(&asked.without(&passes))
             })
     }
 
-    /// The layers between two places: what each lets pass, of the ports about which it is asked.
+    /// The layers between two places, whoever sends: what each lets pass, of the ports about which it is asked.
     pub(crate) fn layers(&self, from: usize, to: usize) -> Vec<(Layer, PortSet, PortSet)> {
         let place = |at: usize| self.atlas.places[at].machine.as_ref();
         let gates = |at: usize| place(at).and_then(|host| self.gates.get(host));
@@ -198,6 +236,9 @@ impl Enforcement {
         };
         if let Some(source) = gates(from) {
             ask(Layer::SourceUfw, source.ufw_out.as_ref(), PortSet::all());
+            let v6 = self.atlas.places[from].is_v6();
+            let docker = source.docker_out[usize::from(v6)].as_ref();
+            ask(Layer::SourceDocker, docker, PortSet::all());
             // What goes into a tunnel is sealed before Proxmox sees it.
             let sealed = source.interfaces.hold(&self.atlas.places[to].addresses);
             let proxmox = source.proxmox_out.as_ref().filter(|_| !sealed);
@@ -219,7 +260,7 @@ impl Enforcement {
         out
     }
 
-    /// The way of one packet, layer by layer.
+    /// The way of one packet, layer by layer, whoever of its machine sends it.
     pub fn path(&self, packet: Packet) -> Vec<Step> {
         let way = self.way(packet).into_iter();
         way.map(|(layer, host, chain)| {
@@ -238,6 +279,7 @@ impl Enforcement {
     /// firewall was off or its default was to allow, was nobody's flow; and where a rule cannot be read now, that one
     /// may allow it.
     pub fn closed_since(&self, before: &Self, packet: Packet) -> bool {
+        let is_own = |(layer, ..): &(Layer, &HostName, &Chain)| Sender::Machine.is_asked(*layer);
         let earlier = before.way(packet);
         let ruled = |layer: Layer, host: &HostName| {
             let same = |(l, h, _): &&(Layer, &HostName, &Chain)| *l == layer && *h == host;
@@ -246,13 +288,34 @@ impl Enforcement {
                 chain.rule(&before.pool, packet.from, packet.to, packet.port) == Some(true)
             })
         };
-        self.way(packet).into_iter().any(|(layer, host, chain)| {
+        let mut way = self.way(packet).into_iter().filter(is_own);
+        way.any(|(layer, host, chain)| {
             let (passes, _) = chain.decide(&self.pool, packet.from, packet.to, packet.port);
             !passes && chain.unread.is_empty() && ruled(layer, host)
         })
     }
 
-    /// The chains that a packet has to pass.
+    /// The same for what a container of a host has opened, which the host's kernel tracks under the container's address.
+    pub fn closed_to_containers_since(
+        &self,
+        before: &Self,
+        host: &HostName,
+        packet: Packet,
+    ) -> bool {
+        fn chain<'a>(of: &'a Enforcement, host: &HostName, packet: Packet) -> Option<&'a Chain> {
+            let gates = of.gates.get(host)?;
+            gates.docker_out[usize::from(packet.from.is_ipv6())].as_ref()
+        }
+        let (Some(now), Some(earlier)) = (chain(self, host, packet), chain(before, host, packet))
+        else {
+            return false;
+        };
+        let Packet { from, to, port } = packet;
+        let (passes, _) = now.decide(&self.pool, from, to, port);
+        !passes && now.unread.is_empty() && earlier.rule(&before.pool, from, to, port) == Some(true)
+    }
+
+    /// The chains that a packet has to pass, whoever of its machine sends it.
     fn way<'a>(&'a self, packet: Packet) -> Vec<(Layer, &'a HostName, &'a Chain)> {
         let owner = |address: IpAddr| {
             self.gates
@@ -265,6 +328,8 @@ impl Enforcement {
         };
         if let Some((host, gates)) = owner(packet.from) {
             ask(Layer::SourceUfw, host, &gates.ufw_out);
+            let docker = &gates.docker_out[usize::from(packet.from.is_ipv6())];
+            ask(Layer::SourceDocker, host, docker);
             if !gates.interfaces.hold(&Addresses::of_hosts([packet.to])) {
                 ask(Layer::SourceProxmox, host, &gates.proxmox_out);
             }
@@ -289,6 +354,8 @@ impl Gates {
         [
             &self.proxmox_out,
             &self.ufw_out,
+            &self.docker_out[0],
+            &self.docker_out[1],
             &self.proxmox_in,
             &self.docker[0],
             &self.docker[1],
@@ -311,6 +378,7 @@ fn gates(
         interfaces: machine.interfaces.clone(),
         proxmox_out: None,
         ufw_out: None,
+        docker_out: [None, None],
         proxmox_in: None,
         docker: [None, None],
         ufw_in: None,
@@ -351,31 +419,42 @@ fn gates(
     };
     out.ufw_in = Some(ufw_chain(UfwDirection::In));
     out.ufw_out = Some(ufw_chain(UfwDirection::Out));
+    let lines = |v6: bool| family(sources.docker.get(machine.name), v6);
+    let ways = &machine.interfaces;
     if !out.published.is_empty() {
-        let lines = sources.docker.get(machine.name);
-        let ways = &machine.interfaces;
-        out.docker = [false, true].map(|v6| Some(docker_chain(lines, v6, &everything, ways, pool)));
+        let mut chain = |v6| docker_chain(&lines(v6), v6, &everything, ways, pool);
+        out.docker = [false, true].map(|v6| Some(chain(v6)));
+    }
+    let mut stacks = desired.stacks.values();
+    if machine.kind == MachineKind::External && stacks.any(|stack| stack.on == *machine.name) {
+        let mut chain = |v6| read_egress::chain(&lines(v6), v6, &everything, ways, pool);
+        out.docker_out = [false, true].map(|v6| Some(chain(v6)));
     }
     out
 }
 
+/// The lines of one family, without its number.
+fn family(lines: Option<&Vec<String>>, v6: bool) -> Vec<String> {
+    let number = if v6 { "6 " } else { "4 " };
+    lines
+        .into_iter()
+        .flatten()
+        .filter_map(|line| line.strip_prefix(number))
+        .map(str::to_owned)
+        .collect()
+}
+
 fn docker_chain(
-    lines: Option<&Vec<String>>,
+    mine: &[String],
     v6: bool,
     everything: &Arc<Addresses>,
     ways: &Interfaces,
     pool: &mut Pool,
 ) -> Chain {
-    let number = if v6 { "6 " } else { "4 " };
-    let mine: Vec<String> = lines
-        .into_iter()
-        .flatten()
-        .filter_map(|line| line.strip_prefix(number))
-        .map(str::to_owned)
-        .collect();
     let nft: Vec<&str> = mine
         .iter()
         .filter_map(|line| line.strip_prefix("nft "))
+        .filter(|line| !line.starts_with("out "))
         .collect();
     if !nft.is_empty() {
         let (readings, unread) = read_docker::nft_list(&nft, v6, everything, ways);
@@ -389,7 +468,11 @@ fn docker_chain(
     else {
         return Chain::open("no rule of ours stands before what Docker publishes");
     };
-    let (readings, unread) = read_docker::list(rules, v6, everything, ways);
+    let ours = rules
+        .iter()
+        .filter(|line| line.starts_with("-A INFRA-DOCKER "));
+    let rules: Vec<String> = ours.cloned().collect();
+    let (readings, unread) = read_docker::list(&rules, v6, everything, ways);
     let mut chain = Chain::new(readings, true, "Docker accepts what it publishes", pool);
     chain.unread = unread;
     chain

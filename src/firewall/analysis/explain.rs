@@ -1,6 +1,6 @@
 //! Why a packet passes, or does not.
 
-use super::enforcement::{Enforcement, Packet, Step};
+use super::enforcement::{Enforcement, Layer, Packet, Step};
 use crate::firewall::matrix::{Matrix, covers, overlap, resolve};
 use crate::model::{
     address::{Port, Proto},
@@ -35,8 +35,10 @@ pub struct Explanation {
     pub forbidden: Vec<String>,
     /// Every layer on the way.
     pub steps: Vec<Step>,
-    /// Whether every layer lets it pass.
+    /// Whether every layer lets it pass that is asked about what the machine itself sends.
     pub open: bool,
+    /// Whether it would pass from a container of the machine that asks; none where those are not told apart.
+    pub open_to_containers: Option<bool>,
     /// What listens there, as far as the inventory says.
     pub listener: Option<String>,
 }
@@ -68,11 +70,21 @@ pub fn explain(
                 .map(|place| format!("{}:{}", place.file, place.line)),
         }),
         forbidden: forbidden(desired, packet),
-        open: steps.iter().all(|step| step.passes),
+        open: passes(&steps, Layer::SourceDocker),
+        open_to_containers: steps
+            .iter()
+            .any(|step| step.layer == Layer::SourceDocker)
+            .then(|| passes(&steps, Layer::SourceUfw)),
         steps,
         listener: listener(desired, packet),
         packet,
     }
+}
+
+/// Whether every layer lets the packet pass but the one that it never meets.
+fn passes(steps: &[Step], unasked: Layer) -> bool {
+    let mut asked = steps.iter().filter(|step| step.layer != unasked);
+    asked.all(|step| step.passes)
 }
 
 fn forbidden(desired: &Desired, packet: Packet) -> Vec<String> {

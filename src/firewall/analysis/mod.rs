@@ -20,6 +20,7 @@ mod live;
 mod place;
 mod probe;
 mod read_docker;
+mod read_egress;
 mod read_proxmox;
 mod read_ufw;
 mod table;

@@ -25,6 +25,8 @@ pub struct Probe {
     pub names: (String, String),
     /// The packet.
     pub packet: Packet,
+    /// A container of the machine sends it, whose address nobody else sees.
+    pub by_container: bool,
     /// What the analysis says.
     pub expected: bool,
     /// What was seen; none when nobody could look.
@@ -47,18 +49,30 @@ pub fn probes(desired: &Desired, matrix: &Matrix, enforcement: &Enforcement) -> 
         .collect();
     let mut out = Vec::new();
     for (from, to) in pairs(places) {
-        let open = enforcement.opens(from, to);
-        for port in near[from].union(&near[to]) {
-            out.push(Probe {
-                names: (places[from].label.clone(), places[to].label.clone()),
-                packet: Packet {
-                    from: places[from].example,
-                    to: places[to].example,
-                    port: *port,
-                },
-                expected: open.contains(*port),
-                seen: None,
-            });
+        let mut ask = |by_container: bool, open: &PortSet| {
+            let label = &places[from].label;
+            let name = if by_container {
+                format!("{label} (containers)")
+            } else {
+                label.clone()
+            };
+            for port in near[from].union(&near[to]) {
+                out.push(Probe {
+                    names: (name.clone(), places[to].label.clone()),
+                    packet: Packet {
+                        from: places[from].example,
+                        to: places[to].example,
+                        port: *port,
+                    },
+                    by_container,
+                    expected: open.contains(*port),
+                    seen: None,
+                });
+            }
+        };
+        ask(false, &enforcement.opens(from, to));
+        if let Some(open) = enforcement.opens_to_containers(from, to) {
+            ask(true, &open);
         }
     }
     out

@@ -44,7 +44,7 @@ pub(crate) fn nft_list(
     (merged(readings), unread)
 }
 
-fn network(text: &str) -> Result<Arc<Addresses>, ()> {
+pub(super) fn network(text: &str) -> Result<Arc<Addresses>, ()> {
     let single = || text.parse::<IpAddr>().ok().map(IpNet::from);
     let network: IpNet = text.parse().ok().or_else(single).ok_or(())?;
     Ok(Arc::new(Addresses::of_networks([&network])))
@@ -131,8 +131,8 @@ fn reading(
         let value = words.next().ok_or(())?;
         match flag {
             "-A" | "-m" | "--log-prefix" => {}
-            "-s" | "-p" | "-j" | "-i" | "-o" | "--ctstate" | "--ctorigdst" | "--ctorigdstport"
-            | "--ctdir" => {
+            "-s" | "-p" | "-j" | "-g" | "-i" | "-o" | "--ctstate" | "--ctorigdst"
+            | "--ctorigdstport" | "--ctdir" => {
                 values.insert(flag, value);
             }
             _ => return Err(()),

@@ -64,16 +64,20 @@ pub fn table(desired: &Desired, matrix: &Matrix, enforcement: &Enforcement) -> T
     // What a node sends is nobody's row: it is the trusted base, and may send everything.
     let asked = pairs(places).filter(|(from, to)| !is_node(*from) || places[*to].machine.is_some());
     for (from, to) in asked {
-        let open = enforcement.opens(from, to);
+        let own = enforcement.opens(from, to);
+        // Containers are some of those who ask under a machine's address.
+        let theirs = enforcement.opens_to_containers(from, to);
+        let theirs = theirs.unwrap_or_else(|| own.clone());
+        let (open, some) = (own.intersection(&theirs), own.union(&theirs));
         let rows: BTreeSet<usize> = index.between(from, to).collect();
         let key = (places[from].label.as_str(), places[to].label.as_str());
         match found.get_mut(&key) {
             None => {
-                found.insert(key, (open.clone(), open, rows));
+                found.insert(key, (open, some, rows));
             }
             Some((every, any, all_rows)) => {
                 *every = every.intersection(&open);
-                *any = any.union(&open);
+                *any = any.union(&some);
                 all_rows.extend(rows);
             }
         }

@@ -1,6 +1,9 @@
 //! The rows that concern published ports, as rules.
 
-use super::rule::{Bridge, DockerRule, DockerUser, Published};
+use super::{
+    egress,
+    rule::{Bridge, DockerRule, DockerUser, Published},
+};
 use crate::firewall::{
     addresses::Addresses,
     comment::log_prefix,
@@ -31,10 +34,12 @@ pub(crate) fn compile(
     let published: Vec<&Publish> = stacks.flat_map(|stack| &stack.publish).collect();
     let openings = by_address(inbound(matrix, &machine.addresses), &machine.addresses);
     let of = |is_here: fn(&IpNet) -> bool| family(matrix, machine, &openings, &published, is_here);
-    Some(DockerUser::of(
-        &of(|net| net.addr().is_ipv4()),
-        &of(|net| net.addr().is_ipv6()),
-    ))
+    let rules = [
+        of(|net| net.addr().is_ipv4()),
+        of(|net| net.addr().is_ipv6()),
+    ];
+    let egress = [false, true].map(|v6| egress::compile(matrix, machine, v6));
+    Some(DockerUser::of(&rules, &egress))
 }
 
 fn family(
@@ -44,11 +49,13 @@ fn family(
     published: &[&Publish],
     is_here: fn(&IpNet) -> bool,
 ) -> Vec<DockerRule> {
-    let mut out = vec![
-        DockerRule::Answers,
-        DockerRule::FromContainers(Bridge::Default),
-        DockerRule::FromContainers(Bridge::Compose),
-    ];
+    let containers = if matrix.holds_egress(machine) {
+        DockerRule::HeldContainers
+    } else {
+        DockerRule::FromContainers
+    };
+    let mut out = vec![DockerRule::Answers];
+    out.extend(Bridge::ALL.map(containers));
     let networks = |addresses: &Addresses| -> Vec<IpNet> {
         addresses.networks().into_iter().filter(is_here).collect()
     };
@@ -106,6 +113,7 @@ fn family(
         }),
         DockerRule::Answers
         | DockerRule::FromContainers(_)
+        | DockerRule::HeldContainers(_)
         | DockerRule::OtherPublished
         | DockerRule::IntoContainers(_) => true,
     });

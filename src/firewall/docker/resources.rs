@@ -35,12 +35,12 @@ pub fn docker_resources(rules: &DockerUser) -> Vec<Resource> {
         },
         file(
             "/etc/infra/docker-firewall.v4",
-            fragment(&rules.v4),
+            fragment(&rules.v4, &rules.egress.v4),
             restart(),
         ),
         file(
             "/etc/infra/docker-firewall.v6",
-            fragment(&rules.v6),
+            fragment(&rules.v6, &rules.egress.v6),
             restart(),
         ),
         file("/etc/infra/docker-firewall.nft", tables(rules), restart()),
@@ -65,27 +65,33 @@ pub fn docker_resources(rules: &DockerUser) -> Vec<Resource> {
     ]
 }
 
-/// Naming the chain empties it before the rules are added, all in one transaction.
-fn fragment(rules: &[String]) -> String {
+/// Naming a chain empties it before the rules are added, all in one transaction: also one that is not needed any more.
+fn fragment(rules: &[String], egress: &[String]) -> String {
     format!(
-        "# Made by infra from the flow matrix.\n*filter\n:INFRA-DOCKER - [0:0]\n{}\nCOMMIT\n",
-        rules.join("\n")
+        "# Made by infra from the flow matrix.\n*filter\n:INFRA-DOCKER - [0:0]\n:INFRA-DOCKER-OUT - [0:0]\n{}\nCOMMIT\n",
+        [rules, egress].concat().join("\n")
     )
 }
 
 /// Both tables, replaced in one transaction. The chain stands before Docker's own: what it drops is gone, what it accepts
 /// is asked again by whoever else has a chain there.
 fn tables(rules: &DockerUser) -> String {
-    let table = |family: &str, rules: &[String]| {
+    let table = |family: &str, rules: &[String], egress: &[String]| {
         let rules = rules.join("\n\t\t");
+        let containers = if egress.is_empty() {
+            String::new()
+        } else {
+            let egress = egress.join("\n\t\t");
+            format!("\tchain containers {{\n\t\t{egress}\n\t}}\n")
+        };
         format!(
-            "table {family} infra-docker\ndelete table {family} infra-docker\ntable {family} infra-docker {{\n\tchain forward {{\n\
+            "table {family} infra-docker\ndelete table {family} infra-docker\ntable {family} infra-docker {{\n{containers}\tchain forward {{\n\
              \t\ttype filter hook forward priority filter - 10; policy accept;\n\t\t{rules}\n\t}}\n}}\n"
         )
     };
     format!(
         "# Made by infra from the flow matrix.\n{}{}",
-        table("ip", &rules.nft4),
-        table("ip6", &rules.nft6)
+        table("ip", &rules.nft4, &rules.egress.nft4),
+        table("ip6", &rules.nft6, &rules.egress.nft6)
     )
 }

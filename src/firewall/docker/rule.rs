@@ -1,5 +1,6 @@
-//! One rule for published ports, in the words of both of Docker's backends.
+//! One rule for packets that Docker forwards, in the words of both of its backends.
 
+use super::egress::EgressRule;
 use crate::firewall::addresses::written;
 use crate::model::address::{PortRange, Proto};
 use ipnet::IpNet;
@@ -10,8 +11,10 @@ use std::fmt::Write as _;
 pub(super) enum DockerRule {
     /// Packets of connections that were allowed.
     Answers,
-    /// What containers send: Proxmox's matter on a guest, and compose's between containers.
+    /// What containers send where nothing here holds it: Proxmox's matter on a guest, compose's between containers.
     FromContainers(Bridge),
+    /// What containers send where the matrix holds it: on to the chain that judges it, and not back.
+    HeldContainers(Bridge),
     /// New connections to a published port.
     Published(Published),
     /// Every other published port, whoever published it.
@@ -27,6 +30,26 @@ pub(super) enum Bridge {
     Default,
     /// Those of networks that compose makes.
     Compose,
+}
+
+impl Bridge {
+    pub(super) const ALL: [Self; 2] = [Self::Default, Self::Compose];
+
+    /// Its interface as iptables writes it.
+    pub(super) fn iptables(self) -> &'static str {
+        match self {
+            Self::Default => "docker0",
+            Self::Compose => "br-+",
+        }
+    }
+
+    /// Its interface as nft writes it.
+    pub(super) fn nft(self) -> &'static str {
+        match self {
+            Self::Default => "docker0",
+            Self::Compose => "br-*",
+        }
+    }
 }
 
 /// New connections from somebody to a published port.
@@ -47,16 +70,13 @@ pub(super) struct Published {
 impl DockerRule {
     /// The rule as `iptables -S` prints it.
     pub(super) fn iptables(&self) -> Vec<String> {
-        let bridge = |bridge: Bridge| match bridge {
-            Bridge::Default => "docker0",
-            Bridge::Compose => "br-+",
-        };
         let one = |text: String| vec![format!("-A INFRA-DOCKER {text}")];
         match self {
             Self::Answers => one("-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN".to_owned()),
-            Self::FromContainers(of) => one(format!("-i {} -j RETURN", bridge(*of))),
+            Self::FromContainers(of) => one(format!("-i {} -j RETURN", of.iptables())),
+            Self::HeldContainers(of) => one(format!("-i {} -g INFRA-DOCKER-OUT", of.iptables())),
             Self::OtherPublished => one("-m conntrack --ctstate DNAT -j DROP".to_owned()),
-            Self::IntoContainers(of) => one(format!("-o {} -j DROP", bridge(*of))),
+            Self::IntoContainers(of) => one(format!("-o {} -j DROP", of.iptables())),
             Self::Published(rule) => {
                 let matches = rule.iptables();
                 let verdict = if rule.passes { "RETURN" } else { "DROP" };
@@ -71,21 +91,18 @@ impl DockerRule {
 
     /// The rule as `nft -s list` prints it.
     pub(super) fn nft(&self) -> String {
-        let bridge = |bridge: Bridge| match bridge {
-            Bridge::Default => "docker0",
-            Bridge::Compose => "br-*",
-        };
         match self {
             Self::Answers => "ct state established,related accept".to_owned(),
-            Self::FromContainers(of) => format!("iifname \"{}\" accept", bridge(*of)),
+            Self::FromContainers(of) => format!("iifname \"{}\" accept", of.nft()),
+            Self::HeldContainers(of) => format!("iifname \"{}\" goto containers", of.nft()),
             Self::OtherPublished => "ct status dnat drop".to_owned(),
-            Self::IntoContainers(of) => format!("oifname \"{}\" drop", bridge(*of)),
+            Self::IntoContainers(of) => format!("oifname \"{}\" drop", of.nft()),
             Self::Published(rule) => rule.nft(),
         }
     }
 }
 
-const INFALLIBLE: &str = "writing to a String cannot fail";
+pub(super) const INFALLIBLE: &str = "writing to a String cannot fail";
 
 impl Published {
     fn iptables(&self) -> String {
@@ -138,7 +155,7 @@ impl Published {
     }
 }
 
-/// The rules of one host for published ports, in both forms.
+/// The rules of one host for what Docker forwards, in both forms.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DockerUser {
     /// IPv4 rules of chain `INFRA-DOCKER`, as `iptables -S` prints them.
@@ -149,38 +166,82 @@ pub struct DockerUser {
     pub nft4: Vec<String>,
     /// IPv6 rules of it.
     pub nft6: Vec<String>,
+    /// What containers may begin.
+    pub egress: DockerEgress,
+}
+
+/// The rules of one host for what its containers begin, in both forms; none where the matrix does not hold that.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DockerEgress {
+    /// IPv4 rules of chain `INFRA-DOCKER-OUT`, as `iptables -S` prints them.
+    pub v4: Vec<String>,
+    /// IPv6 rules of it.
+    pub v6: Vec<String>,
+    /// IPv4 rules of chain `containers` in table `infra-docker`, as `nft -s list` prints them.
+    pub nft4: Vec<String>,
+    /// IPv6 rules of it.
+    pub nft6: Vec<String>,
 }
 
 impl DockerUser {
-    pub(super) fn of(v4: &[DockerRule], v6: &[DockerRule]) -> Self {
+    /// Of the rules of each family, IPv4 first.
+    pub(super) fn of(rules: &[Vec<DockerRule>; 2], egress: &[Vec<EgressRule>; 2]) -> Self {
         let iptables = |rules: &[DockerRule]| rules.iter().flat_map(DockerRule::iptables).collect();
         let nft = |rules: &[DockerRule]| rules.iter().map(DockerRule::nft).collect();
+        let out = |v6: bool| {
+            let rules = egress[usize::from(v6)].iter();
+            rules.flat_map(move |rule| rule.iptables(v6)).collect()
+        };
+        let nft_out = |v6: bool| {
+            let rules = egress[usize::from(v6)].iter();
+            rules.map(move |rule| rule.nft(v6)).collect()
+        };
+        let [v4, v6] = rules;
         Self {
             v4: iptables(v4),
             v6: iptables(v6),
             nft4: nft(v4),
             nft6: nft(v6),
+            egress: DockerEgress {
+                v4: out(false),
+                v6: out(true),
+                nft4: nft_out(false),
+                nft6: nft_out(true),
+            },
         }
     }
 
     /// What `model::facts::DockerFacts::docker_user` must be when the live rules are these: each rule after `4 ` or
     /// `6 `, and before each family's rules the jump that leads to them.
     pub fn lines(&self) -> Vec<String> {
-        let family = |number: char, rules: &[String]| {
+        let family = |number: char, rules: &[String], egress: &[String]| {
             let jump = format!("{number} -A DOCKER-USER -j INFRA-DOCKER");
-            let rules = rules.iter().map(move |rule| format!("{number} {rule}"));
+            let rules = rules.iter().chain(egress);
+            let rules = rules.map(move |rule| format!("{number} {rule}"));
             std::iter::once(jump).chain(rules).collect::<Vec<_>>()
         };
-        [family('4', &self.v4), family('6', &self.v6)].concat()
+        let out = &self.egress;
+        [
+            family('4', &self.v4, &out.v4),
+            family('6', &self.v6, &out.v6),
+        ]
+        .concat()
     }
 
-    /// The same for Docker's nftables backend: each rule after `4 nft ` or `6 nft `.
+    /// The same for Docker's nftables backend: each rule after `4 nft ` or `6 nft `, and after `4 nft out ` what is about
+    /// containers that send.
     pub fn nft_lines(&self) -> Vec<String> {
-        let family = |number: char, rules: &[String]| -> Vec<String> {
+        let family = |number: char, rules: &[String], egress: &[String]| -> Vec<String> {
             let rules = rules.iter().map(|rule| format!("{number} nft {rule}"));
-            rules.collect()
+            let egress = egress.iter().map(|rule| format!("{number} nft out {rule}"));
+            rules.chain(egress).collect()
         };
-        [family('4', &self.nft4), family('6', &self.nft6)].concat()
+        let out = &self.egress;
+        [
+            family('4', &self.nft4, &out.nft4),
+            family('6', &self.nft6, &out.nft6),
+        ]
+        .concat()
     }
 
     /// Whether the live rules are these, for the backend that Docker has (`iptables` or `nftables`).

@@ -53,7 +53,7 @@ impl Ufw {
                 .unwrap_or_default();
             let rules = text
                 .lines()
-                .filter(|line| line.starts_with("-A INFRA-DOCKER "));
+                .filter(|line| line.starts_with("-A INFRA-DOCKER"));
             [
                 "-A FORWARD -j DOCKER-USER",
                 "-A DOCKER-USER -j INFRA-DOCKER",

@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Facts {
     /// UFW, none when it is not installed.
     pub ufw: Option<Ufw>,
-    /// `DockerFacts::docker_user`: the live rules of `INFRA-DOCKER` after `4 ` or `6 `, before them the jump of each
-    /// family when it is the first rule of `DOCKER-USER`, and that chain of `FORWARD`; none when there is neither chain
-    /// nor jump.
+    /// `DockerFacts::docker_user`: the live rules of `INFRA-DOCKER` and `INFRA-DOCKER-OUT` after `4 ` or `6 `, before them
+    /// the jump of each family when it is the first rule of `DOCKER-USER`, and that chain of `FORWARD`; none when there is
+    /// neither chain nor jump.
     pub docker_user: Option<Vec<String>>,
     /// `HostFacts::beside_ufw`.
     pub beside: Vec<String>,
@@ -151,11 +151,22 @@ impl Family<'_> {
             })
         };
         let out = self.chain("OUTPUT").filter(|_| closes_out);
-        self.chain("INPUT")
+        let rules = self
+            .chain("INPUT")
             .chain(out)
             .chain(forward.filter(|line| !of_docker(line)))
-            .filter(|line| !is_known(line))
-            .collect()
+            .filter(|line| !is_known(line));
+        rules.chain(self.unseen_bridges()).collect()
+    }
+
+    /// Docker's own rules for bridges that nobody can tell from others by their names: what containers there send or
+    /// publish is not known as theirs.
+    fn unseen_bridges(&self) -> impl Iterator<Item = &str> {
+        let rules = self.chain("FORWARD").chain(self.chain("DOCKER-BRIDGE"));
+        rules.filter(|line| {
+            let words: Vec<&str> = line.split(' ').collect();
+            matches!(words[..], [_, _, "-o", name, "-j", "DOCKER"] if name != "docker0" && !name.starts_with("br-"))
+        })
     }
 }
 
@@ -275,13 +286,16 @@ fn docker_user(v4: &Family<'_>, v6: &Family<'_>) -> Option<Vec<String>> {
         let jump = hook
             .find(|line| !is_ban(line))
             .filter(|line| **line == "-A DOCKER-USER -j INFRA-DOCKER" && family.asks_docker_user());
-        let rules = family
-            .live
-            .iter()
-            .filter(|line| line.starts_with("-A INFRA-DOCKER ") || line.starts_with("nft "));
+        let starting = |start: &'static str| {
+            let live = family.live.iter();
+            live.filter(move |line| line.starts_with(start))
+        };
+        // Chains are listed in the order in which they came to be.
+        let rules = starting("-A INFRA-DOCKER ").chain(starting("-A INFRA-DOCKER-OUT "));
         out.extend(
             jump.into_iter()
                 .chain(rules)
+                .chain(starting("nft "))
                 .map(|line| format!("{digit} {line}")),
         );
     }

@@ -88,11 +88,20 @@ pub fn explanations(found: &[Explanation]) -> String {
 }
 
 fn explanation(out: &mut String, found: &Explanation) {
-    let verdict = if found.open {
-        palette::good("open")
-    } else {
-        palette::bad("closed")
+    let word = |is_open: bool| {
+        if is_open {
+            palette::good("open")
+        } else {
+            palette::bad("closed")
+        }
     };
+    let mut verdict = word(found.open);
+    if let Some(theirs) = found
+        .open_to_containers
+        .filter(|theirs| *theirs != found.open)
+    {
+        let _ = write!(verdict, " ({} from its containers)", word(theirs));
+    }
     let (from, to) = (&found.names.0, &found.names.1);
     let _ = writeln!(out, "{from} -> {to} {}: {verdict}", found.packet.port);
     let _ = writeln!(

@@ -63,7 +63,9 @@ docker_back() {
     for tables in iptables ip6tables; do
         "$tables" -w 5 -D DOCKER-USER -j INFRA-DOCKER 2>/dev/null
         "$tables" -w 5 -F INFRA-DOCKER 2>/dev/null
+        "$tables" -w 5 -F INFRA-DOCKER-OUT 2>/dev/null
         "$tables" -w 5 -X INFRA-DOCKER 2>/dev/null
+        "$tables" -w 5 -X INFRA-DOCKER-OUT 2>/dev/null
     done
 }
 

@@ -17,7 +17,7 @@ facts_ufw() {
         esac
         command -v "$tables" >/dev/null 2>&1 || continue
         "$tables" -w 5 -S 2>/dev/null |
-            grep -E -e '^-P ' -e '^-A ufw6?-before-input -j ufw6?-user-input$' -e '^-A (INPUT|OUTPUT|FORWARD|ufw6?-user-(input|output|forward)|DOCKER-USER|INFRA-DOCKER) ' |
+            grep -E -e '^-P ' -e '^-A ufw6?-before-input -j ufw6?-user-input$' -e '^-A (INPUT|OUTPUT|FORWARD|ufw6?-user-(input|output|forward)|DOCKER-USER|INFRA-DOCKER(-OUT)?) ' -e '^-A DOCKER-BRIDGE -o [^ ]+ -j DOCKER$' |
             sed "s/^/live$family /" || true
     done
     if command -v nft >/dev/null 2>&1; then
@@ -28,6 +28,8 @@ facts_ufw() {
             esac
             nft -s list chain "$table" infra-docker forward 2>/dev/null |
                 sed -n "/^		type /d; s/^		/live$family nft /p" || true
+            nft -s list chain "$table" infra-docker containers 2>/dev/null |
+                sed -n "s/^		/live$family nft out /p" || true
         done
     fi
 }

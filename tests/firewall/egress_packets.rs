@@ -1,0 +1,180 @@
+//! Real packets of containers on an external host: what its rows list leaves, nothing else does, and what is not theirs
+//! is left to others. Skips without root or the tools.
+
+use crate::{
+    docker_packets::Host,
+    packets::{demand, may_run},
+    system::system,
+};
+use infra::{
+    firewall::{DockerUser, compile},
+    model::ids::HostName,
+};
+use std::process::Command;
+
+const THINGS: &str = "
+zone lan 192.168.1.0/24
+zone dmz 10.10.10.0/24 fd00:10::/64
+set operators 192.168.1.5
+operators operators
+host apps 192.168.1.20
+stack jellyfin apps 8096/tcp
+stack proxy apps 8443/tcp
+flow dmz > apps : 8096/tcp | proxy to its backend
+flow lan > apps : 8443/tcp | the proxy itself
+";
+const SENT: &str = "
+flow apps > internet : 443/tcp 53/udp | updates
+flow apps > dmz : 8000-8010/tcp icmp ; log | metrics
+";
+
+/// The host of the other tests, with a second network of Docker's, IPv6, and more doors.
+fn host(letters: &str) -> Host {
+    let mut host = Host::new(letters);
+    let on = |role: &str, line: &str| demand(&format!("ip -n {} {line}", host.name(role)));
+    demand(&format!("ip netns add {}", host.name("two")));
+    on("two", "link set lo up");
+    on("host", "link add docker0 type bridge");
+    on("host", "link set docker0 up");
+    on("host", "addr add 172.19.0.1/16 dev docker0");
+    let two = host.name("two");
+    on(
+        "host",
+        &format!("link add vtwo type veth peer name eth0 netns {two}"),
+    );
+    on("host", "link set vtwo master docker0 up");
+    on("two", "link set eth0 up");
+    on("two", "addr add 172.19.0.2/16 dev eth0");
+    on("two", "route add default via 172.19.0.1");
+    for (role, bridge, net) in [("ctr", "br-apps", "fd00:18"), ("out", "vout", "2001:db8")] {
+        on("host", &format!("addr add {net}::1/64 dev {bridge} nodad"));
+        on(role, &format!("addr add {net}::9/64 dev eth0 nodad"));
+        on(role, &format!("route add ::/0 via {net}::1"));
+    }
+    let inside = |line: &str| demand(&format!("ip netns exec {} {line}", host.name("host")));
+    inside("sysctl -qw net.ipv6.conf.all.forwarding=1");
+    inside("iptables -A FORWARD -i docker0 -j ACCEPT");
+    inside("iptables -A FORWARD -o docker0 -j ACCEPT");
+    // A gateway's peers, forwarded by a rule of the owner's.
+    inside("iptables -A FORWARD -i vdmz -j ACCEPT");
+    for (role, address) in [
+        ("out", "0.0.0.0:444"),
+        ("out", "[2001:db8::9]:443"),
+        ("out", "[2001:db8::9]:444"),
+        ("lan", "0.0.0.0:443"),
+        ("dmz", "0.0.0.0:8005"),
+        ("dmz", "0.0.0.0:8011"),
+        ("two", "0.0.0.0:80"),
+        ("host", "0.0.0.0:22"),
+    ] {
+        host.listen(role, address);
+    }
+    host
+}
+
+fn rules(flows: &str) -> DockerUser {
+    let (compiled, _) = compile(&system(&format!("{THINGS}{flows}")));
+    compiled.docker[&HostName::new("apps").expect("valid")].clone()
+}
+
+fn expect(host: &Host, held: bool) {
+    for (from, to, open) in [
+        ("ctr", "203.0.113.9:443", true),
+        ("two", "203.0.113.9:443", true),
+        ("ctr", "203.0.113.9:444", !held),
+        ("two", "203.0.113.9:444", !held),
+        ("ctr", "192.168.1.7:443", !held),
+        ("ctr", "10.10.10.2:8005", true),
+        ("ctr", "10.10.10.2:8011", !held),
+        ("ctr", "[2001:db8::9]:443", true),
+        ("ctr", "[2001:db8::9]:444", !held),
+        // To other containers, to the host, and to a published port of it: as before.
+        ("ctr", "172.19.0.2:80", true),
+        ("two", "172.18.0.2:80", true),
+        ("two", "192.168.1.20:8443", true),
+        ("ctr", "192.168.1.20:22", true),
+        // Who comes in, and whose packets the host forwards beside Docker.
+        ("lan", "192.168.1.20:8443", true),
+        ("lan", "192.168.1.20:8096", false),
+        ("dmz", "192.168.1.20:8096", true),
+        ("dmz", "203.0.113.9:444", true),
+        ("dmz", "172.18.0.2:80", false),
+    ] {
+        assert_eq!(host.opens(from, to), open, "{from} -> {to}, held: {held}");
+    }
+}
+
+#[test]
+fn containers_of_an_external_host_send_what_its_rows_list_and_nothing_else() {
+    if !may_run() {
+        return;
+    }
+    let host = host("ife");
+    let inside = |line: &str| demand(&format!("ip netns exec {} {line}", host.name("host")));
+    let free = rules("");
+    let held = rules(SENT);
+    host.load(&free);
+    assert_eq!(host.live(), Some(free.lines()));
+    expect(&host, false);
+    host.load(&held);
+    assert_eq!(
+        host.live(),
+        Some(held.lines()),
+        "the kernel prints what was written"
+    );
+    expect(&host, true);
+
+    // What a row allows is handed back: a ban behind ours is asked.
+    inside("iptables -A DOCKER-USER -d 203.0.113.9 -j DROP");
+    assert!(!host.opens("ctr", "203.0.113.9:443"));
+    inside("iptables -D DOCKER-USER -d 203.0.113.9 -j DROP");
+
+    // Whatever lets containers pass is drift, wherever it stands, and goes or is gone before.
+    for drift in [
+        "-I INFRA-DOCKER-OUT 1 -j RETURN",
+        "-D INFRA-DOCKER-OUT -j DROP",
+        "-D INFRA-DOCKER -i br-+ -g INFRA-DOCKER-OUT",
+        "-I INFRA-DOCKER 1 -i br-apps -j RETURN",
+        "-I DOCKER-USER 1 -i br-apps -j ACCEPT",
+    ] {
+        inside(&format!("iptables {drift}"));
+        assert!(host.opens("ctr", "203.0.113.9:444"), "{drift}");
+        assert!(!held.is_live("iptables", host.live().as_deref()), "{drift}");
+        host.load(&held);
+        assert!(held.is_live("iptables", host.live().as_deref()), "{drift}");
+        assert!(!host.opens("ctr", "203.0.113.9:444"), "{drift}");
+    }
+
+    // No row names the host any more: nothing of the second chain is left.
+    host.load(&free);
+    assert_eq!(host.live(), Some(free.lines()));
+    expect(&host, false);
+}
+
+#[test]
+fn with_the_nftables_backend_containers_are_held_the_same() {
+    if !may_run() || Command::new("nft").arg("--version").output().is_err() {
+        return;
+    }
+    let host = host("iff");
+    let (free, held) = (rules(""), rules(SENT));
+    host.use_nftables(true);
+    host.load(&held);
+    assert_eq!(
+        host.live(),
+        Some(held.nft_lines()),
+        "the kernel prints what was written"
+    );
+    expect(&host, true);
+    demand(&format!(
+        "ip netns exec {} nft insert rule ip infra-docker containers accept",
+        host.name("host")
+    ));
+    assert!(host.opens("ctr", "203.0.113.9:444"));
+    assert!(!held.is_live("nftables", host.live().as_deref()));
+    host.load(&held);
+    assert!(held.is_live("nftables", host.live().as_deref()));
+    host.load(&free);
+    assert!(free.is_live("nftables", host.live().as_deref()));
+    expect(&host, false);
+}
