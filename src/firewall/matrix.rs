@@ -87,13 +87,15 @@ impl Matrix {
     /// Whether what a machine sends and no row allows is dropped on the machine itself: an external host that a row of the
     /// owner's names as its source. What a guest sends is Proxmox's matter.
     pub(crate) fn holds_egress(&self, machine: &Machine<'_>) -> bool {
-        let named = Endpoint::Host(machine.name.clone());
+        machine.kind == MachineKind::External && self.names_as_source(machine.name)
+    }
+
+    /// Whether a row of the owner's begins at a host by its name.
+    pub fn names_as_source(&self, host: &HostName) -> bool {
+        let named = Endpoint::Host(host.clone());
         let names = |row: &Row| row.from.iter().any(|end| end.endpoint == named);
-        machine.kind == MachineKind::External
-            && self
-                .rows
-                .iter()
-                .any(|row| row.place.is_some() && names(row))
+        let mut rows = self.rows.iter();
+        rows.any(|row| row.place.is_some() && names(row))
     }
 
     /// All rows, in order.

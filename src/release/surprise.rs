@@ -64,6 +64,7 @@ fn unseen_networks(written: &Written<'_>, root: &Node) -> Vec<Diagnostic> {
     let networks = root.get("networks").map(Node::entries).unwrap_or_default();
     let mut out = Vec::new();
     for (name, _, network) in networks {
+        out.extend(unseen_bridge(written, name, network));
         let Some((_, driver)) = network.entry("driver") else {
             continue;
         };
@@ -79,6 +80,26 @@ fn unseen_networks(written: &Written<'_>, root: &Node) -> Vec<Diagnostic> {
         }
     }
     out
+}
+
+/// Docker's option for the name of a network's bridge.
+const BRIDGE: &str = "com.docker.network.bridge.name";
+
+/// A bridge that nobody can tell from others: the rules know Docker's by their names.
+fn unseen_bridge(written: &Written<'_>, name: &str, network: &Node) -> Option<Diagnostic> {
+    let bridge = network.get("driver_opts")?.get(BRIDGE)?;
+    let Kind::Scalar { text, .. } = &bridge.kind else {
+        return None;
+    };
+    if text == "docker0" || text.starts_with("br-") {
+        return None;
+    }
+    let problem = Diagnostic::warning(
+        UNSEEN_NETWORK,
+        format!("network `{name}` calls its bridge `{text}`: UFW's and Docker's rules do not know whose it is"),
+    )
+    .help(format!("call it `br-{text}`, or leave its name to Docker"));
+    Some(written.label(problem, &bridge.range, "the flow matrix does not hold here"))
 }
 
 /// Words of services only: nobody minds them elsewhere.

@@ -9,8 +9,17 @@ use crate::{
 use infra::{
     firewall::{DockerUser, compile},
     model::ids::HostName,
+    providers::{
+        guard::{connections, forget},
+        shell::{self, Output, Shell, ShellError},
+    },
+    verify::cells::{Asker, Door, Knock, Where, ask, judge},
 };
-use std::process::Command;
+use std::{
+    collections::BTreeMap,
+    io::Write as _,
+    process::{Child, Command, Stdio},
+};
 
 const THINGS: &str = "
 zone lan 192.168.1.0/24
@@ -55,6 +64,7 @@ fn host(letters: &str) -> Host {
     inside("sysctl -qw net.ipv6.conf.all.forwarding=1");
     inside("iptables -A FORWARD -i docker0 -j ACCEPT");
     inside("iptables -A FORWARD -o docker0 -j ACCEPT");
+    inside("iptables -t nat -A POSTROUTING -s 172.18.0.0/16 ! -o br-apps -j MASQUERADE");
     // A gateway's peers, forwarded by a rule of the owner's.
     inside("iptables -A FORWARD -i vdmz -j ACCEPT");
     for (role, address) in [
@@ -125,7 +135,7 @@ fn containers_of_an_external_host_send_what_its_rows_list_and_nothing_else() {
     expect(&host, true);
 
     // What a row allows is handed back: a ban behind ours is asked.
-    inside("iptables -A DOCKER-USER -d 203.0.113.9 -j DROP");
+    inside("iptables -I DOCKER-USER 2 -d 203.0.113.9 -j DROP");
     assert!(!host.opens("ctr", "203.0.113.9:443"));
     inside("iptables -D DOCKER-USER -d 203.0.113.9 -j DROP");
 
@@ -177,4 +187,151 @@ fn with_the_nftables_backend_containers_are_held_the_same() {
     host.load(&free);
     assert!(free.is_live("nftables", host.live().as_deref()));
     expect(&host, false);
+}
+
+/// The host as infra reaches it, with a Docker that names the processes of its containers.
+struct Inside {
+    name: HostName,
+    space: String,
+    folder: tempfile::TempDir,
+    containers: Vec<Child>,
+}
+
+impl Inside {
+    /// A container that shares the host's network comes first: nobody is to ask from there.
+    fn new(host: &Host) -> Self {
+        let mut out = Self {
+            name: HostName::new("apps").expect("valid"),
+            space: host.name("host"),
+            folder: tempfile::tempdir().expect("a folder"),
+            containers: Vec::new(),
+        };
+        let mut pids = String::new();
+        for role in ["host", "ctr"] {
+            // It lives as long as its input is open.
+            let child = Command::new("ip")
+                .args(["netns", "exec", &host.name(role), "cat"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .spawn()
+                .expect("runs");
+            pids.push_str(&format!("{}\n", child.id()));
+            out.containers.push(child);
+        }
+        let docker = format!("#!/bin/sh\n[ \"$1\" = inspect ] && printf '{pids}' || echo 1f3c\n");
+        let path = out.folder.path().join("docker");
+        std::fs::write(&path, docker).expect("written");
+        demand(&format!("chmod +x {}", path.display()));
+        out
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        for child in &mut self.containers {
+            drop(child.stdin.take());
+            child.wait().expect("ends with its input");
+        }
+    }
+}
+
+impl Shell for Inside {
+    fn host(&self) -> &HostName {
+        &self.name
+    }
+
+    async fn run(&self, command: shell::Command) -> Result<Output, ShellError> {
+        let path = format!(
+            "PATH={}:/usr/sbin:/usr/bin:/sbin:/bin",
+            self.folder.path().display()
+        );
+        let mut child = Command::new("ip")
+            .args(["netns", "exec", &self.space, "env", &path])
+            .args(&command.argv)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("runs");
+        let mut input = child.stdin.take().expect("piped");
+        input.write_all(&command.stdin).expect("read");
+        drop(input);
+        let output = child.wait_with_output().expect("ends");
+        Ok(Output {
+            code: output.status.code().unwrap_or(-1),
+            stdout: output.stdout,
+            stderr: output.stderr,
+            ..Output::default()
+        })
+    }
+}
+
+#[test]
+fn the_live_system_is_asked_from_where_a_container_stands() {
+    let tools = ["conntrack", "perl", "nsenter", "ss"];
+    let found = |tool: &&str| Command::new(tool).arg("--version").output().is_ok();
+    if !may_run() || !tools.iter().all(|tool| found(&tool)) {
+        return;
+    }
+    let host = host("ifg");
+    host.load(&rules(SENT));
+    let inside = Inside::new(&host);
+    let apps = HostName::new("apps").expect("valid");
+    let expected = [
+        ("203.0.113.9", "443/tcp", true),
+        ("203.0.113.9", "444/tcp", false),
+        ("203.0.113.9", "53/udp", true),
+        ("203.0.113.9", "54/udp", false),
+        ("203.0.113.9", "icmp", false),
+        // Nobody is there, and nobody answers: the host saw them leave.
+        ("203.0.113.77", "443/tcp", true),
+        ("203.0.113.77", "444/tcp", false),
+        ("10.10.10.2", "8010/tcp", true),
+        ("10.10.10.2", "8011/tcp", false),
+        ("10.10.10.2", "icmp", true),
+        ("192.168.1.7", "443/tcp", false),
+    ];
+    let knocks = expected.map(|(address, port, _)| Knock {
+        asker: Asker::Containers(apps.clone()),
+        door: Door {
+            name: address.to_owned(),
+            at: Where::Address(address.parse().expect("valid")),
+            port: port.parse().expect("valid"),
+            witness: Some(apps.clone()),
+        },
+    });
+    let hosts = BTreeMap::from([(apps, inside)]);
+    let here = Inside::new(&host);
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let work = ask(knocks.into(), &hosts, &here);
+    let seen = runtime.expect("a runtime").block_on(work);
+    for (seen, (address, port, open)) in seen.iter().zip(expected) {
+        let cell = judge(seen, open.then(|| "row".to_owned()));
+        assert_eq!(cell.from, "apps (containers)");
+        assert_eq!(cell.seen_open, Some(open), "{address} {port}: {seen:?}");
+        assert_eq!(cell.from_address.as_deref(), Some("172.18.0.2"));
+    }
+}
+
+#[test]
+fn what_a_container_has_open_is_found_under_its_own_address_and_forgotten() {
+    let has_conntrack = Command::new("conntrack").arg("--version").output().is_ok();
+    if !may_run() || !has_conntrack {
+        return;
+    }
+    let host = host("ifh");
+    host.load(&rules(SENT));
+    assert!(host.opens("ctr", "203.0.113.9:443"));
+    let inside = Inside::new(&host);
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let gone = runtime.expect("a runtime").block_on(async {
+        let tracked = connections(&inside).await.expect("asked").expect("told");
+        let container = "172.18.0.2".parse::<std::net::IpAddr>().expect("valid");
+        let of_container = tracked.connections.into_iter();
+        let mine: Vec<_> = of_container.filter(|one| one.from.0 == container).collect();
+        assert_eq!(mine.len(), 1, "{mine:?}");
+        assert_eq!(mine[0].to.1, 443);
+        forget(&inside, &mine).await.expect("asked")
+    });
+    assert_eq!(gone, 1);
 }

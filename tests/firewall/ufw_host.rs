@@ -71,6 +71,14 @@ fn rules_that_let_packets_pass_ufw_or_docker_by_are_told_and_bans_are_not() {
     assert!(!docker.iter().any(is_jump), "{docker:#?}");
     assert!(seen.ufw.expect("installed").enabled);
     assert_eq!(facts("applied").beside, [""; 0]);
+    // The same host with a network whose bridge has a name of its own.
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ufw/beside.txt");
+    let text = std::fs::read_to_string(path).expect("a capture");
+    let named = text.replace("br-9b7946f98e59", "house0");
+    let seen = parse_facts(&named).expect("understood");
+    let unseen = "iptables -A FORWARD -o house0 -j DOCKER";
+    assert_eq!(seen.beside.last().map(String::as_str), Some(unseen));
+    assert_eq!(seen.beside.len(), 3);
 }
 
 fn rule(action: UfwAction, from: &str, ports: &str, comment: &str) -> UfwRule {

@@ -97,6 +97,14 @@ async fn cells(session: &Session) -> Result<Vec<CellResult>, Failure> {
     let seen = ask(knocks, &session.hosts, &shell).await;
     let rows = seen.iter().map(|seen| {
         let (from, to) = seen.between?;
+        // Containers are judged as their host is, by whose address others know them.
+        let from = match &seen.knock.asker {
+            Asker::Containers(host) => {
+                let mut own = session.desired.addresses(host).into_iter();
+                own.find(|own| own.is_ipv4() == from.is_ipv4())?
+            }
+            Asker::Host(_) | Asker::Here => from,
+        };
         let row = matrix.permits(from, to, seen.knock.door.port)?;
         Some(row.id.clone())
     });
@@ -114,9 +122,23 @@ fn is_answered_anyway(desired: &Desired, seen: &Seen) -> bool {
     door.port.proto == Proto::Icmp && host.is_some()
 }
 
-/// Every asker at every door. Machines knock at each other; guests, whose way out is closed too, also at what lies outside.
+/// Somebody outside who never answers: whether a packet left for there, the kernel that forwards it can tell.
+const NOBODY: &str = "203.0.113.9";
+
+/// A door before a witness is chosen: whose it is where it is a machine's, what it is called, and where.
+type Doorway<'a> = (Option<&'a HostName>, String, Where);
+
+/// Every asker at every door. Machines knock at each other; guests, whose way out is closed too, also at what lies outside,
+/// and so do containers of external hosts, for which their host is the witness.
 fn knocks(desired: &Desired, matrix: &Matrix, from_here: bool) -> Vec<Knock> {
     let ports = ports(desired, matrix);
+    let doors = doors(desired);
+    let mut out = own_knocks(desired, &doors, &ports, from_here);
+    out.extend(knocks_of_containers(desired, matrix, &doors, &ports));
+    out
+}
+
+fn doors(desired: &Desired) -> Vec<Doorway<'_>> {
     let mut doors = Vec::new();
     for host in desired.all_hosts() {
         for address in desired.addresses(host) {
@@ -137,6 +159,51 @@ fn knocks(desired: &Desired, matrix: &Matrix, from_here: bool) -> Vec<Knock> {
     if let Some(name) = public_name(desired) {
         doors.push((None, "internet".to_owned(), Where::Name(name)));
     }
+    doors
+}
+
+/// What containers of external hosts send, where the matrix holds it.
+fn knocks_of_containers(
+    desired: &Desired,
+    matrix: &Matrix,
+    doors: &[Doorway<'_>],
+    ports: &BTreeSet<Port>,
+) -> Vec<Knock> {
+    let runs_stacks = |host: &&HostName| desired.stacks.values().any(|stack| stack.on == **host);
+    let held = |host: &&HostName| matrix.names_as_source(host);
+    let nobody = NOBODY.parse().ok().map(Where::Address);
+    let nobody = nobody.map(|at| (None, "internet".to_owned(), at));
+    let mut out = Vec::new();
+    for host in desired.hosts.keys().filter(runs_stacks).filter(held) {
+        let own = desired.addresses(host);
+        for (_, name, at) in doors.iter().chain(&nobody) {
+            let Where::Address(address) = at else {
+                continue;
+            };
+            let has_family = own.iter().any(|own| own.is_ipv4() == address.is_ipv4());
+            if own.contains(address) || !has_family {
+                continue;
+            }
+            out.extend(ports.iter().map(|port| Knock {
+                asker: Asker::Containers(host.clone()),
+                door: Door {
+                    name: name.clone(),
+                    at: at.clone(),
+                    port: *port,
+                    witness: Some(host.clone()),
+                },
+            }));
+        }
+    }
+    out
+}
+
+fn own_knocks(
+    desired: &Desired,
+    doors: &[Doorway<'_>],
+    ports: &BTreeSet<Port>,
+    from_here: bool,
+) -> Vec<Knock> {
     let mut askers: Vec<Asker> = desired.all_hosts().cloned().map(Asker::Host).collect();
     if from_here {
         askers.push(Asker::Here);
@@ -145,13 +212,13 @@ fn knocks(desired: &Desired, matrix: &Matrix, from_here: bool) -> Vec<Knock> {
     for asker in askers {
         let guest = match &asker {
             Asker::Host(host) => desired.guests.get(host),
-            Asker::Here => None,
+            Asker::Containers(_) | Asker::Here => None,
         };
         let own = match &asker {
-            Asker::Host(host) => desired.addresses(host),
+            Asker::Host(host) | Asker::Containers(host) => desired.addresses(host),
             Asker::Here => Vec::new(),
         };
-        for (host, name, at) in &doors {
+        for (host, name, at) in doors {
             let is_own = matches!(at, Where::Address(address) if own.contains(address));
             if is_own || (host.is_none() && guest.is_none()) {
                 continue;
@@ -167,9 +234,9 @@ fn knocks(desired: &Desired, matrix: &Matrix, from_here: bool) -> Vec<Knock> {
                 continue;
             }
             let witness = host
-                .cloned()
+                .map(|host| (*host).clone())
                 .or_else(|| guest.map(|guest| guest.node.clone()));
-            for port in &ports {
+            for port in ports {
                 let door = Door {
                     name: name.clone(),
                     at: at.clone(),

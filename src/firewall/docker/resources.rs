@@ -22,7 +22,7 @@ pub fn docker_resources(rules: &DockerUser) -> Vec<Resource> {
             group: "root".to_owned(),
             mode: 0o644,
             then,
-            purpose: "published container ports follow the flow matrix".to_owned(),
+            purpose: rules.purpose().to_owned(),
         })
     };
     let restart = || vec![Reaction::Restart(DOCKER_UNIT.to_owned())];

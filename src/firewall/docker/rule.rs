@@ -211,6 +211,15 @@ impl DockerUser {
         }
     }
 
+    /// What the rules are for, in the owner's words.
+    pub fn purpose(&self) -> &'static str {
+        if self.egress == DockerEgress::default() {
+            "published container ports follow the flow matrix"
+        } else {
+            "what containers publish and send follows the flow matrix"
+        }
+    }
+
     /// What `model::facts::DockerFacts::docker_user` must be when the live rules are these: each rule after `4 ` or
     /// `6 `, and before each family's rules the jump that leads to them.
     pub fn lines(&self) -> Vec<String> {

@@ -387,7 +387,7 @@ pub(super) fn diff_ufw(
             draft.propose(
                 host,
                 "docker firewall chain",
-                Proposal::update("published container ports follow the flow matrix")
+                Proposal::update(wanted.purpose())
                     .field(
                         "live rules",
                         live.map(|_| "other"),

@@ -16,6 +16,7 @@ use std::{
 };
 
 const SCRIPT: &str = include_str!("probe.sh");
+const FROM_CONTAINER: &str = concat!(include_str!("container.sh"), include_str!("probe.sh"));
 
 /// Tenths of a second until silence counts: a lost first packet is sent again after one second.
 const PATIENCE: u32 = 16;
@@ -25,6 +26,8 @@ const PATIENCE: u32 = 16;
 pub enum Asker {
     /// A host of the inventory.
     Host(HostName),
+    /// Whoever stands where a container of it does.
+    Containers(HostName),
     /// The machine that runs infra.
     Here,
 }
@@ -33,6 +36,7 @@ impl std::fmt::Display for Asker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Host(name) => write!(f, "{name}"),
+            Self::Containers(name) => write!(f, "{name} (containers)"),
             Self::Here => f.write_str("here"),
         }
     }
@@ -133,9 +137,13 @@ pub async fn ask<S: Shell, L: Shell>(
         let lines = lines(&knocks, &members);
         async move {
             let answer = match &asker {
-                Asker::Here => round(here, lines).await,
-                Asker::Host(host) => match hosts.get(host) {
-                    Some(shell) => round(shell, lines).await,
+                Asker::Here => round(here, own(), lines).await,
+                Asker::Host(host) | Asker::Containers(host) => match hosts.get(host) {
+                    Some(shell) => {
+                        let is_own = matches!(asker, Asker::Host(_));
+                        let command = if is_own { own() } else { contained() };
+                        round(shell, command, lines).await
+                    }
                     None => Err(format!("host {host} is not reachable from here")),
                 },
             };
@@ -183,7 +191,11 @@ pub async fn ask<S: Shell, L: Shell>(
                 from: (answer.from, answer.sport),
                 to: (answer.to, knock.door.port.range.first),
             };
-            statement.map(|all| all.connections.contains(&tracked))
+            let through = statement.map(|all| all.connections.contains(&tracked));
+            // Where there is no way, no rule was asked.
+            let is_contained = matches!(knock.asker, Asker::Containers(_));
+            let no_way = is_contained && answer.outcome == Outcome::Unreachable;
+            through.filter(|through| *through || !no_way)
         });
         out.push(Seen {
             between: answer.as_ref().map(|answer| (answer.from, answer.to)),
@@ -198,8 +210,10 @@ pub async fn ask<S: Shell, L: Shell>(
                 |answer| answer.outcome,
             ),
             came_through,
+            // The host that forwards is no witness of who listens.
             listens: statement
                 .filter(|_| knock.door.port.proto == Proto::Tcp)
+                .filter(|_| !matches!(knock.asker, Asker::Containers(_)))
                 .map(|all| all.listeners.contains(&knock.door.port.range.first)),
             trouble: troubles.remove(&at),
             knock,
@@ -227,11 +241,22 @@ fn lines(knocks: &[Knock], members: &[usize]) -> String {
     out
 }
 
-async fn round(shell: &impl Shell, lines: String) -> Result<Vec<(usize, Reply)>, String> {
-    let command = Command::script("infra-probe", SCRIPT)
-        .args([PATIENCE.to_string()])
-        .stdin(lines)
-        .unprivileged();
+/// Knocks from the host itself.
+fn own() -> Command {
+    Command::script("infra-probe", SCRIPT).unprivileged()
+}
+
+/// Knocks from where one of its containers stands: only root may go there.
+fn contained() -> Command {
+    Command::script("infra-probe-from-container", FROM_CONTAINER)
+}
+
+async fn round(
+    shell: &impl Shell,
+    command: Command,
+    lines: String,
+) -> Result<Vec<(usize, Reply)>, String> {
+    let command = command.args([PATIENCE.to_string()]).stdin(lines);
     let output = shell
         .demand(command)
         .await

@@ -2,7 +2,7 @@
 //!
 //! Every asker knocks at all doors in one exec. Whether a packet came through is not guessed from the answer alone: a
 //! port without a listener and a datagram get none. The machine that was asked is a witness: its kernel tracks a
-//! connection only when its firewall let the first packet pass.
+//! connection only when its firewall let the first packet pass. For a container of an external host that is the host.
 //!
 //! Invariant: an answer that could mean both is not judged, and said so.
 

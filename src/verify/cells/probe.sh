@@ -1,7 +1,7 @@
 # Knocks at many doors at once. Standard input: `ID PROTO WHERE PORT`, separated by TAB; WHERE is an address or a name.
 # Argument: tenths of a second to wait. Output: `ID FROM SPORT TO OUTCOME`, separated by TAB; OUTCOME is open, refused,
 # silent, unreachable, unresolved or unable (this machine lets nobody but root send echo requests). Perl, because every Debian has it, and one process asks for all.
-exec perl -e '
+exec ${into-} perl -e '
 use strict; use Socket qw(:all); use Fcntl; use POSIX ();
 my $wait = shift; my (@open, %name); my $ids = 0; my $hz = POSIX::sysconf(POSIX::_SC_CLK_TCK());
 sub now { (POSIX::times())[0] / $hz }
