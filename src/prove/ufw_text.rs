@@ -44,13 +44,16 @@ pub(super) fn ufw_text(ufw: Option<&Ufw>, v6: bool) -> String {
             "-A {chain} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
         );
         let _ = writeln!(out, "-A {chain} -m conntrack --ctstate INVALID -j DROP");
-        // What before.rules and before6.rules accept by themselves: echo requests, and neighbour discovery.
+        // What before.rules and before6.rules accept by themselves: echo requests, which those of IPv4 do not let out, and
+        // neighbour discovery.
         let icmp = if v6 {
             "icmpv6"
         } else {
             "icmp --icmp-type echo-request"
         };
-        let _ = writeln!(out, "-A {chain} -p {icmp} -j ACCEPT");
+        if v6 || chain != "OUTPUT" {
+            let _ = writeln!(out, "-A {chain} -p {icmp} -j ACCEPT");
+        }
         let _ = writeln!(out, "-A {chain} -j {user}");
     }
     for rule in &ufw.rules {

@@ -111,6 +111,7 @@ async fn cells(session: &Session) -> Result<Vec<CellResult>, Failure> {
     let cells = seen.iter().zip(rows);
     Ok(cells
         .filter(|(seen, row)| row.is_some() || !is_answered_anyway(&session.desired, seen))
+        .filter(|(seen, _)| !is_dropped_anyway(&session.desired, &matrix, seen))
         .map(|(seen, row)| judge(seen, row))
         .collect())
 }
@@ -120,6 +121,14 @@ fn is_answered_anyway(desired: &Desired, seen: &Seen) -> bool {
     let door = &seen.knock.door;
     let host = desired.hosts.keys().find(|host| host.as_str() == door.name);
     door.port.proto == Proto::Icmp && host.is_some()
+}
+
+/// Echo requests that an external host itself sends are before.rules' matter too, where the rest is held.
+fn is_dropped_anyway(desired: &Desired, matrix: &Matrix, seen: &Seen) -> bool {
+    let is_held =
+        |host: &HostName| desired.hosts.contains_key(host) && matrix.names_as_source(host);
+    matches!(&seen.knock.asker, Asker::Host(host) if is_held(host))
+        && seen.knock.door.port.proto == Proto::Icmp
 }
 
 /// Somebody outside who never answers: whether a packet left for there, the kernel that forwards it can tell.

@@ -195,7 +195,7 @@ pub fn disagreements(
             }
             let wanted = wanted.intersection(&asked);
             let passes = passes.intersection(&asked);
-            let missing = wanted.without(&passes);
+            let missing = wanted.without(&passes).without(&unheld(layer));
             let extra = passes
                 .without(&wanted)
                 .without(&tolerated(desired, layer, host));
@@ -228,6 +228,18 @@ pub(crate) fn one(port: Port) -> Port {
             range: PortRange::one(port.range.first),
             ..port
         },
+    }
+}
+
+/// What a layer cannot let pass although a row says so: UFW has no words for echo requests.
+fn unheld(layer: Layer) -> PortSet {
+    match layer {
+        Layer::SourceUfw => PortSet::echo(),
+        Layer::SourceDocker
+        | Layer::SourceProxmox
+        | Layer::TargetProxmox
+        | Layer::TargetDocker
+        | Layer::TargetUfw => PortSet::default(),
     }
 }
 

@@ -82,10 +82,23 @@ pub(crate) fn merged(readings: Vec<Reading>) -> Vec<Reading> {
         let all = more.iter().chain([&first.from]).map(AsRef::as_ref);
         Reading {
             from: Arc::new(Addresses::of_all(all)),
+            // Whose turn it is nobody knows any more, so its words are not passed off as those of one rule.
+            words: format!("{} (one of {} alike)", first.words, more.len() + 1),
             ..first
         }
     };
     out.into_iter().map(whole).collect()
+}
+
+/// The same for rules that differ in their targets only.
+pub(crate) fn merged_by_target(readings: Vec<Reading>) -> Vec<Reading> {
+    let turned = |reading: Reading| Reading {
+        from: reading.to,
+        to: reading.from,
+        ..reading
+    };
+    let all = merged(readings.into_iter().map(turned).collect());
+    all.into_iter().map(turned).collect()
 }
 
 /// Rules in their order, and what happens to packets that none of them takes.

@@ -1,7 +1,7 @@
 //! The chain that judges what containers begin, from lines of `iptables -S` or `nft -s list`.
 
 use super::{
-    chain::{Chain, Pool, Reading, merged},
+    chain::{Chain, Pool, Reading, merged_by_target},
     read_docker::network,
 };
 use crate::firewall::{addresses::Addresses, interfaces::Interfaces, port_set::PortSet};
@@ -54,7 +54,7 @@ pub(crate) fn chain(
         }
     }
     let mut chain = Chain::new(
-        by_target(readings),
+        merged_by_target(readings),
         true,
         "Docker lets containers send what it wants",
         pool,
@@ -93,17 +93,6 @@ fn leads<'a>(
 fn is_answers(line: &str) -> bool {
     line.contains("--ctstate RELATED,ESTABLISHED")
         || line.starts_with("ct state established,related")
-}
-
-/// Neighbours that differ in their targets only are one rule; see [`merged`], which says so of sources.
-fn by_target(readings: Vec<Reading>) -> Vec<Reading> {
-    let turned = |reading: Reading| Reading {
-        from: reading.to,
-        to: reading.from,
-        ..reading
-    };
-    let all = merged(readings.into_iter().map(turned).collect());
-    all.into_iter().map(turned).collect()
 }
 
 /// A rule in our words, whichever tool printed it; none when it is about other containers, or decides nothing.

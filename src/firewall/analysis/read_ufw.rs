@@ -1,6 +1,6 @@
 //! UFW's rules into chains.
 
-use super::chain::{Reading, merged};
+use super::chain::{Reading, merged, merged_by_target};
 use crate::firewall::{addresses::Addresses, interfaces::Interfaces, port_set::PortSet};
 use crate::model::ufw::{Ufw, UfwAction, UfwDirection, UfwRule};
 use std::{fmt::Write as _, sync::Arc};
@@ -12,13 +12,18 @@ pub(crate) fn list(
     everything: &Arc<Addresses>,
     interfaces: &Interfaces,
 ) -> (Vec<Reading>, Vec<String>) {
-    // before.rules answer echo requests before any rule of the owner is asked.
+    // Before any rule of the owner is asked, before.rules accept echo requests that come in, and of those that go out
+    // before6.rules those of IPv6 (ufw 0.36.2).
+    let (echoes, file) = match direction {
+        UfwDirection::In | UfwDirection::Route => (Arc::clone(everything), "before.rules"),
+        UfwDirection::Out => (Arc::new(everything.of_family(true)), "before6.rules"),
+    };
     let mut readings = vec![Reading {
-        from: Arc::clone(everything),
-        to: Arc::clone(everything),
+        from: Arc::clone(&echoes),
+        to: echoes,
         ports: PortSet::echo(),
         passes: true,
-        words: "UFW's own before.rules accept echo requests".to_owned(),
+        words: format!("UFW's own {file} accept echo requests"),
     }];
     let mut unread = Vec::new();
     for rule in ufw.rules.iter().filter(|rule| rule.direction == direction) {
@@ -49,7 +54,11 @@ pub(crate) fn list(
             words: words(rule),
         });
     }
-    (merged(readings), unread)
+    let readings = match direction {
+        UfwDirection::In | UfwDirection::Route => merged(readings),
+        UfwDirection::Out => merged_by_target(readings),
+    };
+    (readings, unread)
 }
 
 /// A rule as one types it.
