@@ -16,6 +16,7 @@ mod closed;
 mod enforcement;
 mod explain;
 mod flaw;
+mod gates;
 mod live;
 mod place;
 mod probe;

@@ -1,6 +1,8 @@
-# Before probe.sh: it then knocks from where a container of this host stands. Not from one that shares the host's network, that
-# has no way out (`internal: true`), or that sends everything into a tunnel. Nothing is put into the container: only the network is its own.
-for pid in $(docker ps -q | xargs -r docker inspect -f '{{.State.Pid}}'); do
+# Before probe.sh: it then knocks from where a container of this host stands. Not from one that shares a network with the host or
+# with another container, that has a way out through nothing (`internal: true`) or a tunnel, or that may have a firewall of its own.
+# Nothing is put into the container: only the network is its own.
+facts='{{.State.Pid}} {{.HostConfig.Privileged}} {{.HostConfig.NetworkMode}} {{.HostConfig.CapAdd}}'
+for pid in $(docker ps -q | xargs -r docker inspect -f "$facts" | grep -v -e ' true ' -e ' container:' -e NET_ADMIN -e ALL | cut -d ' ' -f 1); do
     [ "$(readlink "/proc/$pid/ns/net")" != "$(readlink /proc/self/ns/net)" ] || continue
     card=$(nsenter -t "$pid" -n ip -o route get 203.0.113.9 2>/dev/null | sed -n 's/.* dev \([^ ]*\).*/\1/p')
     case $card in
