@@ -6,13 +6,17 @@ use crate::{
 };
 use infra::{
     firewall::{
-        CompiledFirewall, Matrix, Strangers, analysis::verify, compile, diff_pve, diff_ufw,
+        CompiledFirewall, Matrix, Strangers,
+        analysis::{Layer, disagreements, live, verify},
+        compile, diff_pve, diff_ufw,
     },
     model::{
         address::{Port, Proto},
         desired::Desired,
+        facts::{DockerFacts, HostFacts},
         firewall::PveRuleKind,
         ids::HostName,
+        observed::{Observed, ObservedProxmox, Reading},
         ufw::UfwDirection,
     },
 };
@@ -198,6 +202,29 @@ fn check(
     }
 }
 
+/// What would be seen of a system that has these rules, where Docker uses its nftables backend.
+fn seen(desired: &Desired, compiled: &CompiledFirewall) -> Observed {
+    let facts = |host: &HostName| HostFacts {
+        ufw: compiled.ufw.get(host).cloned(),
+        docker: compiled.docker.get(host).map(|rules| DockerFacts {
+            firewall_backend: "nftables".to_owned(),
+            docker_user: Some(rules.nft_lines()),
+            ..DockerFacts::default()
+        }),
+        ..HostFacts::default()
+    };
+    let hosts = desired.all_hosts();
+    Observed {
+        proxmox: Some(Reading::Seen(ObservedProxmox {
+            firewall: compiled.pve.clone(),
+            ..ObservedProxmox::default()
+        })),
+        hosts: hosts
+            .map(|host| (host.clone(), Reading::Seen(facts(host))))
+            .collect(),
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -248,6 +275,24 @@ proptest! {
         rules.remove(administration.expect("always there"));
         let opened_otherwise = flows.iter().any(|flow| flow.contains("22/tcp") || flow.contains("1-65535"));
         prop_assert!(opened_otherwise || !verify(&desired, &compiled).is_empty());
+    }
+
+    /// The live rules of Docker's other backend say the same, and a rule less is seen there.
+    #[test]
+    fn the_analysis_reads_live_rules_of_the_nftables_backend(flows in flows()) {
+        let desired = random_system(&flows);
+        let matrix = Matrix::of(&desired);
+        let (mut compiled, _) = compile(&desired);
+        let found = live(&desired, &seen(&desired, &compiled));
+        prop_assert!(found.unseen.is_empty() && found.enforcement.unread().is_empty());
+        let said: Vec<String> = disagreements(&desired, &matrix, &found.enforcement).iter().map(ToString::to_string).collect();
+        prop_assert!(said.is_empty(), "{said:#?}");
+        let held = compiled.docker.values_mut().filter(|rules| !rules.egress.nft6.is_empty());
+        let held = held.map(|rules| (rules.nft4.remove(1), rules.nft6.remove(1))).count();
+        let found = live(&desired, &seen(&desired, &compiled));
+        let said = disagreements(&desired, &matrix, &found.enforcement);
+        let all_open = flows.iter().any(|flow| flow.contains("> any") || flow.contains(",any"));
+        prop_assert!(held == 0 || all_open || said.iter().any(|one| one.layer == Layer::SourceDocker));
     }
 
     /// The same for what containers send: a closing line less is seen on the layer that lost it.

@@ -291,6 +291,7 @@ fn docker_rules_are_live_only_behind_the_hook() {
     assert_eq!(facts.ufw, None);
     // Of both chains, in whatever order the kernel lists them.
     let held = "live4 -A INFRA-DOCKER-OUT -j DROP\nlive4 -A INFRA-DOCKER -i docker0 -g INFRA-DOCKER-OUT\n\
+                live6 -A INFRA-DOCKER-OUT -p icmpv6 -m icmp6 --icmpv6-type 128 -j RETURN\n\
                 live6 nft iifname \"docker0\" goto containers\nlive6 nft out drop\n";
     let facts = parse_facts(held).expect("understood");
     assert_eq!(
@@ -298,6 +299,7 @@ fn docker_rules_are_live_only_behind_the_hook() {
         [
             "4 -A INFRA-DOCKER -i docker0 -g INFRA-DOCKER-OUT",
             "4 -A INFRA-DOCKER-OUT -j DROP",
+            "6 -A INFRA-DOCKER-OUT -p ipv6-icmp -m icmp6 --icmpv6-type 128 -j RETURN",
             "6 nft iifname \"docker0\" goto containers",
             "6 nft out drop",
         ]

@@ -296,6 +296,8 @@ fn docker_user(v4: &Family<'_>, v6: &Family<'_>) -> Option<Vec<String>> {
             jump.into_iter()
                 .chain(rules)
                 .chain(starting("nft "))
+                // Where /etc/protocols is missing, older ip6tables use the other name.
+                .map(|line| line.replace("-p icmpv6 ", "-p ipv6-icmp "))
                 .map(|line| format!("{digit} {line}")),
         );
     }
