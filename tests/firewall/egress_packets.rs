@@ -215,7 +215,7 @@ impl Inside {
                 .stdout(Stdio::null())
                 .spawn()
                 .expect("runs");
-            pids.push_str(&format!("{}\n", child.id()));
+            pids = format!("{pids}{}\n", child.id());
             out.containers.push(child);
         }
         let docker = format!("#!/bin/sh\n[ \"$1\" = inspect ] && printf '{pids}' || echo 1f3c\n");
@@ -270,7 +270,7 @@ impl Shell for Inside {
 fn the_live_system_is_asked_from_where_a_container_stands() {
     let tools = ["conntrack", "perl", "nsenter", "ss"];
     let found = |tool: &&str| Command::new(tool).arg("--version").output().is_ok();
-    if !may_run() || !tools.iter().all(|tool| found(&tool)) {
+    if !may_run() || !tools.iter().all(found) {
         return;
     }
     let host = host("ifg");
