@@ -121,10 +121,7 @@ async fn a_code_tells_who_it_is_to_the_client_that_has_the_secret() {
         );
         said(&python(&["-c", &ask]).output().expect("runs"))
     };
-    assert_eq!(
-        redeemed("correct horse", VERIFIER).await,
-        "mum@example.org"
-    );
+    assert_eq!(redeemed("correct horse", VERIFIER).await, "mum@example.org");
     assert_eq!(redeemed("wrong", VERIFIER).await, "invalid_client");
     assert_eq!(
         redeemed("correct horse", "another").await,
@@ -137,9 +134,21 @@ async fn a_code_tells_who_it_is_to_the_client_that_has_the_secret() {
 async fn clients_that_authelia_would_refuse_are_refused() {
     let cases = [
         ("'HASH'", "plain", "must be a digest"),
-        ("algorithm: RS256", "algorithm: ES256", "at least have one key supporting the 'RS256'"),
-        ("one_factor", "bypass", "option 'authorization_policy' must be one of"),
-        ("    hmac_secret: a secret that tokens are made with\n", "", "hmac_secret' is required"),
+        (
+            "algorithm: RS256",
+            "algorithm: ES256",
+            "at least have one key supporting the 'RS256'",
+        ),
+        (
+            "one_factor",
+            "bypass",
+            "option 'authorization_policy' must be one of",
+        ),
+        (
+            "    hmac_secret: a secret that tokens are made with\n",
+            "",
+            "hmac_secret' is required",
+        ),
         ("consent_mode", "consent", "key not expected"),
         ("private.pem", "public.pem", "must be a valid private key"),
     ];
@@ -147,7 +156,10 @@ async fn clients_that_authelia_would_refuse_are_refused() {
         let Some(lab) = provider(|text| match from {
             "'HASH'" => {
                 let (before, rest) = text.split_once("client_secret: '").expect("a client");
-                format!("{before}client_secret: {to}{}", rest.split_once('\'').expect("its end").1)
+                format!(
+                    "{before}client_secret: {to}{}",
+                    rest.split_once('\'').expect("its end").1
+                )
             }
             _ => text.replace(from, to),
         }) else {
