@@ -139,11 +139,14 @@ mod tests {
     #[test]
     fn a_password_may_have_quotes_and_backslashes() {
         let needs = needs(&mounts(&[(0, 0)]));
-        let file = needs.iter().find_map(|resource| match resource {
-            Resource::File(file) if file.path.ends_with("/secrets") => Some(file),
-            _ => None,
+        let content = needs.iter().find_map(|resource| {
+            if let Resource::File(file) = resource {
+                file.path.ends_with("/secrets").then_some(&file.content)
+            } else {
+                None
+            }
         });
-        let content = &file.expect("passwords").content;
+        let content = content.expect("passwords");
         let mut values = SecretValues::default();
         values.insert("box".parse().expect("a name"), r#"a"b\c"#.into());
         let line = format!("{HEAD}https://box0.example.org me {}\n", r#""a\"b\\c""#);
