@@ -118,6 +118,14 @@ impl Plan {
     /// [`order::Cycle`], as for the whole.
     pub fn only(mut self, chosen: impl Fn(&Change) -> bool) -> Result<Self, order::Cycle> {
         self.changes.retain(chosen);
+        let ids: BTreeSet<&str> = self
+            .changes
+            .iter()
+            .map(|change| change.id.as_str())
+            .collect();
+        self.blocked.retain(|blocked| {
+            blocked.forbids.is_empty() || blocked.forbids.iter().any(|id| ids.contains(id.as_str()))
+        });
         order::drop_foreign_needs(&mut self.changes);
         self.steps = order::steps(&self.changes)?;
         self.fingerprint = fingerprint(&serde_json::to_vec(&self.changes).unwrap_or_default());

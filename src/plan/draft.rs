@@ -28,6 +28,9 @@ pub struct Blocked {
     pub help: String,
     /// What that means for the rest.
     pub obstacle: Obstacle,
+    /// Ids of the changes that it forbids: without them it is no matter. None when it is about the whole plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forbids: Vec<String>,
 }
 
 /// Changes, obstacles and things left alone, in the order in which they were found.
@@ -144,6 +147,24 @@ impl Draft {
             why: why.into(),
             help: help.into(),
             obstacle: Obstacle::Refused,
+            forbids: Vec::new(),
+        });
+    }
+
+    /// The same for some changes alone: a plan without them goes on.
+    pub(super) fn forbid(
+        &mut self,
+        changes: Vec<String>,
+        what: impl Into<String>,
+        why: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.blocked.insert(Blocked {
+            what: what.into(),
+            why: why.into(),
+            help: help.into(),
+            obstacle: Obstacle::Refused,
+            forbids: changes,
         });
     }
 
@@ -155,6 +176,7 @@ impl Draft {
                 .unwrap_or("Make it reachable, then run the command again.")
                 .to_owned(),
             obstacle: Obstacle::Unreachable,
+            forbids: Vec::new(),
         });
     }
 
@@ -170,6 +192,7 @@ impl Draft {
                 "Run the command again; what is known goes on without it.".to_owned()
             }),
             obstacle: Obstacle::Unknown,
+            forbids: Vec::new(),
         });
     }
 

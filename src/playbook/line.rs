@@ -62,6 +62,7 @@ pub(super) fn no_text(
         why,
         help,
         obstacle: Obstacle::Refused,
+        forbids: Vec::new(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Drifts of what enforces the flow matrix: Proxmox, UFW and Docker's chain.
 
-use crate::world::{NOTHING, drift, facts, host, proxmox, vmid};
+use crate::world::{FLAGSHIP, NOTHING, drift, facts, host, proxmox, vmid};
 use infra::model::{
     facts::{DockerFacts, SshPeer},
     firewall::{PveRule, PveRuleKind, PveScope},
@@ -90,6 +90,23 @@ fn a_firewall_that_would_shut_out_whoever_asks_for_it_is_refused() {
         );
         assert!(said.contains(&why), "{said:#?}");
     }
+}
+
+/// `infra zfs apply` and the like carry out a part of the plan, and that part cuts nothing.
+#[test]
+fn a_part_of_the_plan_without_firewalls_goes_on() {
+    let (system, mut observed) = FLAGSHIP.clone();
+    comes_from(&mut observed, "pve", "192.168.1.77", 22);
+    guest_rules(&mut observed, 110).clear();
+    facts(&mut observed, "intranet")
+        .packages
+        .insert("fail2ban".to_owned(), None);
+    let plan = system.plan(&observed);
+    assert_eq!(plan.blocked.len(), 1, "{:?}", plan.blocked);
+    let part = plan.clone().only(|change| change.subject == "packages");
+    assert_eq!(part.expect("an order").blocked, []);
+    let part = plan.only(|change| change.subject != "packages");
+    assert_eq!(part.expect("an order").blocked.len(), 1);
 }
 
 #[test]

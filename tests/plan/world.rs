@@ -33,7 +33,7 @@ use std::{
 };
 
 /// Loading and rendering take most of a test's time, so they are done once.
-static FLAGSHIP: LazyLock<(System, Observed)> = LazyLock::new(|| {
+pub(crate) static FLAGSHIP: LazyLock<(System, Observed)> = LazyLock::new(|| {
     let system = System::load();
     let settled = system.settled();
     (system, settled)

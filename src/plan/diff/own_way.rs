@@ -10,7 +10,11 @@ use crate::model::{
     ids::HostName,
     observed::Reading,
 };
-use crate::plan::{change::Operation, draft::Draft, inputs::Inputs};
+use crate::plan::{
+    change::{Change, Operation},
+    draft::Draft,
+    inputs::Inputs,
+};
 
 /// Refuses to change the firewall of a machine whose matrix does not let in whoever asks for it. A plan without such a
 /// change cuts nothing.
@@ -27,7 +31,8 @@ pub(super) fn look(draft: &mut Draft, inputs: &Inputs<'_>) {
         if peer.address.is_loopback() || own.contains(&peer.address) {
             continue;
         }
-        if !changes_firewall(draft, desired, host) {
+        let changes = of_firewall(draft, desired, host);
+        if changes.is_empty() {
             continue;
         }
         let port = Port {
@@ -45,7 +50,8 @@ pub(super) fn look(draft: &mut Draft, inputs: &Inputs<'_>) {
                 ),
                 None => format!("name a set with {} as `operators`", peer.address),
             };
-            draft.block(
+            draft.forbid(
+                changes,
                 format!("{host}: the way in"),
                 format!(
                     "infra comes from {} to port {}, which the matrix closes: this firewall would lock you out",
@@ -57,19 +63,19 @@ pub(super) fn look(draft: &mut Draft, inputs: &Inputs<'_>) {
     }
 }
 
-/// Whether the plan changes what stands before a machine.
-fn changes_firewall(draft: &Draft, desired: &Desired, host: &HostName) -> bool {
+/// The changes of what stands before a machine.
+fn of_firewall(draft: &Draft, desired: &Desired, host: &HostName) -> Vec<String> {
     let behind_proxmox = desired.nodes.contains_key(host) || desired.guests.contains_key(host);
-    let stands_before = |operation: &Operation| {
-        let is_proxmox = matches!(
-            operation,
+    let is_ufw = |change: &Change| matches!(change.operation, Operation::Ufw(_));
+    let is_proxmox = |change: &Change| {
+        matches!(
+            change.operation,
             Operation::Firewall { .. } | Operation::EnableFirewall { .. }
-        );
-        is_proxmox && behind_proxmox || matches!(operation, Operation::Ufw(_))
+        )
     };
-    let mut changes = draft.changes.iter();
-    changes.any(|change| {
-        stands_before(&change.operation)
-            && (&change.host == host || !matches!(change.operation, Operation::Ufw(_)))
-    })
+    let stands_before = |change: &&Change| {
+        behind_proxmox && is_proxmox(change) || is_ufw(change) && &change.host == host
+    };
+    let changes = draft.changes.iter().filter(stands_before);
+    changes.map(|change| change.id.clone()).collect()
 }
