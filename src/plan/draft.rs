@@ -142,13 +142,7 @@ impl Draft {
         why: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.blocked.insert(Blocked {
-            what: what.into(),
-            why: why.into(),
-            help: help.into(),
-            obstacle: Obstacle::Refused,
-            forbids: Vec::new(),
-        });
+        self.forbid(Vec::new(), what, why, help);
     }
 
     /// The same for some changes alone: a plan without them goes on.
