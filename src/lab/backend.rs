@@ -68,6 +68,8 @@ pub struct VmSpec {
     pub image: Option<String>,
     /// Root disk size in bytes.
     pub disk_bytes: u64,
+    /// Whether a PCI device is passed through; in a lab they are graphics cards.
+    pub graphics: bool,
     /// virtiofs shares.
     pub shares: Vec<VmShare>,
     /// Disks with a serial number.

@@ -212,13 +212,18 @@ impl Bench {
 
     /// Where a machine keeps its switch, seen from outside.
     pub(crate) fn guard_folder(&self, on: On) -> PathBuf {
+        self.root(on).join("var/lib/infra/guard")
+    }
+
+    /// What a machine has changed of its own files, seen from outside.
+    pub(crate) fn root(&self, on: On) -> PathBuf {
         let disk = match on {
             On::Node => self.lab().host("pve"),
             On::Guest => self
                 .lab()
                 .guest(infra::model::ids::Vmid::new(110).expect("valid")),
         };
-        disk.join("upper/var/lib/infra/guard")
+        disk.join("upper")
     }
 
     /// A command as root on a machine, over SSH.

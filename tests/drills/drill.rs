@@ -253,7 +253,11 @@ fn network_lost(bench: &Bench) -> Result<f64, String> {
 fn network_lost_for_nothing(bench: &Bench) -> Result<f64, String> {
     bench.demand(On::Guest, "ufw allow 9999/tcp")?;
     let mut child = bench.apply(&right(), &[]);
-    bench.armed(On::Guest)?;
+    // Not already when the guard is armed: then infra would hear nothing of that, and change nothing.
+    let rules = bench.root(On::Guest).join("etc/ufw/user.rules");
+    bench.until("the change", 60, || {
+        fs::read_to_string(&rules).is_ok_and(|text| !text.contains("9999"))
+    })?;
     let since = Instant::now();
     bench.cable(false);
     let waited = unconfirmed(bench, On::Guest);

@@ -159,6 +159,7 @@ impl TestGuest {
                 seed: Some(image),
                 image: None,
                 disk_bytes: 4 << 30,
+                graphics: false,
                 disks: Vec::new(),
                 shares: Vec::new(),
             },

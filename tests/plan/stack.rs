@@ -167,7 +167,7 @@ fn a_container_of_another_release_is_made_again() {
     assert_eq!(
         said,
         [
-            "~ intranet: stack jellyfin [restarts] service jellyfin release: foreign -> 666cb7a747e57824"
+            "~ intranet: stack jellyfin [restarts] service jellyfin release: foreign -> b9b03576a7c44def"
         ]
     );
 }
@@ -180,7 +180,7 @@ fn a_container_made_by_hand_is_taken_over() {
     assert_eq!(
         said,
         [
-            "~ intranet: stack jellyfin [restarts] service jellyfin release: nothing -> 666cb7a747e57824"
+            "~ intranet: stack jellyfin [restarts] service jellyfin release: nothing -> b9b03576a7c44def"
         ]
     );
 }
@@ -240,7 +240,7 @@ fn another_release_that_runs_is_replaced() {
     });
     assert_eq!(
         said,
-        ["~ intranet: stack jellyfin [restarts] release: 0123456789abcdef -> 3e73707a7f9edfd1"]
+        ["~ intranet: stack jellyfin [restarts] release: 0123456789abcdef -> 0b1df1d8be639a09"]
     );
 }
 
@@ -255,7 +255,7 @@ fn a_stack_that_never_ran_is_deployed() {
     });
     assert_eq!(
         said,
-        ["+ intranet: stack jellyfin [hot] release: nothing -> 3e73707a7f9edfd1"]
+        ["+ intranet: stack jellyfin [hot] release: nothing -> 0b1df1d8be639a09"]
     );
 }
 

@@ -131,6 +131,7 @@ impl System {
     pub(crate) fn fresh(&self) -> Observed {
         let mut proxmox = ObservedProxmox {
             version: "9.2.11".to_owned(),
+            pci_mappings: self.pci_mappings(),
             ..ObservedProxmox::default()
         };
         let mut hosts = BTreeMap::new();
@@ -175,6 +176,16 @@ impl System {
             proxmox: Some(Reading::Seen(proxmox)),
             hosts,
         }
+    }
+
+    /// What guests are given of the nodes' devices.
+    fn pci_mappings(&self) -> BTreeMap<String, Vec<String>> {
+        let devices = self.desired.guests.values().flat_map(|guest| {
+            let entry = format!("node={},path=0000:00:02.0,id=8086:1912", guest.node);
+            let mappings = guest.pci.iter().map(|device| device.mapping.clone());
+            mappings.map(move |mapping| (mapping, vec![entry.clone()]))
+        });
+        devices.collect()
     }
 
     /// The world in which every wish is fulfilled.

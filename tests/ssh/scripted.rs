@@ -126,6 +126,7 @@ impl Lab {
             seed: Some(seed),
             image: None,
             disk_bytes: 64 << 30,
+            graphics: false,
             disks: Vec::new(),
             shares: vec![VmShare {
                 tag: "tank-media".to_owned(),

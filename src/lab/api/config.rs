@@ -5,13 +5,18 @@ use super::{
     fault::Faults,
     model::{
         access::{Access, Grant, LEAST_PRIVILEGES, Token, User},
-        cluster::{Model, Node},
+        cluster::{GRAPHICS, Mapping, Model, Node},
         network::{Interface, Network},
         storage::{Storage, Storages},
     },
 };
 use crate::lab::backend::Backend;
-use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    path::PathBuf,
+    sync::Arc,
+};
 
 /// A cluster to make.
 #[derive(Clone)]
@@ -24,6 +29,8 @@ pub struct WorldConfig {
     pub tokens: BTreeMap<String, TokenConfig>,
     /// Password of `root@pam`; without one, root cannot log in.
     pub root_password: Option<String>,
+    /// PCI mappings by id: on each of them, every node has its graphics card.
+    pub graphics: BTreeSet<String>,
     /// What download-url finds: URL -> file.
     pub catalogue: BTreeMap<String, CatalogueImage>,
     /// The lab's time.
@@ -125,6 +132,7 @@ impl WorldConfig {
             storages: BTreeMap::new(),
             tokens: BTreeMap::new(),
             root_password: None,
+            graphics: BTreeSet::new(),
             catalogue: BTreeMap::new(),
             clock: Clock::scaled(1.0),
             faults: Faults::default(),
@@ -152,8 +160,23 @@ impl WorldConfig {
                     .collect(),
                 ..Storages::default()
             },
+            devices: self
+                .graphics
+                .iter()
+                .map(|id| (id.clone(), self.graphics_card()))
+                .collect(),
             access: self.access(),
             ..Model::default()
+        }
+    }
+
+    fn graphics_card(&self) -> Mapping {
+        let nodes = self.nodes.keys();
+        Mapping {
+            map: nodes
+                .map(|node| format!("node={node},path={GRAPHICS},id=8086:1912"))
+                .collect(),
+            ..Mapping::default()
         }
     }
 

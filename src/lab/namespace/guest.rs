@@ -28,6 +28,9 @@ const SEED: &str = "/var/lib/cloud/seed/nocloud";
 /// Where the guest agent's socket stands, inside.
 const SOCKETS: &str = "/var/lib/labsock";
 
+/// Makes the render node of a graphics card when the guest boots, inside.
+const GRAPHICS: &str = "etc/tmpfiles.d/infra-lab-graphics.conf";
+
 /// The folder in a guest's folder that is [`SOCKETS`] inside.
 pub(super) const SOCKET_FOLDER: &str = "socket";
 
@@ -56,6 +59,7 @@ pub(super) fn prepare(
     };
     let fresh = !container.upper().exists();
     container.create_disk()?;
+    hand_graphics(&container.upper(), spec.graphics)?;
     if fresh && let Some(ca) = ca {
         trust::install(&image.root(), &container.upper(), ca)?;
     }
@@ -80,6 +84,17 @@ pub(super) fn prepare(
         container.binds.push(Bind::writable(source, target));
     }
     Ok(container)
+}
+
+/// What a driver would make of a graphics card: a node that stands for it, and that nothing answers.
+fn hand_graphics(root: &Path, is_there: bool) -> Result<(), NamespaceError> {
+    let path = root.join(GRAPHICS);
+    if is_there {
+        let line = "c! /dev/dri/renderD128 0660 root render - 226:128\n";
+        files::write(&path, line.as_bytes(), 0o644)
+    } else {
+        files::remove(&path)
+    }
 }
 
 /// Writes the files of a seed image into a folder.

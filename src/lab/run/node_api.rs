@@ -105,6 +105,12 @@ fn token(desired: &Desired, secret: &str) -> TokenConfig {
     token
 }
 
+/// The PCI mappings that guests take: in a lab all of them are graphics cards.
+fn graphics(desired: &Desired) -> BTreeSet<String> {
+    let devices = desired.guests.values().flat_map(|guest| &guest.pci);
+    devices.map(|device| device.mapping.to_string()).collect()
+}
+
 /// Starts the API, with what the inventory expects of nodes that somebody installed: bridges, storages, a token with
 /// the least privileges, and images to download.
 ///
@@ -146,6 +152,7 @@ pub(super) fn start(desired: &Desired, spec: ApiSpec) -> Result<NodeApi, RunErro
         storages: storages(desired, nodes().map(|(node, _)| node), &folder),
         tokens: BTreeMap::from([(TOKEN_ID.to_owned(), token(desired, &token_secret))]),
         root_password: None,
+        graphics: graphics(desired),
         catalogue: catalogue.collect(),
         clock: Clock::scaled(spec.clock),
         faults: Faults::default(),

@@ -12,6 +12,9 @@ use super::{
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Where every node of a lab has its graphics card.
+pub(crate) const GRAPHICS: &str = "0000:01:00.0";
+
 /// A resource mapping: of directories or PCI devices.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Mapping {

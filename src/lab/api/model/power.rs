@@ -46,12 +46,14 @@ impl Model {
         let fail = |why: String| (log.clone(), why);
         let seed = self.seed(&guest).map_err(fail)?;
         let shares = self.shares(&guest).map_err(fail)?;
+        let mut graphics = false;
         for key in guest
             .config
             .keys()
             .filter(|key| is_numbered(key, "hostpci"))
         {
             self.device(&guest, key).map_err(fail)?;
+            graphics = true;
         }
         let nics = self.nics(vmid, &guest).map_err(|(mut lines, why)| {
             let mut log = log.clone();
@@ -74,6 +76,7 @@ impl Model {
             seed,
             image,
             disk_bytes: guest.boot_disk_bytes(),
+            graphics,
             shares,
             disks: Self::disks(&guest),
         };

@@ -152,6 +152,7 @@ pub const DEVIATIONS: &[&str] = &[
     "the guest agent, once installed, listens on a socket in `/var/lib/labsock` in place of a virtio port",
     "`mount -t virtiofs TAG` is a bind mount of the node's directory: the mount table names the machine's filesystem",
     "`/dev/net/tun` and `/dev/fuse` exist from the start",
+    "a PCI device that is passed through is a graphics card: `/dev/dri/renderD128` exists, and nothing answers behind it",
     "a disk that an external host mounts is a folder beside its own files: containers have no block devices",
     "documentation, manual pages and translations are left out, dpkg does not wait for the disk, and the apt timers are off until something enables them",
     "units are killed after 8 s, not 90 s, when the guest powers off",
