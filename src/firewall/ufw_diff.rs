@@ -3,6 +3,7 @@
 use super::Strangers;
 use crate::model::ufw::{Ufw, UfwAction, UfwDirection, UfwRule, UfwStep, UfwSteps};
 use ipnet::IpNet;
+use std::collections::BTreeSet;
 
 /// What separates two UFWs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,7 +28,9 @@ pub fn diff_ufw(observed: Option<&Ufw>, desired: &Ufw, strangers: Strangers) -> 
         steps.push(UfwStep::Ipv6(desired.ipv6));
     }
 
-    let missing = wanted.iter().filter(|rule| !seen.contains(rule));
+    // A host has hundreds of rules: each is looked up, none is searched for.
+    let (has, wants) = (set(&seen), set(&wanted));
+    let missing = wanted.iter().filter(|rule| !has.contains(rule));
     if seen.is_empty() {
         steps.extend(missing.cloned().map(UfwStep::Append));
     } else {
@@ -36,16 +39,16 @@ pub fn diff_ufw(observed: Option<&Ufw>, desired: &Ufw, strangers: Strangers) -> 
         steps.extend(last.into_iter().cloned().map(UfwStep::Append));
     }
 
+    let matches: BTreeSet<UfwRule> = wanted.iter().map(bare).collect();
     for rule in &seen {
-        let kept = wanted.contains(rule) || (strangers == Strangers::Keep && !rule.is_ours());
-        let replaced = wanted.iter().any(|new| same_match(new, rule));
-        if !kept && !replaced {
+        let kept = wants.contains(rule) || (strangers == Strangers::Keep && !rule.is_ours());
+        if !kept && !matches.contains(&bare(rule)) {
             steps.push(UfwStep::Delete(rule.clone()));
         }
     }
     for (at, rule) in seen.iter().enumerate() {
-        let hides = |behind: &UfwRule| wanted.contains(behind) && is_hidden(behind, rule);
-        if wanted.contains(rule) && seen.iter().skip(at + 1).any(hides) {
+        let hides = |behind: &UfwRule| is_hidden(behind, rule) && wants.contains(behind);
+        if wants.contains(rule) && seen.iter().skip(at + 1).any(hides) {
             steps.push(UfwStep::Delete(rule.clone()));
             steps.push(UfwStep::Append(rule.clone()));
         }
@@ -95,6 +98,9 @@ fn is_hidden(behind: &UfwRule, rule: &UfwRule) -> bool {
         UfwDirection::Out => (rule.to, rule.from),
         UfwDirection::In | UfwDirection::Route => (rule.from, rule.to),
     };
+    if rule.action != UfwAction::Allow || behind.action == UfwAction::Allow {
+        return false;
+    }
     let ((peer, own), (_, own_behind)) = (ends(rule), ends(behind));
     let share_port = rule.ports.is_empty()
         || behind.ports.is_empty()
@@ -102,27 +108,28 @@ fn is_hidden(behind: &UfwRule, rule: &UfwRule) -> bool {
             .ports
             .iter()
             .any(|a| behind.ports.iter().any(|b| a.overlaps(*b)));
-    rule.action == UfwAction::Allow
-        && behind.action != UfwAction::Allow
-        && peer.is_none()
+    peer.is_none()
         && own == own_behind
         && rule.direction == behind.direction
         && rule.proto == behind.proto
         && share_port
 }
 
-/// Whether UFW takes the two for one rule: equal but for comment and action, or one of them the half of the other
-/// that is left of a rule for both families.
-fn same_match(a: &UfwRule, b: &UfwRule) -> bool {
+/// What UFW knows a rule by, equal for those that it takes for one: no comment and no action, and no network where it
+/// is the half that is left of a rule for both families.
+fn bare(rule: &UfwRule) -> UfwRule {
     let whole = |network: Option<IpNet>| network.filter(|net| net.prefix_len() > 0);
-    let bare = |rule: &UfwRule| UfwRule {
+    UfwRule {
         action: UfwAction::Allow,
         comment: None,
         from: whole(rule.from),
         to: whole(rule.to),
         ..rule.clone()
-    };
-    bare(a) == bare(b)
+    }
+}
+
+fn set(rules: &[UfwRule]) -> BTreeSet<&UfwRule> {
+    rules.iter().collect()
 }
 
 fn normal(rules: &[UfwRule]) -> Vec<UfwRule> {

@@ -22,6 +22,9 @@ pub(crate) struct Mutation {
     pub(crate) edits: Vec<Edit>,
     /// The check that must see it.
     pub(crate) red: String,
+    /// Seen only when a program notices by itself, which may be after `infra up`.
+    #[serde(default)]
+    pub(crate) late: bool,
 }
 
 /// One text for another.

@@ -164,8 +164,8 @@ fn what_is_busy_held_cloned_or_locked_stays_and_is_named() {
     bench.write(
         "inventory/system.yaml",
         &text.replace(
-            "retention: two}\n",
-            "retention: two, mountpoint: /srv/media}\n",
+            "weekly, retention: two}",
+            "weekly, retention: two, mountpoint: /srv/media}",
         ),
     );
     bench.says(&["zfs", "apply", "--yes"], 1, &["busy"]);

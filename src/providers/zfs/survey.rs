@@ -15,11 +15,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor},
 };
-use std::{
-    borrow::Cow,
-    fmt,
-    io::{BufReader, Read},
-};
+use std::{borrow::Cow, fmt, io::Read};
 
 /// The script. Its arguments are [`MARK`](crate::model::snapshot::MARK) and names of zpools or datasets.
 pub(super) const SURVEY: &str = include_str!("scripts/survey.sh");
@@ -96,7 +92,7 @@ pub fn parse_survey(text: &str) -> Result<Survey, String> {
                 }
             }
             "things-j" => json(section.body.as_bytes(), &mut survey)?,
-            "things-jz" => json(packed(&section), &mut survey)?,
+            "things-jz" => json(&packed(&section)?, &mut survey)?,
             other => return Err(format!("unexpected frame `{other}`")),
         }
     }
@@ -245,17 +241,20 @@ fn add(survey: &mut Survey, row: &Row<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// Unpacks what the script packed, as it is read.
-fn packed<'a>(section: &Section<'a>) -> impl Read + use<'a> {
+/// Unpacks what the script packed.
+fn packed(section: &Section<'_>) -> Result<Vec<u8>, String> {
     let text = DecoderReader::new(section.body.trim().as_bytes(), &BASE64_STANDARD);
+    let mut unpacked = Vec::new();
     GzDecoder::new(text)
+        .read_to_end(&mut unpacked)
+        .map_err(|error| format!("zfs list -j: {error}"))?;
+    Ok(unpacked)
 }
 
-/// Reads the JSON form of `zfs list`, one thing at a time: neither the text nor a hundred thousand snapshots are held
-/// twice.
-fn json(answer: impl Read, survey: &mut Survey) -> Result<(), String> {
-    let mut reader =
-        serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 16, answer));
+/// Reads the JSON form of `zfs list`, one thing at a time: a hundred thousand snapshots are not held twice. The text is: out
+/// of a slice it is read several times faster than out of a stream.
+fn json(answer: &[u8], survey: &mut Survey) -> Result<(), String> {
+    let mut reader = serde_json::Deserializer::from_slice(answer);
     List(survey)
         .deserialize(&mut reader)
         .and_then(|()| reader.end())
