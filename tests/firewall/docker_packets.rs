@@ -11,7 +11,7 @@ use infra::{
     model::{ids::HostName, resource::Resource},
     providers::ufw::{FACTS, parse_facts},
 };
-use std::{net::TcpListener, net::TcpStream, path::PathBuf, process::Command};
+use std::{fs, net::TcpListener, net::TcpStream, path::PathBuf, process::Command};
 
 /// Published on 8096 and 8443 (declared), 9999 (by hand); the containers listen on 80.
 const SYSTEM: &str = "
@@ -52,6 +52,36 @@ impl Host {
 
     fn netns(&self, role: &str) -> PathBuf {
         PathBuf::from("/run/netns").join(self.name(role))
+    }
+
+    /// The guard's way back on a host that had nothing of ours before: its own script, in a folder instead of the
+    /// machine's root.
+    fn take_back(&self) {
+        let root = self.folder.path().join("root");
+        let at = |path: &str| root.join(path).display().to_string();
+        for path in ["guard/saved", "units", "bin"] {
+            fs::create_dir_all(root.join(path)).expect("made");
+        }
+        let script = include_str!("../../src/providers/guard/scripts/restore.sh")
+            .replace("/var/lib/infra/guard", &at("guard"))
+            .replace("/etc/systemd/system", &at("units"))
+            .replace("/etc/infra/", &at("infra/"))
+            .replace("/usr/lib/ufw", &at("ufw"))
+            .replace("/lib/ufw", &at("ufw"))
+            .replace("PATH=", &format!("PATH={}:", at("bin")));
+        for (name, text) in [
+            ("guard/kind", "host\n"),
+            ("guard/armed", "token\n"),
+            ("guard/files.sh", "true\n"),
+            ("bin/systemctl", "#!/bin/sh\ntrue\n"),
+            ("guard/restore.sh", script.as_str()),
+        ] {
+            fs::write(root.join(name), text).expect("written");
+        }
+        demand(&format!("chmod +x {}", at("bin/systemctl")));
+        let (host, script) = (self.name("host"), at("guard/restore.sh"));
+        demand(&format!("ip netns exec {host} sh {script}"));
+        assert!(root.join("guard/reverted").exists());
     }
 
     fn build(&mut self) {
@@ -308,6 +338,12 @@ fn with_the_nftables_backend_a_table_of_ours_decides_the_same() {
         host.opens("lan", "192.168.1.20:9999"),
         "it was this table that closed it"
     );
+
+    // A change that was the first, and is taken back: nothing of ours stays to judge.
+    host.load(rules);
+    host.take_back();
+    assert_eq!(host.live().unwrap_or_default(), Vec::<String>::new());
+    assert!(host.opens("lan", "192.168.1.20:9999"));
 
     // Back to iptables: the table goes, the chain comes.
     host.use_nftables(false);

@@ -108,7 +108,7 @@ fn token(desired: &Desired, secret: &str) -> TokenConfig {
 /// The PCI mappings that guests take: in a lab all of them are graphics cards.
 fn graphics(desired: &Desired) -> BTreeSet<String> {
     let devices = desired.guests.values().flat_map(|guest| &guest.pci);
-    devices.map(|device| device.mapping.to_string()).collect()
+    devices.map(|device| device.mapping.clone()).collect()
 }
 
 /// Starts the API, with what the inventory expects of nodes that somebody installed: bridges, storages, a token with

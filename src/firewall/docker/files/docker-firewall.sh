@@ -1,6 +1,7 @@
 #!/bin/sh
-# Loads infra's rules for published container ports: behind DOCKER-USER, or before Docker's own chains where Docker uses
-# its nftables backend. Everything of ours is replaced in one go, in both families; nothing of anybody else is touched.
+# Loads infra's rules for published container ports and for what containers send: behind DOCKER-USER, or before Docker's
+# own chains where Docker uses its nftables backend. Everything of ours is replaced in one go, in both families; nothing of
+# anybody else is touched.
 set -eu
 daemon=${INFRA_DOCKER_DAEMON:-/etc/docker/daemon.json}
 

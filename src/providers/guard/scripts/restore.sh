@@ -60,6 +60,9 @@ docker_back() {
         sh /etc/infra/docker-firewall.sh
         return
     fi
+    for family in ip ip6; do
+        nft delete table "$family" infra-docker 2>/dev/null
+    done
     for tables in iptables ip6tables; do
         "$tables" -w 5 -D DOCKER-USER -j INFRA-DOCKER 2>/dev/null
         "$tables" -w 5 -F INFRA-DOCKER 2>/dev/null
