@@ -164,7 +164,7 @@ fn what_nobody_answered_is_not_verified() {
     lab.run(&["--lab", "verify"]).says(
         5,
         &[
-            "0 of 24 checks hold",
+            "0 of 25 checks hold",
             "got no answer",
             "could not reach extranet",
         ],
